@@ -1,0 +1,44 @@
+/*
+ * The node's own configuration: one INI file; everything else is replicated. Each key can also come from the environment as
+ * SEALPOST_SECTION_KEY (upper case), which wins. Unknown sections and keys are errors that name the line and the nearest known name.
+ * One table (node/config_table.c) declares each key with its default and help.
+ *
+ *   [node]       name = node1                 DNS label, unique in the cluster
+ *                data = /var/lib/sealpost     folder; every path below is relative to it (the roles' working directory)
+ *                hostname = mx1.example.org   in banners, EHLO and Received; default: the machine's name
+ *   [cluster]    listen = 127.0.0.1:2514      peers (TLS)
+ *                advertise = 127.0.0.1:2514   what the others connect to; default: listen
+ *   [api]        listen = 127.0.0.1:2513, advertise
+ *   [smtp]       listen = 127.0.0.1:2511, advertise; tls_names for the service certificate
+ *                workers = 0                  0: one a core
+ *   [master_key] source = file:master.key | credential:NAME
+ *   [users]      group = 0; core, smtp, worker, api = 0    numeric ids; 0: stay as started; used only by root
+ *   [log]        level = info
+ *   [limits]     log_tail_bytes, segment_bytes, disk_reserve = 64M
+ */
+#ifndef SEALPOST_NODE_CONFIG_H
+#define SEALPOST_NODE_CONFIG_H
+
+#include "base/log.h"
+#include "base/status.h"
+#include "raft/core_protocol.h"
+
+struct node_config {
+    char name[NODE_NAME_MAX + 1];
+    char data[4096];
+    char hostname[256];
+    char cluster_listen[80], cluster_advertise[80];
+    char api_listen[80], api_advertise[80];
+    char smtp_listen[80], smtp_advertise[80];
+    char tls_names[1024];
+    unsigned workers;
+    char master_key_source[4096];
+    unsigned group, core_user, smtp_user, worker_user, api_user;
+    enum log_level log_level;
+    uint64_t log_tail_bytes, segment_bytes, disk_reserve;
+};
+
+enum status node_config_read(const char *path, struct node_config *config, struct failure *f) MUST_CHECK;
+enum status node_config_read_fd(int fd, const char *name_for_errors, struct node_config *config, struct failure *f) MUST_CHECK;
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * Commands: the only way in which the replicated state changes. One table (store/command_table.c) declares each:
+ * number, name, the version that brought it, its fields, the permission it asks for and the function that applies it.
+ * Encoding, decoding, validation, the REST bodies and the docs come from that table.
+ *
+ * On the wire and in the log, MessagePack:
+ *   [ number: u16, version: u16, id: bin 16, time: u64 wall ms, actor: str, [ field, ... ] ]
+ * and, in a log entry, padded to a multiple of 8 bytes (DESIGN.md section 4, rule 2):
+ *   bytes 0..3: length of the MessagePack, little endian; then the MessagePack; then zeros.
+ *
+ * A command carries its own time, random bytes and id, so that applying it is deterministic. Applying an id a second
+ * time changes nothing and gives the first result. What a field says was checked by command_check() before the
+ * command was proposed, and is checked again when it is applied: a command that does not fit the state is answered
+ * with a status and changes nothing, on every node alike. Secrets in fields are sealed before (crypto/seal.h).
+ */
+#ifndef SEALPOST_STORE_COMMAND_H
+#define SEALPOST_STORE_COMMAND_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#define COMMAND_MAX         ((size_t)1 << 20) /* bytes of one encoded command */
+#define COMMAND_FIELDS_MAX  24
+#define COMMAND_ACTOR_MAX   128
+/* The newest version of the command set that this release knows; see store_cluster_version(). */
+#define COMMAND_SET_VERSION 1
+
+enum command_number {
+    COMMAND_NONE = 0,
+    COMMAND_CLUSTER_INIT = 1,   /* cluster_id bytes16, name, ca_certificate DER, ca_key sealed, data_key_id bytes16, data_key wrapped */
+    COMMAND_NODE_ADMIT = 2,     /* token_hash bytes32, name, peer_address, api_address, smtp_address, certificate_spki_hash bytes32,
+                                   command_set u64 -> result: node_id u64. Checks and uses up the token (hash of zeros: the founding node). */
+    COMMAND_NODE_UPDATE = 3,    /* node_id u64, name, peer_address, api_address, smtp_address, command_set u64 */
+    COMMAND_NODE_REMOVE = 4,    /* node_id u64 */
+    COMMAND_NODE_TOKEN_ADD = 5, /* token_hash bytes32, expires_ms u64 */
+    COMMAND_API_TOKEN_ADD = 6,  /* token_hash bytes32, name, role ("admin"), expires_ms u64 (0: never) */
+    COMMAND_API_TOKEN_REMOVE = 7, /* name */
+    COMMAND_SETTING_SET = 8,    /* level u64 (enum setting_level), scope (domain, address or ""), name, value */
+    COMMAND_SETTING_UNSET = 9,  /* level, scope, name */
+    COMMAND_DOMAIN_ADD = 10,    /* domain, locality ("internal"|"external"|"" = leave at its default) */
+    COMMAND_DOMAIN_REMOVE = 11, /* domain; with its settings */
+    COMMAND_USER_ADD = 12,      /* address */
+    COMMAND_USER_REMOVE = 13,   /* address; with its settings */
+    COMMAND_CERT_ADD = 14,      /* certificate: the record of store/records.h as MessagePack; EXISTS if there */
+    COMMAND_CERT_REMOVE = 15,   /* thumbprint bytes32; and its key */
+    COMMAND_KEY_ADD = 16,       /* thumbprint bytes32 (of its certificate, which must be there), sealed private key */
+    COMMAND_KEY_REMOVE = 17,    /* thumbprint bytes32 */
+    COMMAND_TRUST_ADD = 18,     /* thumbprint bytes32: this certificate is a trust anchor; comment */
+    COMMAND_TRUST_REMOVE = 19,  /* thumbprint bytes32 */
+    COMMAND_CHECKPOINT = 20,    /* changes nothing; every node hashes its tables at this index (cluster verify) */
+    COMMAND_NUMBER_END
+};
+
+enum field_type { FIELD_U64, FIELD_BYTES, FIELD_TEXT };
+
+struct command_field {
+    const char *name;
+    enum field_type type;
+    uint32_t min, max; /* length in bytes for BYTES and TEXT */
+    const char *help;
+};
+
+struct store_apply; /* one command being applied; store/apply_internal.h */
+
+struct command_type {
+    enum command_number number;
+    const char *name; /* "setting.set" */
+    uint16_t version; /* of the command set that brought it */
+    const char *permission;
+    const char *help;
+    const struct command_field *fields;
+    size_t field_count;
+    enum status (*apply)(struct store_apply *a); /* never fails half-way: see store/apply_internal.h */
+};
+
+struct command_value {
+    uint64_t number;    /* FIELD_U64 */
+    struct slice bytes; /* FIELD_BYTES, FIELD_TEXT: borrowed */
+};
+
+struct command {
+    enum command_number number;
+    uint16_t version;
+    uint8_t id[ID_SIZE];
+    uint64_t time_ms;
+    struct slice actor; /* who asked: "token:NAME", "node:NAME", "init"; borrowed */
+    struct command_value values[COMMAND_FIELDS_MAX]; /* in the order of the type's fields */
+};
+
+/* NULL if there is none. */
+const struct command_type *command_type_of(enum command_number number);
+const struct command_type *command_type_at(size_t i); /* for docs and tests: i from 0, NULL at the end */
+
+/* Start a command: id, time; all values zero. The caller fills the values by position. */
+void command_init(struct command *c, enum command_number number, uint64_t now_ms, struct slice actor);
+/* Field lengths, names, settings and so on by themselves, without the state. */
+enum status command_check(const struct command *c, struct failure *f) MUST_CHECK;
+enum status command_encode(const struct command *c, struct buf *out) MUST_CHECK; /* MessagePack, unpadded */
+/* Bytes of a peer or a role: any bytes are safe. Slices point into `in`. Does command_check() too. */
+enum status command_decode(struct slice in, struct command *c, struct failure *f) MUST_CHECK;
+/* The log entry's padding. command_entry_size is the padded size for n bytes of MessagePack. */
+size_t command_entry_size(size_t n);
+void command_entry_write(struct slice encoded, uint8_t *entry); /* entry holds command_entry_size(encoded.len) bytes */
+enum status command_entry_read(struct slice entry, struct slice *encoded) MUST_CHECK;
+
+#endif
