@@ -20,6 +20,7 @@
 
 #define JOB_SOCKET         "run/jobs.sock"
 #define JOB_RECIPIENTS_MAX 10000
+#define JOB_TRACE_MAX      ((size_t)256 << 10) /* bytes of JSON */
 #define JOB_VARIANTS_MAX   128 /* more different decisions than this in one message: 452, too many recipients */
 
 enum job_type { JOB_READY = 1, JOB_MESSAGE, JOB_TO_7BIT, JOB_DONE };
@@ -55,7 +56,8 @@ struct job_refusal {
     struct slice reason;       /* one line of printable ASCII, at most 300 bytes; names the address */
 };
 
-/* status OK: every recipient is in exactly one variant. Else: nothing goes to anybody; `refusals` say who and why, or, when there is none, `text`. */
+/* The answer to TO_7BIT has one variant with no recipients: decode it with recipients = 0. UNSUPPORTED when a signed part would have to change.
+ * status OK: every recipient is in exactly one variant. Else: nothing goes to anybody; `refusals` say who and why, or, when there is none, `text`. */
 struct job_result {
     uint64_t job;
     enum status status;
@@ -75,6 +77,7 @@ enum status job_result_encode(const struct job_result *r, struct buf *out) MUST_
 enum job_type job_frame_type(struct slice frame);
 /* Arrays in the arena; slices into the frame. A worker is not trusted either: everything is checked (positions, each recipient once, ...; for DONE the
  * number of recipients and descriptors that belong to the job are given). */
+enum status job_ready_decode(struct slice frame, uint64_t *pid) MUST_CHECK;
 enum status job_message_decode(struct slice frame, struct arena *a, struct job_message *m) MUST_CHECK;
 enum status job_to_7bit_decode(struct slice frame, uint64_t *job) MUST_CHECK;
 enum status job_result_decode(struct slice frame, size_t recipients, size_t fds, struct arena *a, struct job_result *r) MUST_CHECK;
