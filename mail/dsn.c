@@ -1,0 +1,208 @@
+/*
+ * Delivery status notifications (RFC 3464): "your message could not be delivered", or "it is late". A
+ * multipart/report (RFC 6522) of three parts: a text for a human, message/delivery-status for programs, and
+ * the header of the message.
+ *
+ * A remote server's reply, an address and the message's header are anybody's bytes: texts become one line of
+ * printable ASCII, and the header goes in as quoted-printable as soon as it is not plain, so the notification
+ * is always 7 bit and its boundary (random, from the caller) cannot be met. Pure; any thread. It does not
+ * decide who gets one: smtp/ does, never to a null sender.
+ */
+#include "mail/dsn.h"
+
+#include "base/clock.h"
+#include "mail/mime_text.h"
+#include "mail/transfer_encoding.h"
+
+#define DIAGNOSTIC_MAX   700 /* bytes: with its name well below the 998 of a line (RFC 5322 2.1.1) */
+#define ADDRESS_TEXT_MAX 330
+
+/* One line of printable ASCII, cut at `max`: anything else becomes "?". */
+static enum status line_append(struct buf *out, struct slice s, size_t max)
+{
+    enum status status = STATUS_OK;
+    bool blank = false;
+    for (size_t i = 0; i < s.len && i < max && status == STATUS_OK; i++) {
+        uint8_t c = s.data[i];
+        bool space = c == '\r' || c == '\n' || c == '\t' || c == ' ';
+        if (space && blank) {
+            continue;
+        }
+        blank = space;
+        status = buf_append_byte(out, space ? ' ' : c < 0x21 || c > 0x7e ? '?' : c);
+    }
+    return status;
+}
+
+/* "class.subject.detail" of the right class, or a general one (RFC 3463). */
+static struct slice status_code(struct slice code, bool delayed)
+{
+    struct slice general = delayed ? SLICE_LITERAL("4.0.0") : SLICE_LITERAL("5.0.0");
+    size_t dots = 0;
+    for (size_t i = 0; i < code.len; i++) {
+        bool dot = code.data[i] == '.';
+        if ((!dot && (code.data[i] < '0' || code.data[i] > '9')) ||
+            (dot && (i < 1 || code.data[i - 1] == '.'))) {
+            return general;
+        }
+        dots += dot;
+    }
+    bool fits = code.len >= 5 && code.len <= 9 && dots == 2 && code.data[code.len - 1] != '.' &&
+                (code.data[0] == '4' || code.data[0] == '5') && code.data[1] == '.';
+    return fits ? code : general;
+}
+
+static enum status head_append(const struct dsn_input *in, struct buf *out)
+{
+    char date[TIME_RFC5322_SIZE];
+    time_format_rfc5322(in->now_ms, date);
+    enum status status;
+    if ((status = buf_append_text(out, "From: Mail Delivery System <MAILER-DAEMON@")) != STATUS_OK ||
+        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = buf_append_text(out, ">\r\nTo: <")) != STATUS_OK ||
+        (status = line_append(out, in->to, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = buf_printf(out, ">\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <",
+                             in->delayed ? "Your message is delayed" : "Your message could not be delivered",
+                             date)) != STATUS_OK) {
+        return status;
+    }
+    struct slice id = in->message_id;
+    if (id.len >= 2 && id.data[0] == '<' && id.data[id.len - 1] == '>') {
+        id = slice_of(id.data + 1, id.len - 2);
+    }
+    if ((status = line_append(out, id, ADDRESS_TEXT_MAX)) != STATUS_OK) {
+        return status;
+    }
+    if (slice_find_byte(id, '@') == id.len) {
+        if ((status = buf_append_byte(out, '@')) != STATUS_OK ||
+            (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK) {
+            return status;
+        }
+    }
+    if ((status = buf_append_text(out, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+                                       "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+                                       "\tboundary=\"")) != STATUS_OK ||
+        (status = line_append(out, in->boundary, 70)) != STATUS_OK) {
+        return status;
+    }
+    return buf_append_text(out, "\"\r\n\r\n");
+}
+
+static enum status delimiter_append(const struct dsn_input *in, const char *end, struct buf *out)
+{
+    enum status status;
+    if ((status = buf_append_text(out, "--")) != STATUS_OK ||
+        (status = line_append(out, in->boundary, 70)) != STATUS_OK) {
+        return status;
+    }
+    return buf_append_text(out, end);
+}
+
+static enum status human_part_append(const struct dsn_input *in, struct buf *out)
+{
+    enum status status;
+    char arrival[TIME_RFC5322_SIZE];
+    time_format_rfc5322(in->arrival_ms, arrival);
+    if ((status = delimiter_append(in, "\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n", out)) !=
+            STATUS_OK ||
+        (status = buf_append_text(out, "This is the mail system at ")) != STATUS_OK ||
+        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = buf_printf(
+             out, ".\r\n\r\nYour message of %s\r\n%s\r\n", arrival,
+             in->delayed ? "has not yet been delivered to those named below. It is still being tried;\r\n"
+                           "you need not send it again."
+                         : "could not be delivered to those named below.")) != STATUS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < in->recipient_count; i++) {
+        const struct dsn_recipient *r = &in->recipients[i];
+        if ((status = buf_append_text(out, "\r\n<")) != STATUS_OK ||
+            (status = line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+            (status = buf_append_text(out, ">:\r\n    ")) != STATUS_OK ||
+            (status = line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
+            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
+            return status;
+        }
+    }
+    return buf_append_text(out, "\r\n");
+}
+
+static enum status recipient_append(const struct dsn_input *in, const struct dsn_recipient *r,
+                                    struct buf *out)
+{
+    enum status status;
+    if ((status = buf_append_text(out, "\r\nFinal-Recipient: rfc822; ")) != STATUS_OK ||
+        (status = line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = buf_printf(out, "\r\nAction: %s\r\nStatus: ", in->delayed ? "delayed" : "failed")) !=
+            STATUS_OK ||
+        (status = buf_append_slice(out, status_code(r->status, in->delayed))) != STATUS_OK ||
+        (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
+        return status;
+    }
+    if (r->remote_mta.len > 0) {
+        if ((status = buf_append_text(out, "Remote-MTA: dns; ")) != STATUS_OK ||
+            (status = line_append(out, r->remote_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
+            return status;
+        }
+    }
+    if (r->diagnostic.len > 0) {
+        /* RFC 3464 2.3.6: type "smtp" only for what an SMTP server said. */
+        if ((status = buf_printf(out, "Diagnostic-Code: %s; ",
+                                 r->remote_mta.len > 0 ? "smtp" : "x-sealpost")) != STATUS_OK ||
+            (status = line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
+            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status status_part_append(const struct dsn_input *in, struct buf *out)
+{
+    enum status status;
+    char arrival[TIME_RFC5322_SIZE];
+    time_format_rfc5322(in->arrival_ms, arrival);
+    if ((status =
+             delimiter_append(in, "\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; ",
+                              out)) != STATUS_OK ||
+        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = buf_printf(out, "\r\nArrival-Date: %s\r\n", arrival)) != STATUS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < in->recipient_count; i++) {
+        if ((status = recipient_append(in, &in->recipients[i], out)) != STATUS_OK) {
+            return status;
+        }
+    }
+    return buf_append_text(out, "\r\n");
+}
+
+static enum status header_part_append(const struct dsn_input *in, struct buf *out)
+{
+    bool plain = mime_is_plain_7bit(in->header);
+    enum status status = delimiter_append(in, "\r\nContent-Type: text/rfc822-headers\r\n", out);
+    if (status == STATUS_OK && !plain) {
+        status = buf_append_text(out, "Content-Transfer-Encoding: quoted-printable\r\n");
+    }
+    if (status == STATUS_OK) {
+        status = buf_append_text(out, "\r\n");
+    }
+    if (status == STATUS_OK) {
+        status = plain ? buf_append_slice(out, in->header) : quoted_printable_encode(in->header, out);
+    }
+    if (status == STATUS_OK) {
+        status = buf_append_text(out, "\r\n");
+    }
+    return status == STATUS_OK ? delimiter_append(in, "--\r\n", out) : status;
+}
+
+enum status dsn_compose(const struct dsn_input *in, struct buf *out)
+{
+    enum status status;
+    if ((status = head_append(in, out)) != STATUS_OK || (status = human_part_append(in, out)) != STATUS_OK ||
+        (status = status_part_append(in, out)) != STATUS_OK) {
+        return status;
+    }
+    return header_part_append(in, out);
+}

@@ -1,0 +1,237 @@
+/*
+ * Quoted-printable and base64 (RFC 2045 section 6.7 and 6.8), for parts that must become 7 bit, and for CMS
+ * in base64.
+ *
+ * The encoders' output is what gets signed, so it has to survive every relay: no trailing blanks, no line
+ * above 76 characters, no "From " at the start of a line (mbox), no lone "." line. The decoders are lenient,
+ * since their input is anybody's; what they give is only as long as the input. The output's memory is
+ * reserved once, so that a large body is not moved again and again. Pure; any thread.
+ */
+#include "mail/transfer_encoding.h"
+
+#include "mail/mime_text.h"
+
+enum transfer_encoding transfer_encoding_of(struct slice value)
+{
+    static const struct {
+        const char *name;
+        enum transfer_encoding encoding;
+    } known[] = {
+        {"7bit", TRANSFER_7BIT},     {"8bit", TRANSFER_8BIT},
+        {"binary", TRANSFER_BINARY}, {"quoted-printable", TRANSFER_QUOTED_PRINTABLE},
+        {"base64", TRANSFER_BASE64},
+    };
+    struct slice at = value;
+    struct slice token = mime_token(&at);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (slice_equal_nocase(token, slice_of_text(known[i].name))) {
+            return known[i].encoding;
+        }
+    }
+    return TRANSFER_UNKNOWN;
+}
+
+static const char hex_digits[] = "0123456789ABCDEF";
+
+static bool is_crlf(struct slice in, size_t i)
+{
+    return i + 1 < in.len && in.data[i] == '\r' && in.data[i + 1] == '\n';
+}
+
+/* Must this byte, at `i`, be written as =XX? `column` is where the output line stands. */
+static bool must_escape(struct slice in, size_t i, size_t column)
+{
+    uint8_t c = in.data[i];
+    if (c == ' ' || c == '\t') {
+        return i + 1 == in.len || is_crlf(in, i + 1);
+    }
+    if (c < 0x21 || c > 0x7e || c == '=') {
+        return true;
+    }
+    if (column != 0) {
+        return false;
+    }
+    if (c == 'F') {
+        return slice_starts_with(slice_of(in.data + i, in.len - i), SLICE_LITERAL("From "));
+    }
+    return c == '.';
+}
+
+enum status quoted_printable_encode(struct slice in, struct buf *out)
+{
+    uint8_t piece[6];
+    size_t column = 0;
+    enum status status = buf_reserve(out, in.len + in.len / 16 + 16);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < in.len; i++) {
+        if (is_crlf(in, i)) {
+            if ((status = buf_append_text(out, "\r\n")) != STATUS_OK) {
+                return status;
+            }
+            i++;
+            column = 0;
+            continue;
+        }
+        size_t len = 0;
+        bool escape = must_escape(in, i, column);
+        size_t width = escape ? 3 : 1;
+        bool last_of_line = i + 1 == in.len || is_crlf(in, i + 1);
+        if (column + width > (last_of_line ? 76u : 75u)) { /* room for the soft break's "=" */
+            piece[len++] = '=';
+            piece[len++] = '\r';
+            piece[len++] = '\n';
+            column = 0;
+            escape = must_escape(in, i, column);
+            width = escape ? 3 : 1;
+        }
+        if (escape) {
+            piece[len++] = '=';
+            piece[len++] = (uint8_t)hex_digits[in.data[i] >> 4];
+            piece[len++] = (uint8_t)hex_digits[in.data[i] & 15];
+        } else {
+            piece[len++] = in.data[i];
+        }
+        column += width;
+        if ((status = buf_append(out, piece, len)) != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static int hex_value(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+enum status quoted_printable_decode(struct slice in, struct buf *out)
+{
+    enum status status = buf_reserve(out, in.len);
+    for (size_t i = 0; i < in.len && status == STATUS_OK; i++) {
+        uint8_t c = in.data[i];
+        if (c != '=') {
+            status = buf_append_byte(out, c);
+            continue;
+        }
+        size_t next = i + 1; /* a soft break: "=" blanks CRLF or LF */
+        while (next < in.len && (in.data[next] == ' ' || in.data[next] == '\t')) {
+            next++;
+        }
+        if (next < in.len && (in.data[next] == '\n' || is_crlf(in, next))) {
+            i = in.data[next] == '\n' ? next : next + 1;
+        } else if (i + 2 < in.len && hex_value(in.data[i + 1]) >= 0 && hex_value(in.data[i + 2]) >= 0) {
+            status =
+                buf_append_byte(out, (uint8_t)(hex_value(in.data[i + 1]) << 4 | hex_value(in.data[i + 2])));
+            i += 2;
+        } else {
+            status = buf_append_byte(out, c);
+        }
+    }
+    return status;
+}
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+enum status base64_lines_encode(struct slice in, struct buf *out)
+{
+    enum { IN_A_LINE = 57 }; /* bytes that fill 76 characters */
+    size_t lines = in.len / IN_A_LINE + 1;
+    enum status status = buf_reserve(out, (in.len + 2) / 3 * 4 + lines * 2);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    uint8_t *to = out->data + out->len;
+    for (size_t start = 0; start < in.len; start += IN_A_LINE) {
+        size_t end = in.len - start < IN_A_LINE ? in.len : start + IN_A_LINE;
+        size_t i = start;
+        for (; i + 3 <= end; i += 3) {
+            unsigned bits = (unsigned)in.data[i] << 16 | (unsigned)in.data[i + 1] << 8 | in.data[i + 2];
+            *to++ = (uint8_t)base64_digits[bits >> 18];
+            *to++ = (uint8_t)base64_digits[bits >> 12 & 63];
+            *to++ = (uint8_t)base64_digits[bits >> 6 & 63];
+            *to++ = (uint8_t)base64_digits[bits & 63];
+        }
+        if (i < end) {
+            bool two = end - i == 2;
+            unsigned bits = (unsigned)in.data[i] << 16 | (two ? (unsigned)in.data[i + 1] << 8 : 0u);
+            *to++ = (uint8_t)base64_digits[bits >> 18];
+            *to++ = (uint8_t)base64_digits[bits >> 12 & 63];
+            *to++ = two ? (uint8_t)base64_digits[bits >> 6 & 63] : '=';
+            *to++ = '=';
+        }
+        *to++ = '\r';
+        *to++ = '\n';
+    }
+    out->len = (size_t)(to - out->data);
+    return STATUS_OK;
+}
+
+static int base64_value(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+enum status base64_lines_decode(struct slice in, struct buf *out)
+{
+    enum status status = buf_reserve(out, in.len / 4 * 3 + 3);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    uint8_t *to = out->data + out->len;
+    unsigned bits = 0, have = 0;
+    for (size_t i = 0; i < in.len && in.data[i] != '='; i++) {
+        int value = base64_value(in.data[i]);
+        if (value < 0) {
+            continue;
+        }
+        bits = (bits << 6 | (unsigned)value) & 0xffffff;
+        if (++have == 4) {
+            *to++ = (uint8_t)(bits >> 16);
+            *to++ = (uint8_t)(bits >> 8);
+            *to++ = (uint8_t)bits;
+            bits = have = 0;
+        }
+    }
+    if (have >= 2) {
+        *to++ = (uint8_t)(have == 2 ? bits >> 4 : bits >> 10);
+    }
+    if (have == 3) {
+        *to++ = (uint8_t)(bits >> 2);
+    }
+    out->len = (size_t)(to - out->data);
+    return STATUS_OK;
+}
+
+enum status transfer_decode(enum transfer_encoding encoding, struct slice in, struct buf *out)
+{
+    switch (encoding) {
+    case TRANSFER_7BIT:
+    case TRANSFER_8BIT:
+    case TRANSFER_BINARY:
+        return buf_append_slice(out, in);
+    case TRANSFER_QUOTED_PRINTABLE:
+        return quoted_printable_decode(in, out);
+    case TRANSFER_BASE64:
+        return base64_lines_decode(in, out);
+    case TRANSFER_UNKNOWN:
+        break;
+    }
+    return STATUS_UNSUPPORTED;
+}
