@@ -1,0 +1,127 @@
+/*
+ * A small JSON writer for traces. Texts come from messages and certificates, so they may hold anything: what
+ * it writes is valid JSON in UTF-8 whatever goes in, and never breaks a line. Pure; any thread.
+ */
+#include "mail/json_write.h"
+
+void json_writer_init(struct json_writer *w, struct buf *out)
+{
+    *w = (struct json_writer){.out = out, .status = STATUS_OK};
+}
+
+static void put(struct json_writer *w, struct slice s)
+{
+    if (w->status == STATUS_OK) {
+        w->status = buf_append_slice(w->out, s);
+    }
+}
+
+size_t utf8_sequence(struct slice s)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (s.len == 0) {
+        return 0;
+    }
+    uint8_t c = s.data[0];
+    size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (len < 2 || len > s.len) {
+        return len == 1 ? 1 : 0;
+    }
+    uint32_t point = c & (0xffu >> (len + 1));
+    for (size_t i = 1; i < len; i++) {
+        if ((s.data[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        point = point << 6 | (s.data[i] & 0x3f);
+    }
+    return point < least[len] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? 0 : len;
+}
+
+static void put_string(struct json_writer *w, struct slice text)
+{
+    char escape[8];
+    put(w, SLICE_LITERAL("\""));
+    for (size_t i = 0; i < text.len;) {
+        uint8_t c = text.data[i];
+        size_t len = utf8_sequence(slice_of(text.data + i, text.len - i));
+        if (len == 0) {
+            put(w, SLICE_LITERAL("\xef\xbf\xbd"));
+            i++;
+            continue;
+        }
+        if (c == '"' || c == '\\') {
+            put(w, SLICE_LITERAL("\\"));
+            put(w, slice_of(&text.data[i], 1));
+        } else if (c < 0x20 || c == 0x7f) {
+            int n = snprintf(escape, sizeof escape, "\\u%04x", c);
+            put(w, slice_of(escape, (size_t)n));
+        } else {
+            put(w, slice_of(text.data + i, len));
+        }
+        i += len;
+    }
+    put(w, SLICE_LITERAL("\""));
+}
+
+static void before_value(struct json_writer *w, const char *key)
+{
+    if (w->comma) {
+        put(w, SLICE_LITERAL(","));
+    }
+    if (key != NULL) {
+        put_string(w, slice_of_text(key));
+        put(w, SLICE_LITERAL(":"));
+    }
+    w->comma = true;
+}
+
+void json_object(struct json_writer *w, const char *key)
+{
+    before_value(w, key);
+    put(w, SLICE_LITERAL("{"));
+    w->comma = false;
+}
+
+void json_object_end(struct json_writer *w)
+{
+    put(w, SLICE_LITERAL("}"));
+    w->comma = true;
+}
+
+void json_array(struct json_writer *w, const char *key)
+{
+    before_value(w, key);
+    put(w, SLICE_LITERAL("["));
+    w->comma = false;
+}
+
+void json_array_end(struct json_writer *w)
+{
+    put(w, SLICE_LITERAL("]"));
+    w->comma = true;
+}
+
+void json_text(struct json_writer *w, const char *key, struct slice text)
+{
+    before_value(w, key);
+    put_string(w, text);
+}
+
+void json_bool(struct json_writer *w, const char *key, bool value)
+{
+    before_value(w, key);
+    put(w, slice_of_text(value ? "true" : "false"));
+}
+
+void json_number(struct json_writer *w, const char *key, uint64_t value)
+{
+    char text[24];
+    before_value(w, key);
+    int n = snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    put(w, slice_of(text, (size_t)n));
+}
+
+enum status json_writer_status(const struct json_writer *w)
+{
+    return w->status;
+}
