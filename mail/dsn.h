@@ -1,4 +1,5 @@
-/* Delivery status notifications (RFC 3464) as multipart/report (RFC 6522), from the null sender. Pure: text in, text out. */
+/* Delivery status notifications (RFC 3464) as multipart/report (RFC 6522), from the null sender. Pure: text
+ * in, text out. */
 #ifndef SEALPOST_MAIL_DSN_H
 #define SEALPOST_MAIL_DSN_H
 
@@ -12,13 +13,16 @@ struct dsn_recipient {
 };
 
 struct dsn_input {
-    struct slice reporting_mta, to, message_id, boundary; /* boundary and message id: made from random bytes by the caller */
+    struct slice reporting_mta, to, message_id,
+        boundary; /* boundary and message id: made from random bytes by the caller */
     uint64_t now_ms, arrival_ms;
     const struct dsn_recipient *recipients;
     size_t recipient_count;
-    bool delayed;            /* "still trying" instead of "failed" */
-    struct slice header;     /* of the message as it was to leave: up to the empty line; may be cut; goes into text/rfc822-headers */
+    bool delayed;        /* "still trying" instead of "failed" */
+    struct slice header; /* of the message as it was to leave: up to the empty line; may be cut; goes into
+                            text/rfc822-headers */
 };
-enum status dsn_compose(const struct dsn_input *in, struct buf *out) MUST_CHECK; /* whole message, CRLF, 7 bit */
+enum status dsn_compose(const struct dsn_input *in,
+                        struct buf *out) MUST_CHECK; /* whole message, CRLF, 7 bit */
 
 #endif

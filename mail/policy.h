@@ -1,6 +1,7 @@
 /*
- * The policy decision: a pure function from (settings, certificates, message facts, envelope, now) to a decision for each recipient and a trace that
- * says which setting, from which level, and which certificate led to it. `policy explain` calls it with no message. It opens no private key: the flow does.
+ * The policy decision: a pure function from (settings, certificates, message facts, envelope, now) to a
+ * decision for each recipient and a trace that says which setting, from which level, and which certificate
+ * led to it. `policy explain` calls it with no message. It opens no private key: the flow does.
  */
 #ifndef SEALPOST_MAIL_POLICY_H
 #define SEALPOST_MAIL_POLICY_H
@@ -11,16 +12,17 @@
 #include "store/setting.h"
 
 enum policy_direction {
-    POLICY_OUTGOING,  /* recipient is external: sign, encrypt */
-    POLICY_INCOMING,  /* recipient is internal: decrypt, verify */
+    POLICY_OUTGOING, /* recipient is external: sign, encrypt */
+    POLICY_INCOMING, /* recipient is internal: decrypt, verify */
 };
 
 enum policy_protection { PROTECT_NONE = 0, PROTECT_SIGN = 1, PROTECT_ENCRYPT = 2 }; /* flags */
 
 struct policy_facts {
     struct slice envelope_sender; /* "" = null sender */
-    struct slice from;            /* From field's only address, normalised; "" if none or unclear: the envelope's sender counts then for settings */
-    struct slice subject;         /* decoded; may be empty */
+    struct slice from; /* From field's only address, normalised; "" if none or unclear: the envelope's sender
+                          counts then for settings */
+    struct slice subject;                   /* decoded; may be empty */
     bool already_encrypted, already_signed; /* what the entity as a whole is */
     uint64_t now_ms;
 };
@@ -28,14 +30,18 @@ struct policy_facts {
 #define POLICY_CERTIFICATES_MAX 16
 
 struct policy_recipient {
-    struct slice address;             /* normalised */
+    struct slice address; /* normalised */
     enum policy_direction direction;
-    unsigned protection;              /* enum policy_protection flags: what will be done */
-    enum status status;               /* OK, or why the message is refused for this recipient */
-    struct slice reason;              /* for the SMTP reply; "" when OK */
-    struct slice certificates[POLICY_CERTIFICATES_MAX]; /* DER, usable for encryption to this recipient; in the view */
+    unsigned protection; /* enum policy_protection flags: what will be done */
+    enum status status;  /* OK, or why the message is refused for this recipient */
+    struct slice reason; /* for the SMTP reply; "" when OK */
+    struct slice
+        certificates[POLICY_CERTIFICATES_MAX]; /* DER, usable for encryption to this recipient; in the view */
     size_t certificate_count;
     bool all_know_gcm;
+    bool smime;          /* S/MIME is on for this recipient: encrypt, decrypt, verify */
+    bool opaque;         /* smime.opaque: sign with the content inside */
+    struct slice cipher; /* smime.cipher: "auto", "aes256-gcm", ... */
 };
 
 struct policy_signer {
@@ -47,13 +53,18 @@ struct policy_signer {
 struct policy_decision {
     struct policy_recipient *recipients; /* as many as were asked for, in their order */
     size_t recipient_count;
-    struct policy_signer signer;         /* chosen for the sender; used where protection says SIGN */
-    bool refused;                        /* some recipient's status is not OK: nothing goes to anybody */
-    struct slice trace;                  /* JSON, in the arena; see docs/policy.md */
+    struct policy_signer signer; /* chosen for the sender; used where protection says SIGN */
+    bool refused;                /* some recipient's status is not OK: nothing goes to anybody */
+    struct slice trace;          /* JSON, in the arena; see docs/policy.md */
 };
 
-/* Slices live as long as the view and the arena. A store error or an unreadable certificate makes the recipient's status an error: never plain text. */
-enum status policy_decide(struct store_view *view, struct trust *trust, const struct policy_facts *facts, const struct slice *recipients,
-                          size_t recipient_count, struct arena *a, struct policy_decision *out, struct failure *f) MUST_CHECK;
+/* Slices live as long as the view and the arena. A store error or an unreadable certificate makes the
+ * recipient's status an error: never plain text. */
+/* `from` without `envelope_sender` is a null sender: nothing is signed for it. OUTGOING recipients of a
+ * message that is encrypted as a whole have PROTECT_NONE and pass. Not OK only when memory or the store fails
+ * as a whole: `f` says what, and nothing may be sent. */
+enum status policy_decide(struct store_view *view, struct trust *trust, const struct policy_facts *facts,
+                          const struct slice *recipients, size_t recipient_count, struct arena *a,
+                          struct policy_decision *out, struct failure *f) MUST_CHECK;
 
 #endif

@@ -1,0 +1,65 @@
+/*
+ * The trace: how a message was decided, as JSON, for `policy explain`, the message log and support. It names
+ * every setting with the level that it came from and every certificate with why it was or was not used. It
+ * holds addresses and certificate names, never content or keys. docs/policy.md describes it; other programs
+ * read it, so fields are added, not renamed. Pure; any thread.
+ */
+#include "mail/policy_internal.h"
+
+#include "base/hex.h"
+
+#include <stdarg.h>
+
+void trace_setting(struct json_writer *w, const struct policy_value *value)
+{
+    static const char *const sides[] = {"sender", "envelope-sender", "recipient"};
+    json_object(w, NULL);
+    json_text(w, "name", slice_of_text(value->name));
+    json_text(w, "of", slice_of_text(sides[value->side]));
+    json_text(w, "value", value->text);
+    json_text(w, "level", slice_of_text(value->level));
+    if (value->scope.len > 0) {
+        json_text(w, "scope", value->scope);
+    }
+    json_object_end(w);
+}
+
+void trace_certificate(struct json_writer *w, const struct certificate_record *record, const char *use,
+                       bool usable, const char *why)
+{
+    char thumbprint[2 * THUMBPRINT_SIZE + 1];
+    hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), thumbprint);
+    json_object(w, NULL);
+    json_text(w, "thumbprint", slice_of_text(thumbprint));
+    json_text(w, "subject",
+              slice_of(record->subject.data, record->subject.len < 512 ? record->subject.len : 512));
+    json_text(w, "use", slice_of_text(use));
+    json_bool(w, "usable", usable);
+    if (!usable) {
+        json_text(w, "why", slice_of_text(why));
+    }
+    json_object_end(w);
+}
+
+enum status reason_set(struct arena *a, struct slice *reason, const char *format, ...)
+{
+    char *text = arena_alloc(a, REASON_BYTES_MAX + 1);
+    va_list args;
+    if (text == NULL) {
+        *reason = SLICE_LITERAL("out of memory");
+        return STATUS_NO_MEMORY;
+    }
+    va_start(args, format);
+    int len = vsnprintf(text, REASON_BYTES_MAX + 1, format, args);
+    va_end(args);
+    if (len < 0) {
+        len = 0;
+    }
+    for (char *at = text; *at != '\0'; at++) {
+        if (*at < 0x20 || *at > 0x7e) {
+            *at = '?';
+        }
+    }
+    *reason = slice_of_text(text);
+    return STATUS_OK;
+}
