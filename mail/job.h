@@ -23,8 +23,9 @@
 #define JOB_SOCKET         "run/jobs.sock"
 #define JOB_RECIPIENTS_MAX 10000
 #define JOB_TRACE_MAX      ((size_t)256 << 10) /* bytes of JSON */
-#define JOB_VARIANTS_MAX   128 /* more different decisions than this in one message: 452, too many recipients \
-                                */
+#define JOB_VARIANTS_MAX                                                                                     \
+    128 /* more different decisions than this in one message: 452, too many recipients                       \
+         */
 
 enum job_type { JOB_READY = 1, JOB_MESSAGE, JOB_TO_7BIT, JOB_DONE };
 

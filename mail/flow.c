@@ -1,0 +1,368 @@
+/*
+ * The way of a message through a worker (mail/flow.h): read, decide, group, make the variants.
+ *
+ * When all goes well: entity_read() checks the limits, policy_decide() says what is done for each recipient,
+ * recipients of the same decision are grouped, and each group's variant is made by flow_outgoing.c or
+ * flow_incoming.c. Encrypted variants are shared only by recipients whom To and Cc name: a blind recipient
+ * gets a variant of his own, so that no recipient info tells of him.
+ *
+ * What can go wrong: policy refuses somebody, or a variant cannot be made. Then nothing goes to anybody, and
+ * the answer names each recipient with the reason. There is no way from a failure to plain text. Pure; one
+ * thread.
+ */
+#include "mail/flow_internal.h"
+
+#include "mail/mime_text.h"
+#include "mail/policy_internal.h"
+#include "mail/seven_bit.h"
+
+static void drop_contents(struct mail_output *out)
+{
+    for (size_t i = 0; i < JOB_VARIANTS_MAX; i++) {
+        buf_release(&out->contents[i]);
+    }
+    out->result.variant_count = 0;
+}
+
+void mail_output_release(struct mail_output *out)
+{
+    drop_contents(out);
+}
+
+/* Refuse as a whole. */
+static void fail(struct arena *a, struct mail_output *out, enum status status, const char *text)
+{
+    drop_contents(out);
+    out->result.status = status == STATUS_OK ? STATUS_INTERNAL : status;
+    if (reason_set(a, &out->result.text, "%s", text[0] != '\0' ? text : status_text(status)) != STATUS_OK) {
+        out->result.text = SLICE_LITERAL("out of memory");
+    }
+}
+
+/* A permanent refusal weighs more than one that may pass: else the message would be tried again for nothing.
+ */
+static void refuse(struct flow *fl, size_t recipient, enum status status, struct slice reason)
+{
+    struct job_result *r = &fl->out->result;
+    if (r->status == STATUS_OK || (status_retryable(r->status) && !status_retryable(status))) {
+        r->status = status;
+        r->text = slice_of_text(status_text(status));
+    }
+    r->refusals[r->refusal_count++] =
+        (struct job_refusal){.recipient = recipient, .status = status, .reason = reason};
+}
+
+static void refuse_group(struct flow *fl, const struct flow_group *g, enum status status, const char *text)
+{
+    for (size_t i = 0; i < g->recipient_count; i++) {
+        struct slice reason;
+        if (reason_set(fl->arena, &reason, "%.*s: %s", SLICE_ARGS(fl->addresses[g->recipients[i]]),
+                       text[0] != '\0' ? text : status_text(status)) != STATUS_OK) {
+            reason = SLICE_LITERAL("out of memory");
+        }
+        refuse(fl, g->recipients[i], status, reason);
+    }
+}
+
+/* --- reading --- */
+
+static enum status normalise_recipients(struct flow *fl, struct failure *f)
+{
+    const struct job_message *job = fl->job;
+    fl->addresses = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->addresses[0]);
+    fl->group_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->group_of[0]);
+    fl->outcome_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->outcome_of[0]);
+    fl->out->result.refusals = arena_alloc_array(fl->arena, job->recipient_count, sizeof(struct job_refusal));
+    if (fl->addresses == NULL || fl->group_of == NULL || fl->outcome_of == NULL ||
+        fl->out->result.refusals == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for the recipients");
+    }
+    for (size_t i = 0; i < job->recipient_count; i++) {
+        char address[ADDRESS_MAX + 1];
+        struct failure why = {.status = STATUS_OK};
+        if (address_normalise(job->recipients[i], address, &why) != STATUS_OK) {
+            return failure_set(f, STATUS_NOT_FOUND, "%.*s: %s",
+                               (int)(job->recipients[i].len < 100 ? job->recipients[i].len : 100),
+                               (const char *)job->recipients[i].data, why.text);
+        }
+        if (!arena_copy(fl->arena, slice_of_text(address), &fl->addresses[i])) {
+            return failure_set(f, STATUS_NO_MEMORY, "no memory for the recipients");
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status read_message(struct flow *fl, struct slice message, struct failure *f)
+{
+    if (mime_has_bare_line_end(message)) {
+        return failure_set(f, STATUS_MALFORMED, "the message has line ends other than CRLF");
+    }
+    enum status status = entity_read(message, fl->arena, &fl->message, f);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < fl->message.field_count; i++) {
+        fl->has_our_fields = fl->has_our_fields || field_is_ours(&fl->message.fields[i]);
+    }
+    message_from(&fl->message, fl->from);
+    if ((status = shape_of(&fl->message, fl->arena, &fl->shape, f)) != STATUS_OK) {
+        return status;
+    }
+    status = named_addresses_read(&fl->message, fl->arena, &fl->named);
+    return status == STATUS_OK ? STATUS_OK
+                               : failure_set(f, status, "no memory for the addresses of the message");
+}
+
+static enum status decide(struct flow *fl, struct failure *f)
+{
+    char sender[ADDRESS_MAX + 1] = "";
+    struct failure why = {.status = STATUS_OK};
+    if (fl->job->sender.len > 0 && address_normalise(fl->job->sender, sender, &why) != STATUS_OK) {
+        return failure_set(f, STATUS_INVALID, "the envelope's sender: %s", why.text);
+    }
+    struct policy_facts facts = {
+        .from = slice_of_text(fl->from),
+        .already_encrypted = shape_is_encrypted(&fl->shape),
+        .already_signed = shape_is_signed(&fl->shape),
+        .now_ms = fl->job->now_ms,
+    };
+    if (!arena_copy(fl->arena, slice_of_text(sender), &facts.envelope_sender)) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for the sender");
+    }
+    return policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses, fl->job->recipient_count,
+                         fl->arena, &fl->decision, f);
+}
+
+/* --- grouping --- */
+
+static struct flow_group group_wanted(const struct flow *fl, size_t i)
+{
+    const struct policy_recipient *r = &fl->decision.recipients[i];
+    struct flow_group g = {.direction = r->direction, .smime = r->smime};
+    if (r->direction == POLICY_INCOMING) {
+        g.outcome = fl->outcome_of[i];
+        return g;
+    }
+    g.protection = r->protection;
+    g.opaque = r->opaque && (r->protection & PROTECT_SIGN) != 0;
+    g.smime = false;
+    if ((r->protection & PROTECT_ENCRYPT) != 0) {
+        g.cipher = r->cipher;
+        g.alone = !named_addresses_hold(&fl->named, r->address);
+    }
+    return g;
+}
+
+static bool groups_agree(const struct flow_group *a, const struct flow_group *b)
+{
+    return !a->alone && !b->alone && a->direction == b->direction && a->protection == b->protection &&
+           a->opaque == b->opaque && a->smime == b->smime && a->outcome == b->outcome &&
+           slice_equal(a->cipher, b->cipher);
+}
+
+static enum status group_recipients(struct flow *fl, struct failure *f)
+{
+    for (size_t i = 0; i < fl->job->recipient_count; i++) {
+        struct flow_group wanted = group_wanted(fl, i);
+        size_t at = 0;
+        while (at < fl->group_count && !groups_agree(&fl->groups[at], &wanted)) {
+            at++;
+        }
+        if (at == JOB_VARIANTS_MAX) {
+            return failure_set(
+                f, STATUS_TOO_LARGE,
+                "the message would need more than %d different forms: send it to fewer recipients at once",
+                JOB_VARIANTS_MAX);
+        }
+        if (at == fl->group_count) {
+            fl->groups[fl->group_count++] = wanted;
+        }
+        fl->groups[at].recipient_count++;
+        fl->group_of[i] = at;
+    }
+    for (size_t g = 0; g < fl->group_count; g++) {
+        fl->groups[g].recipients =
+            arena_alloc_array(fl->arena, fl->groups[g].recipient_count, sizeof(size_t));
+        if (fl->groups[g].recipients == NULL) {
+            return failure_set(f, STATUS_NO_MEMORY, "no memory for the variants");
+        }
+        fl->groups[g].recipient_count = 0;
+    }
+    for (size_t i = 0; i < fl->job->recipient_count; i++) {
+        struct flow_group *g = &fl->groups[fl->group_of[i]];
+        g->recipients[g->recipient_count++] = i;
+    }
+    return STATUS_OK;
+}
+
+/* --- making --- */
+
+static enum status make_variant(struct flow *fl, const struct flow_group *g, struct job_variant *v,
+                                struct buf *content, struct failure *f)
+{
+    *v = (struct job_variant){.recipients = g->recipients, .recipient_count = g->recipient_count};
+    *content = BUF_INIT(fl->content_max);
+    json_object(&fl->trace, NULL);
+    json_number(&fl->trace, "recipients", g->recipient_count);
+    json_text(&fl->trace, "first_recipient", fl->addresses[g->recipients[0]]);
+    enum status status = g->direction == POLICY_OUTGOING ? outgoing_make(fl, g, v, content, f)
+                                                         : incoming_make(fl, g, v, content, f);
+    json_text(&fl->trace, "protection", v->protection);
+    json_bool(&fl->trace, "unchanged", v->unchanged);
+    json_object_end(&fl->trace);
+    return status;
+}
+
+static void make_variants(struct flow *fl)
+{
+    struct job_result *r = &fl->out->result;
+    r->variants = arena_alloc_array(fl->arena, fl->group_count, sizeof r->variants[0]);
+    if (r->variants == NULL) {
+        fail(fl->arena, fl->out, STATUS_NO_MEMORY, "no memory for the variants");
+        return;
+    }
+    json_array(&fl->trace, "variants");
+    for (size_t i = 0; i < fl->group_count; i++) {
+        struct failure f = {.status = STATUS_OK};
+        enum status status = make_variant(fl, &fl->groups[i], &r->variants[i], &fl->out->contents[i], &f);
+        r->variant_count = i + 1;
+        if (status != STATUS_OK) {
+            refuse_group(fl, &fl->groups[i], status, f.text);
+        }
+    }
+    json_array_end(&fl->trace);
+    if (r->refusal_count > 0) {
+        drop_contents(fl->out);
+    }
+}
+
+/* The decision's trace is one JSON object: what the flow did goes in before its end. */
+static void finish_trace(struct flow *fl)
+{
+    struct slice decided = fl->decision.trace;
+    struct buf whole = BUF_INIT(JOB_TRACE_MAX);
+    if (decided.len == 0) {
+        return;
+    }
+    bool done = json_writer_status(&fl->trace) == STATUS_OK && fl->trace_text.len > 0 &&
+                buf_append(&whole, decided.data, decided.len - 1) == STATUS_OK &&
+                buf_append_byte(&whole, ',') == STATUS_OK &&
+                buf_append_slice(&whole, buf_slice(&fl->trace_text)) == STATUS_OK &&
+                buf_append_byte(&whole, '}') == STATUS_OK &&
+                arena_copy(fl->arena, buf_slice(&whole), &fl->out->result.trace);
+    if (!done) {
+        fl->out->result.trace = decided.len <= JOB_TRACE_MAX ? decided : SLICE_LITERAL("");
+    }
+    buf_release(&whole);
+}
+
+static void run(struct flow *fl, struct slice message)
+{
+    struct failure f = {.status = STATUS_OK};
+    enum status status = normalise_recipients(fl, &f);
+    if (status == STATUS_OK) {
+        status = read_message(fl, message, &f);
+    }
+    if (status == STATUS_OK) {
+        status = decide(fl, &f);
+    }
+    if (status != STATUS_OK) {
+        fail(fl->arena, fl->out, status, f.text);
+        return;
+    }
+    for (size_t i = 0; i < fl->decision.recipient_count; i++) {
+        const struct policy_recipient *r = &fl->decision.recipients[i];
+        if (r->status != STATUS_OK) {
+            refuse(fl, i, r->status, r->reason);
+        }
+    }
+    if (!fl->decision.refused) {
+        status = incoming_open(fl, &f);
+        if (status == STATUS_OK) {
+            status = group_recipients(fl, &f);
+        }
+        if (status == STATUS_OK) {
+            make_variants(fl);
+        } else {
+            fail(fl->arena, fl->out, status, f.text);
+        }
+    }
+    finish_trace(fl);
+}
+
+void mail_process(const struct mail_environment *env, const struct job_message *job, struct slice message,
+                  struct arena *a, struct mail_output *out)
+{
+    memset(out, 0, sizeof *out);
+    out->result.job = job->job;
+    struct flow *fl = arena_alloc(a, sizeof *fl);
+    if (fl == NULL || job->recipient_count == 0) {
+        fail(a, out, fl == NULL ? STATUS_NO_MEMORY : STATUS_INVALID,
+             fl == NULL ? "" : "the message has no recipients");
+        return;
+    }
+    fl->env = env;
+    fl->job = job;
+    fl->arena = a;
+    fl->out = out;
+    fl->content_max = message.len * 4 + ((size_t)16 << 20);
+    fl->trace_text = BUF_INIT(FLOW_TRACE_MAX);
+    json_writer_init(&fl->trace, &fl->trace_text);
+    run(fl, message);
+    incoming_release(fl);
+    shape_release(&fl->shape);
+    buf_release(&fl->entity);
+    buf_release(&fl->signed_forms[0]);
+    buf_release(&fl->signed_forms[1]);
+    buf_release(&fl->trace_text);
+}
+
+/* A message without MIME fields needs them as soon as its body is encoded. */
+static enum status mime_fields_add(struct slice message, const struct entity *e, struct buf *out)
+{
+    enum status status = buf_reserve(out, message.len + 256);
+    if (status == STATUS_OK) {
+        status = buf_append_slice(out, e->header);
+    }
+    if (status == STATUS_OK && entity_field(e, "MIME-Version") == NULL) {
+        status = buf_append_text(out, "MIME-Version: 1.0\r\n");
+    }
+    if (status == STATUS_OK && entity_field(e, "Content-Type") == NULL) {
+        status = buf_printf(out, "Content-Type: text/plain; charset=%s\r\n", charset_guess(e->body));
+    }
+    if (status == STATUS_OK) {
+        status = buf_append_text(out, "\r\n");
+    }
+    return status == STATUS_OK ? buf_append_slice(out, e->body) : status;
+}
+
+void mail_to_7bit(uint64_t job, struct slice message, struct arena *a, struct mail_output *out)
+{
+    struct failure f = {.status = STATUS_OK};
+    struct entity e;
+    struct buf complete = BUF_INIT(message.len + 1024);
+    memset(out, 0, sizeof *out);
+    out->result.job = job;
+    out->contents[0] = BUF_INIT(message.len * 4 + 65536);
+    out->result.variants = arena_alloc(a, sizeof out->result.variants[0]);
+    enum status status = out->result.variants == NULL ? STATUS_NO_MEMORY : entity_read(message, a, &e, &f);
+    if (status == STATUS_OK && !entity_is_sendable(message, SENDABLE_7BIT)) {
+        if (entity_field(&e, "MIME-Version") == NULL || entity_field(&e, "Content-Type") == NULL) {
+            status = mime_fields_add(message, &e, &complete);
+            message = buf_slice(&complete);
+        }
+        if (status == STATUS_OK) {
+            status =
+                entity_make_sendable(message, SENDABLE_7BIT, SIGNED_PART_REFUSES, a, &out->contents[0], &f);
+        }
+    } else if (status == STATUS_OK) {
+        out->result.variants[0].unchanged = true;
+    }
+    if (status != STATUS_OK) {
+        fail(a, out, status, f.text);
+    } else {
+        out->result.variants[0].protection = SLICE_LITERAL("none");
+        out->result.variant_count = 1;
+    }
+    buf_release(&complete);
+}

@@ -1,0 +1,39 @@
+/*
+ * What becomes of a message: decide (mail/policy.h), then sign, encrypt, decrypt, verify, and give the
+ * variants that leave. Pure: settings, certificates and keys come through a view, time with the job, random
+ * bytes from a callback; the role makes descriptors of the results.
+ */
+#ifndef SEALPOST_MAIL_FLOW_H
+#define SEALPOST_MAIL_FLOW_H
+
+#include "crypto/seal.h"
+#include "crypto/x509.h"
+#include "mail/issuers.h"
+#include "mail/job.h"
+
+typedef void (*mail_random_cb)(void *context, void *out, size_t len);
+
+struct mail_environment {
+    struct store_view *view;
+    struct trust *trust;
+    const struct keyring *keys;
+    const struct issuers *issuers; /* intermediates that are sent along with a signature; may be NULL */
+    mail_random_cb random;         /* for MIME boundaries */
+    void *random_context;
+};
+
+struct mail_output {
+    struct job_result result;              /* arrays and texts in the arena */
+    struct buf contents[JOB_VARIANTS_MAX]; /* of variants[i]; nothing when that is `unchanged` */
+};
+
+/* Always answers, with a result that job_result_decode() accepts: a failure is a refusal. `message` has CRLF
+ * line ends. The arena should allow some megabytes. */
+void mail_process(const struct mail_environment *env, const struct job_message *job, struct slice message,
+                  struct arena *a, struct mail_output *out);
+/* The answer to TO_7BIT: one variant, with no recipients; UNSUPPORTED when a signed part would have to
+ * change. */
+void mail_to_7bit(uint64_t job, struct slice message, struct arena *a, struct mail_output *out);
+void mail_output_release(struct mail_output *out);
+
+#endif

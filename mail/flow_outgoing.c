@@ -1,0 +1,244 @@
+/*
+ * What leaves for the outside: signed, encrypted, both, or as it came (RFC 8551).
+ *
+ * The content fields (Content-*) move with the body into an entity of their own; everything else stays in the
+ * outer header. What is signed is 7 bit first, since any relay may re-encode 8-bit text and break the
+ * signature (section 3.1.3). Sign, then encrypt. The signed form is made once a message and shared by all
+ * variants. Whatever fails, fails the variant: policy wanted it protected, so nothing goes out. The private
+ * key is opened, used once, and freed here. Pure; one thread.
+ */
+#include "mail/flow_internal.h"
+
+#include "base/hex.h"
+#include "mail/mime_text.h"
+#include "mail/seven_bit.h"
+
+/* A line in the header that is no field has no place in a message that we write; the "From " line of a
+ * mailbox file is dropped. */
+static enum status check_header(const struct flow *fl, struct failure *f)
+{
+    for (size_t i = 0; i < fl->message.field_count; i++) {
+        const struct header_field *field = &fl->message.fields[i];
+        if (field->name.len == 0 && !slice_starts_with(field->whole, SLICE_LITERAL("From ")) &&
+            !slice_starts_with(field->whole, SLICE_LITERAL(">From "))) {
+            return failure_set(f, STATUS_MALFORMED, "the header has a line that is no field");
+        }
+    }
+    return STATUS_OK;
+}
+
+/* The content with its fields. A message without MIME gets the fields that say what it is. */
+static enum status content_entity_make(struct flow *fl, struct failure *f)
+{
+    const struct entity *e = &fl->message;
+    struct buf *out = &fl->entity;
+    if (out->len > 0) {
+        return STATUS_OK;
+    }
+    enum status status = check_header(fl, f);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    *out = BUF_INIT(fl->content_max);
+    status = buf_reserve(out, e->bytes.len + 128);
+    if (status == STATUS_OK && entity_field(e, "Content-Type") == NULL) {
+        status = buf_printf(out, "Content-Type: text/plain; charset=%s\r\n", charset_guess(e->body));
+        if (status == STATUS_OK && entity_field(e, "Content-Transfer-Encoding") == NULL &&
+            mime_has_8bit(e->body)) {
+            status = buf_append_text(out, "Content-Transfer-Encoding: 8bit\r\n");
+        }
+    }
+    for (size_t i = 0; i < e->field_count && status == STATUS_OK; i++) {
+        if (field_is_of_content(&e->fields[i]) &&
+            !slice_equal_nocase(e->fields[i].name, SLICE_LITERAL("MIME-Version"))) {
+            status = buf_append_slice(out, e->fields[i].whole);
+        }
+    }
+    if (status == STATUS_OK) {
+        status = buf_append_text(out, "\r\n");
+    }
+    if (status == STATUS_OK) {
+        status = buf_append_slice(out, e->body);
+    }
+    if (status != STATUS_OK) {
+        buf_reset(out);
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for a message");
+    }
+    return STATUS_OK;
+}
+
+static enum status sign_with(struct flow *fl, EVP_PKEY *key, bool opaque, struct slice entity,
+                             struct buf *out, struct failure *f)
+{
+    struct smime_signer signer = {.key = key, .certificate = fl->decision.signer.certificate};
+    struct certificate_record record;
+    struct slice chain[ISSUER_CHAIN_MAX];
+    struct buf cms = BUF_INIT(fl->content_max);
+    enum status status = store_certificate_get(fl->env->view, fl->decision.signer.thumbprint, &record);
+    if (status == STATUS_OK) {
+        signer.chain_count = issuers_chain(fl->env->issuers, &record, chain);
+        memcpy(signer.chain, chain, signer.chain_count * sizeof chain[0]);
+    }
+    if (opaque) {
+        status = smime_sign_opaque(&signer, entity, fl->job->now_ms, &cms, f);
+        if (status == STATUS_OK) {
+            status = compose_pkcs7("signed-data", buf_slice(&cms), out);
+        }
+    } else {
+        uint8_t random[16];
+        char boundary[16 + 2 * sizeof random];
+        memcpy(boundary, "sealpost-", 9);
+        fl->env->random(fl->env->random_context, random, sizeof random);
+        hex_format(slice_of(random, sizeof random), boundary + 9);
+        status = smime_sign(&signer, entity, fl->job->now_ms, &cms, f);
+        if (status == STATUS_OK) {
+            status = compose_clear_signed(entity, buf_slice(&cms), boundary, out);
+        }
+    }
+    buf_release(&cms);
+    return status;
+}
+
+static enum status signed_form_make(struct flow *fl, bool opaque, struct failure *f)
+{
+    struct buf *out = &fl->signed_forms[opaque];
+    struct buf sendable = BUF_INIT(fl->content_max);
+    EVP_PKEY *key = NULL;
+    if (out->len > 0) {
+        return STATUS_OK;
+    }
+    *out = BUF_INIT(fl->content_max);
+    struct slice entity = buf_slice(&fl->entity);
+    enum status status = STATUS_OK;
+    if (!entity_is_sendable(entity, SENDABLE_7BIT)) {
+        status = entity_make_sendable(entity, SENDABLE_7BIT, SIGNED_PART_STAYS, fl->arena, &sendable, f);
+        entity = buf_slice(&sendable);
+    }
+    if (status == STATUS_OK) {
+        status = private_key_open(fl->env->keys, fl->decision.signer.thumbprint,
+                                  fl->decision.signer.sealed_key, &key, f);
+    }
+    if (status == STATUS_OK) {
+        status = sign_with(fl, key, opaque, entity, out, f);
+    }
+    if (status != STATUS_OK) {
+        buf_reset(out);
+    }
+    EVP_PKEY_free(key);
+    buf_release(&sendable);
+    return status;
+}
+
+/* Certificates of all of a group's recipients, each once: two addresses may share one. */
+static enum status group_certificates(struct flow *fl, const struct flow_group *group,
+                                      struct slice **certificates, size_t *count, bool *all_know_gcm,
+                                      struct failure *f)
+{
+    struct slice *list =
+        arena_alloc_array(fl->arena, group->recipient_count * POLICY_CERTIFICATES_MAX, sizeof list[0]);
+    *count = 0;
+    *all_know_gcm = true;
+    if (list == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for certificates");
+    }
+    for (size_t i = 0; i < group->recipient_count; i++) {
+        const struct policy_recipient *r = &fl->decision.recipients[group->recipients[i]];
+        *all_know_gcm = *all_know_gcm && r->all_know_gcm;
+        if (r->certificate_count == 0) { /* the decision never says so; if it did, a copy would go out that
+                                            the recipient cannot read */
+            return failure_set(f, STATUS_INTERNAL, "there is no certificate to encrypt to");
+        }
+        for (size_t n = 0; n < r->certificate_count; n++) {
+            bool known = false;
+            for (size_t k = 0; k < *count && !known; k++) {
+                known = list[k].data == r->certificates[n].data || slice_equal(list[k], r->certificates[n]);
+            }
+            if (!known) {
+                list[(*count)++] = r->certificates[n];
+            }
+        }
+    }
+    *certificates = list;
+    return STATUS_OK;
+}
+
+static enum smime_cipher cipher_of(const struct flow_group *group, bool all_know_gcm)
+{
+    if (slice_equal(group->cipher, SLICE_LITERAL("aes256-gcm"))) {
+        return SMIME_AES256_GCM;
+    }
+    if (slice_equal(group->cipher, SLICE_LITERAL("aes128-cbc"))) {
+        return SMIME_AES128_CBC;
+    }
+    if (slice_equal(group->cipher, SLICE_LITERAL("auto")) && all_know_gcm) {
+        return SMIME_AES256_GCM;
+    }
+    return SMIME_AES256_CBC;
+}
+
+static enum status encrypted_append(struct flow *fl, const struct flow_group *group, struct slice entity,
+                                    struct buf *out, struct failure *f)
+{
+    struct buf cms = BUF_INIT(fl->content_max);
+    struct slice *certificates = NULL;
+    size_t count = 0;
+    bool all_know_gcm = false;
+    enum status status = group_certificates(fl, group, &certificates, &count, &all_know_gcm, f);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    enum smime_cipher cipher = cipher_of(group, all_know_gcm);
+    status = smime_encrypt(certificates, count, cipher, entity, &cms, f);
+    if (status == STATUS_OK) {
+        status = compose_pkcs7(cipher == SMIME_AES256_GCM ? "authEnveloped-data" : "enveloped-data",
+                               buf_slice(&cms), out);
+        json_text(&fl->trace, "cipher", slice_of_text(smime_cipher_name(cipher)));
+        json_number(&fl->trace, "certificates", count);
+    }
+    buf_release(&cms);
+    return status;
+}
+
+static enum status protect(struct flow *fl, const struct flow_group *group, struct buf *content,
+                           struct failure *f)
+{
+    bool sign = (group->protection & PROTECT_SIGN) != 0, encrypt = (group->protection & PROTECT_ENCRYPT) != 0;
+    enum status status = content_entity_make(fl, f);
+    if (status == STATUS_OK && sign) {
+        status = signed_form_make(fl, group->opaque, f);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct slice entity = sign ? buf_slice(&fl->signed_forms[group->opaque]) : buf_slice(&fl->entity);
+    status =
+        buf_reserve(content, fl->message.header.len + (encrypt ? entity.len * 3 / 2 : entity.len) + 4096);
+    if (status == STATUS_OK) {
+        status = compose_fields(&fl->message, COMPOSE_WITHOUT_CONTENT | COMPOSE_WITHOUT_JUNK, content);
+    }
+    if (status == STATUS_OK) {
+        status = buf_append_text(content, "MIME-Version: 1.0\r\n");
+    }
+    if (status == STATUS_OK) {
+        status =
+            encrypt ? encrypted_append(fl, group, entity, content, f) : buf_append_slice(content, entity);
+    }
+    return status;
+}
+
+enum status outgoing_make(struct flow *fl, const struct flow_group *group, struct job_variant *v,
+                          struct buf *content, struct failure *f)
+{
+    static const char *const names[] = {"none", "smime-signed", "smime-encrypted", "smime-signed-encrypted"};
+    v->protection = slice_of_text(names[group->protection & (PROTECT_SIGN | PROTECT_ENCRYPT)]);
+    if (group->protection == PROTECT_NONE) {
+        v->needs_8bit = mime_has_8bit(fl->message.body);
+        v->unchanged = !fl->has_our_fields;
+        return v->unchanged ? STATUS_OK : compose_message(&fl->message, content);
+    }
+    enum status status = protect(fl, group, content, f);
+    if (status == STATUS_OK && (group->protection & PROTECT_ENCRYPT) == 0) {
+        v->needs_8bit = mime_has_8bit(buf_slice(&fl->signed_forms[group->opaque]));
+    }
+    return status;
+}
