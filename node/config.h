@@ -1,18 +1,21 @@
 /*
- * The node's own configuration: one INI file; everything else is replicated. Each key can also come from the environment as
- * SEALPOST_SECTION_KEY (upper case), which wins. Unknown sections and keys are errors that name the line and the nearest known name.
- * One table (node/config_table.c) declares each key with its default and help.
+ * The node's own configuration: one INI file; everything else is replicated. Each key can also come from
+ * the environment as SEALPOST_SECTION_KEY (upper case), which wins. Unknown sections and keys are errors
+ * that name the line and the nearest known name. One table (node/config_table.c) declares each key with its
+ * default and help.
  *
  *   [node]       name = node1                 DNS label, unique in the cluster
- *                data = /var/lib/sealpost     folder; every path below is relative to it (the roles' working directory)
+ *                data = /var/lib/sealpost     folder; paths below are relative to it (where the roles run)
  *                hostname = mx1.example.org   in banners, EHLO and Received; default: the machine's name
  *   [cluster]    listen = 127.0.0.1:2514      peers (TLS)
  *                advertise = 127.0.0.1:2514   what the others connect to; default: listen
- *   [api]        listen = 127.0.0.1:2513, advertise
- *   [smtp]       listen = 127.0.0.1:2511, advertise; tls_names for the service certificate
+ *   [api]        listen = 127.0.0.1:2513      and advertise
+ *   [smtp]       listen = 127.0.0.1:2511      and advertise; listen may be a list with commas
+ *                tls_names =                  more names for the service certificate
  *                workers = 0                  0: one a core
- *   [master_key] source = file:master.key | credential:NAME
- *   [users]      group = 0; core, smtp, worker, api = 0    numeric ids; 0: stay as started; used only by root
+ *   [master_key] source = file:master.key     or credential:NAME
+ *   [users]      group = 0                    numeric ids; 0: stay as started; used only by root
+ *                core, smtp, worker, api = 0
  *   [log]        level = info
  *   [limits]     log_tail_bytes, segment_bytes, disk_reserve = 64M
  */
@@ -39,6 +42,10 @@ struct node_config {
 };
 
 enum status node_config_read(const char *path, struct node_config *config, struct failure *f) MUST_CHECK;
-enum status node_config_read_fd(int fd, const char *name_for_errors, struct node_config *config, struct failure *f) MUST_CHECK;
+enum status node_config_read_fd(int fd, const char *name_for_errors, struct node_config *config,
+                                struct failure *f) MUST_CHECK;
+/* The effective configuration as an INI file: what the supervisor hands to the roles, whose environment is
+ * empty. */
+enum status node_config_write(const struct node_config *config, struct buf *out) MUST_CHECK;
 
 #endif

@@ -1,19 +1,26 @@
 /*
- * What a role process gets from the supervisor, and its entry points. A role runs with the data folder as working directory (so that relative paths work
- * whatever lies above it), its own user where the supervisor is root, no_new_privs, no core dumps, and only the descriptors and keys that it needs.
+ * What a role process gets from the supervisor, and its entry points. A role runs with the data folder as
+ * working directory (so that relative paths work whatever lies above it), its own user where the supervisor
+ * is root, no_new_privs, no core dumps, and only the descriptors and keys that it needs.
  *
  * Command line: sealpostd --role NAME --config-fd N [--listen-fd NAME=N]... [--keys-fd N] [--worker I]
- * The keys come through a pipe, as MessagePack map (name str -> bin), are read once into struct secret and the pipe is closed:
- *   core    "master" (whole: it gives it to joining nodes), "peer-key" comes from disk, sealed
- *   worker  "kek"
- *   api     "kek", "tls-key" (service key, PKCS#8)
- *   smtp    "spool", "tls-key"
- * Listening descriptors: core: "peers" (TCP), "core" (Unix); smtp: "smtp" (TCP, may be several), "jobs", "queue" (Unix); api: "api" (TCP).
+ * The keys come through a pipe, as MessagePack map (name str -> bin), are read once into struct secret and
+ * the pipe is closed:
+ *   core     "master" (whole: it gives it to joining nodes); its peer key lies on disk, sealed
+ *   worker   "kek"
+ *   api      "kek", "tls-key" (service key, PKCS#8)
+ *   smtp     "spool", "tls-key"
+ * Listening descriptors:
+ *   core     "peers" (TCP), "core" (Unix)
+ *   smtp     "smtp" (TCP, may be several), "jobs", "queue" (Unix)
+ *   api      "api" (TCP, may be several)
  *
  * Files below the data folder:
- *   run/            sockets, role pid files (run/core.pid, run/smtp.pid, run/worker-1.pid, run/api.pid, run/supervisor.pid)
- *   identity/       node.id (decimal), peer.crt, peer.key.sealed, service.crt, service.key.sealed, ca.crt (PEM certificates), bootstrap.commands (until applied)
- *   raft/           log and snapshots      state/  LMDB       spool/  messages
+ *   run/        sockets and pid files: core.pid, smtp.pid, worker-1.pid, api.pid, supervisor.pid
+ *   identity/   who this node is: node/identity.h; service.crt, ca.crt are PEM and readable for all roles
+ *   raft/       log and snapshots
+ *   state/      LMDB
+ *   spool/      messages
  */
 #ifndef SEALPOST_NODE_ROLE_H
 #define SEALPOST_NODE_ROLE_H
@@ -38,7 +45,8 @@ struct role_context {
     int stop_fd;                               /* signalfd for SIGTERM and SIGINT: readable = stop in order */
 };
 
-int role_listener_fd(const struct role_context *c, const char *name, size_t i); /* the i-th of this name, -1 if none */
+int role_listener_fd(const struct role_context *c, const char *name,
+                     size_t i); /* the i-th of this name, -1 if none */
 
 /* Each runs the role until it is told to stop; returns the exit status. */
 int role_core_run(struct role_context *c);   /* node/role_core.c */
