@@ -48,7 +48,7 @@ static struct slice status_code(struct slice code, bool delayed)
         dots += dot;
     }
     bool fits = code.len >= 5 && code.len <= 9 && dots == 2 && code.data[code.len - 1] != '.' &&
-                (code.data[0] == '4' || code.data[0] == '5') && code.data[1] == '.';
+                (code.data[0] == '4' || (code.data[0] == '5' && !delayed)) && code.data[1] == '.';
     return fits ? code : general;
 }
 

@@ -1,0 +1,82 @@
+/* Delivery status notifications: golden files, and hostile texts that must not break out of their line. */
+#include "mail_test.h"
+
+#include "mail/dsn.h"
+#include "mail/mime_text.h"
+
+static struct dsn_recipient failed[] = {
+    {.address = SLICE_LITERAL("bob@partner.example"),
+     .status = SLICE_LITERAL("5.1.1"),
+     .diagnostic = SLICE_LITERAL("550 5.1.1 <bob@partner.example>: no such user"),
+     .remote_mta = SLICE_LITERAL("mx.partner.example")},
+    {.address = SLICE_LITERAL("carol@partner.example"),
+     .status = SLICE_LITERAL("nonsense"),
+     .diagnostic =
+         SLICE_LITERAL("evil\r\nFinal-Recipient: rfc822; forged@x\r\n\r\n--sealpost-dsn--\x00\xff")},
+};
+
+static struct dsn_input sample(void)
+{
+    return (struct dsn_input){
+        .reporting_mta = SLICE_LITERAL("mx1.example.org"),
+        .to = SLICE_LITERAL("alice@example.org"),
+        .message_id = SLICE_LITERAL("0001"),
+        .boundary = SLICE_LITERAL("sealpost-dsn"),
+        .now_ms = 1795514704000,
+        .arrival_ms = 1795428304000,
+        .recipients = failed,
+        .recipient_count = 2,
+        .header = SLICE_LITERAL("From: alice@example.org\r\nSubject: hello\r\n"),
+    };
+}
+
+static void failure_is_golden(void **state)
+{
+    (void)state;
+    struct dsn_input in = sample();
+    struct buf out = BUF_INIT(65536);
+    OK(dsn_compose(&in, &out));
+    assert_golden(buf_slice(&out), "dsn_failed.eml");
+    assert_true(mime_is_plain_7bit(buf_slice(&out)));
+    /* The reply's forged field stays within its own line. */
+    assert_int_equal(slice_occurrences(buf_slice(&out), "\r\nFinal-Recipient:"), 2);
+    buf_release(&out);
+}
+
+static void delay_with_8bit_header_is_golden(void **state)
+{
+    (void)state;
+    struct dsn_input in = sample();
+    struct buf out = BUF_INIT(65536);
+    in.delayed = true;
+    in.recipient_count = 1;
+    in.header = SLICE_LITERAL("Subject: gr\xc3\xbc\xc3\x9f\x65\r\nX: cut in the mid");
+    OK(dsn_compose(&in, &out));
+    assert_golden(buf_slice(&out), "dsn_delayed.eml");
+    assert_true(mime_is_plain_7bit(buf_slice(&out)));
+    buf_release(&out);
+}
+
+static void too_small_a_buffer_is_told(void **state)
+{
+    (void)state;
+    struct dsn_input in = sample();
+    struct buf whole = BUF_INIT(65536);
+    OK(dsn_compose(&in, &whole));
+    for (size_t max = 0; max < whole.len; max += 13) {
+        struct buf out = BUF_INIT(max);
+        assert_int_not_equal(dsn_compose(&in, &out), STATUS_OK);
+        buf_release(&out);
+    }
+    buf_release(&whole);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failure_is_golden),
+        cmocka_unit_test(delay_with_8bit_header_is_golden),
+        cmocka_unit_test(too_small_a_buffer_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
