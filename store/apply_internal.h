@@ -1,0 +1,62 @@
+/*
+ * Applying one command. An apply function first looks at all that it needs and decides; only then does it
+ * write. What it returns is the command's status, the same on every node. An LMDB error is not a command's
+ * status: table functions note it in `broken`, and the whole batch is given up. It reads no clock and no
+ * random bytes: the command carries its time.
+ */
+#ifndef SEALPOST_STORE_APPLY_INTERNAL_H
+#define SEALPOST_STORE_APPLY_INTERNAL_H
+
+#include "base/msgpack_write.h"
+#include "store/command.h"
+#include "store/tables.h"
+
+struct store_apply {
+    struct store *store;
+    MDB_txn *txn;
+    const struct command *command;
+    struct apply_result *result; /* failure text and value are filled by the apply function */
+    enum status broken;          /* OK, or what LMDB said: the node cannot go on */
+    struct failure broken_text;
+};
+
+/* Reading and writing a table within the command. Errors of LMDB set `broken`; then the return value is not
+ * OK either. */
+enum status apply_get(struct store_apply *a, enum table table, struct slice key,
+                      struct slice *value) MUST_CHECK; /* OK or NOT_FOUND */
+bool apply_has(struct store_apply *a, enum table table, struct slice key);
+void apply_put(struct store_apply *a, enum table table, struct slice key, struct slice value);
+void apply_delete(struct store_apply *a, enum table table, struct slice key); /* absent is fine */
+/* Delete every key that begins with prefix. */
+void apply_delete_prefix(struct store_apply *a, enum table table, struct slice prefix);
+uint64_t apply_meta_number(struct store_apply *a, const char *name, uint64_t absent);
+void apply_meta_set(struct store_apply *a, const char *name, uint64_t number);
+/* The command's answer is no: status and text. */
+enum status apply_refuse(struct store_apply *a, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The i-th value of the command. */
+struct slice apply_bytes(const struct store_apply *a, size_t i);
+uint64_t apply_number(const struct store_apply *a, size_t i);
+
+enum status apply_cluster_init(struct store_apply *a);
+enum status apply_node_admit(struct store_apply *a);
+enum status apply_node_update(struct store_apply *a);
+enum status apply_node_remove(struct store_apply *a);
+enum status apply_node_token_add(struct store_apply *a);
+enum status apply_api_token_add(struct store_apply *a);
+enum status apply_api_token_remove(struct store_apply *a);
+enum status apply_setting_set(struct store_apply *a);
+enum status apply_setting_unset(struct store_apply *a);
+enum status apply_domain_add(struct store_apply *a);
+enum status apply_domain_remove(struct store_apply *a);
+enum status apply_user_add(struct store_apply *a);
+enum status apply_user_remove(struct store_apply *a);
+enum status apply_cert_add(struct store_apply *a);
+enum status apply_cert_remove(struct store_apply *a);
+enum status apply_key_add(struct store_apply *a);
+enum status apply_key_remove(struct store_apply *a);
+enum status apply_trust_add(struct store_apply *a);
+enum status apply_trust_remove(struct store_apply *a);
+enum status apply_checkpoint(struct store_apply *a);
+
+#endif

@@ -1,0 +1,190 @@
+/* Commands about settings, domains and users. See store/apply_internal.h for the rules. */
+#include "store/apply_internal.h"
+#include "store/records.h"
+#include "store/setting.h"
+
+static void put_added(struct store_apply *a, enum table table, struct slice key)
+{
+    struct buf value = BUF_INIT(32);
+    struct msgpack_writer w;
+
+    msgpack_writer_init(&w, &value);
+    write_array(&w, 1);
+    write_u64(&w, a->command->time_ms);
+    if (msgpack_writer_status(&w) == STATUS_OK)
+        apply_put(a, table, key, buf_slice(&value));
+    else if (a->broken == STATUS_OK)
+        a->broken = failure_set(&a->broken_text, STATUS_NO_MEMORY, "cannot encode a record");
+    buf_release(&value);
+}
+
+static void put_setting(struct store_apply *a, enum setting_level level, struct slice scope, const char *name,
+                        struct slice value)
+{
+    uint8_t key[SETTING_KEY_MAX];
+    size_t len = setting_key_write(level, scope, slice_of_text(name), key);
+
+    apply_put(a, TABLE_SETTINGS, slice_of(key, len), value);
+}
+
+/* The scope in its normal form; INVALID with a reason. `out` holds ADDRESS_MAX + 1 bytes. */
+static enum status normal_scope(struct store_apply *a, uint64_t level, struct slice scope, char *out)
+{
+    switch (level) {
+    case SETTING_GLOBAL:
+        out[0] = '\0';
+        if (scope.len > 0)
+            return apply_refuse(a, STATUS_INVALID, "a global setting has no domain or user");
+        return STATUS_OK;
+    case SETTING_DOMAIN:
+        return domain_normalise(scope, out, &a->result->failure);
+    case SETTING_USER:
+        return address_normalise(scope, out, &a->result->failure);
+    default:
+        return apply_refuse(a, STATUS_INVALID, "there is no level %llu", (unsigned long long)level);
+    }
+}
+
+static enum status check_level(struct store_apply *a, const struct setting *setting, uint64_t level)
+{
+    unsigned flag = level == SETTING_GLOBAL   ? SETTING_AT_GLOBAL
+                    : level == SETTING_DOMAIN ? SETTING_AT_DOMAIN
+                                              : SETTING_AT_USER;
+
+    if ((setting->levels & flag) == 0)
+        return apply_refuse(a, STATUS_INVALID, "%s cannot be set for a %s", setting->name,
+                            level == SETTING_GLOBAL ? "whole cluster"
+                                                    : setting_level_name((enum setting_level)level));
+    return STATUS_OK;
+}
+
+static enum status find_setting(struct store_apply *a, struct slice name, const struct setting **setting)
+{
+    const char *near;
+
+    *setting = setting_find(name);
+    if (*setting != NULL)
+        return STATUS_OK;
+    near = setting_nearest(name);
+    return apply_refuse(a, STATUS_NOT_FOUND, "there is no setting %.*s%s%s%s", SLICE_ARGS(name),
+                        near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                        near != NULL ? "?" : "");
+}
+
+enum status apply_setting_set(struct store_apply *a)
+{
+    uint64_t level = apply_number(a, 0);
+    const struct setting *setting;
+    char scope[ADDRESS_MAX + 1];
+    struct buf canonical = BUF_INIT(SETTING_VALUE_MAX);
+    enum status status = find_setting(a, apply_bytes(a, 2), &setting);
+
+    if (status == STATUS_OK)
+        status = normal_scope(a, level, apply_bytes(a, 1), scope);
+    if (status == STATUS_OK)
+        status = check_level(a, setting, level);
+    if (status == STATUS_OK)
+        status = setting_canonical(setting, apply_bytes(a, 3), &canonical, &a->result->failure);
+    if (status == STATUS_OK) {
+        struct slice scope_slice = slice_of_text(scope);
+
+        put_setting(a, (enum setting_level)level, scope_slice, setting->name, buf_slice(&canonical));
+        if (level == SETTING_DOMAIN && !apply_has(a, TABLE_DOMAINS, scope_slice))
+            put_added(a, TABLE_DOMAINS, scope_slice);
+        if (level == SETTING_USER && !apply_has(a, TABLE_USERS, scope_slice))
+            put_added(a, TABLE_USERS, scope_slice);
+    }
+    buf_release(&canonical);
+    return status;
+}
+
+enum status apply_setting_unset(struct store_apply *a)
+{
+    uint64_t level = apply_number(a, 0);
+    const struct setting *setting;
+    char scope[ADDRESS_MAX + 1];
+    uint8_t key[SETTING_KEY_MAX];
+    size_t len;
+    enum status status = find_setting(a, apply_bytes(a, 2), &setting);
+
+    if (status == STATUS_OK)
+        status = normal_scope(a, level, apply_bytes(a, 1), scope);
+    if (status != STATUS_OK)
+        return status;
+    len = setting_key_write((unsigned)level, slice_of_text(scope), slice_of_text(setting->name), key);
+    if (!apply_has(a, TABLE_SETTINGS, slice_of(key, len)))
+        return apply_refuse(a, STATUS_NOT_FOUND, "%s is not set there: it is inherited already",
+                            setting->name);
+    apply_delete(a, TABLE_SETTINGS, slice_of(key, len));
+    return STATUS_OK;
+}
+
+static void delete_settings(struct store_apply *a, enum setting_level level, const char *scope)
+{
+    uint8_t prefix[SETTING_KEY_MAX];
+    size_t len = setting_key_write(level, slice_of_text(scope), (struct slice){0}, prefix);
+
+    apply_delete_prefix(a, TABLE_SETTINGS, slice_of(prefix, len));
+}
+
+enum status apply_domain_add(struct store_apply *a)
+{
+    static const char locality[] = "domain.locality";
+    char domain[DOMAIN_MAX + 1];
+    struct buf canonical = BUF_INIT(SETTING_VALUE_MAX);
+    enum status status = domain_normalise(apply_bytes(a, 0), domain, &a->result->failure);
+
+    if (status == STATUS_OK && apply_bytes(a, 1).len > 0)
+        status = setting_canonical(setting_find(slice_of_text(locality)), apply_bytes(a, 1), &canonical,
+                                   &a->result->failure);
+    if (status == STATUS_OK && apply_has(a, TABLE_DOMAINS, slice_of_text(domain)))
+        status = apply_refuse(a, STATUS_EXISTS, "the domain %s exists already", domain);
+    if (status == STATUS_OK) {
+        put_added(a, TABLE_DOMAINS, slice_of_text(domain));
+        if (canonical.len > 0)
+            put_setting(a, SETTING_DOMAIN, slice_of_text(domain), locality, buf_slice(&canonical));
+    }
+    buf_release(&canonical);
+    return status;
+}
+
+enum status apply_domain_remove(struct store_apply *a)
+{
+    char domain[DOMAIN_MAX + 1];
+    enum status status = domain_normalise(apply_bytes(a, 0), domain, &a->result->failure);
+
+    if (status != STATUS_OK)
+        return status;
+    if (!apply_has(a, TABLE_DOMAINS, slice_of_text(domain)))
+        return apply_refuse(a, STATUS_NOT_FOUND, "there is no domain %s", domain);
+    apply_delete(a, TABLE_DOMAINS, slice_of_text(domain));
+    delete_settings(a, SETTING_DOMAIN, domain);
+    return STATUS_OK;
+}
+
+enum status apply_user_add(struct store_apply *a)
+{
+    char address[ADDRESS_MAX + 1];
+    enum status status = address_normalise(apply_bytes(a, 0), address, &a->result->failure);
+
+    if (status != STATUS_OK)
+        return status;
+    if (apply_has(a, TABLE_USERS, slice_of_text(address)))
+        return apply_refuse(a, STATUS_EXISTS, "the user %s exists already", address);
+    put_added(a, TABLE_USERS, slice_of_text(address));
+    return STATUS_OK;
+}
+
+enum status apply_user_remove(struct store_apply *a)
+{
+    char address[ADDRESS_MAX + 1];
+    enum status status = address_normalise(apply_bytes(a, 0), address, &a->result->failure);
+
+    if (status != STATUS_OK)
+        return status;
+    if (!apply_has(a, TABLE_USERS, slice_of_text(address)))
+        return apply_refuse(a, STATUS_NOT_FOUND, "there is no user %s", address);
+    apply_delete(a, TABLE_USERS, slice_of_text(address));
+    delete_settings(a, SETTING_USER, address);
+    return STATUS_OK;
+}

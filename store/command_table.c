@@ -1,0 +1,164 @@
+/*
+ * The one table of commands. A new command is a row here, a number in store/command.h and a function in one
+ * of the apply_*.c files. Fields are only ever added at the end, with a new version.
+ */
+#include "store/apply_internal.h"
+#include "store/records.h"
+
+#define HASH_SIZE 32
+
+#define U64(n, h)                                                                                            \
+    {                                                                                                        \
+        .name = (n), .type = FIELD_U64, .help = (h)                                                          \
+    }
+#define BYTES(n, lo, hi, h)                                                                                  \
+    {                                                                                                        \
+        .name = (n), .type = FIELD_BYTES, .min = (lo), .max = (hi), .help = (h)                              \
+    }
+#define TEXT(n, lo, hi, h)                                                                                   \
+    {                                                                                                        \
+        .name = (n), .type = FIELD_TEXT, .min = (lo), .max = (hi), .help = (h)                               \
+    }
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct command_field cluster_init_fields[] = {
+    BYTES("cluster_id", 16, 16, "random identifier of the cluster"),
+    TEXT("name", 1, 63, "name of the cluster"),
+    BYTES("ca_certificate", 1, 8192, "the cluster CA, DER"),
+    BYTES("ca_key", 1, 8192, "its private key, sealed"),
+    BYTES("data_key_id", 16, 16, "identifier of the data key"),
+    BYTES("data_key", 1, 256, "the data key, wrapped"),
+};
+static const struct command_field node_admit_fields[] = {
+    BYTES("token_hash", HASH_SIZE, HASH_SIZE,
+          "SHA-256 of the join token's secret; zeros for the founding node"),
+    TEXT("name", 1, 63, "name of the node, a DNS label"),
+    TEXT("peer_address", 1, 79, "HOST:PORT for the other nodes"),
+    TEXT("api_address", 0, 79, "HOST:PORT of the REST API"),
+    TEXT("smtp_address", 0, 79, "HOST:PORT of SMTP"),
+    BYTES("spki_hash", HASH_SIZE, HASH_SIZE, "SHA-256 of the public key in its peer certificate"),
+    U64("command_set", "newest command set that the node knows"),
+};
+static const struct command_field node_update_fields[] = {
+    U64("node_id", "number of the node"),
+    TEXT("name", 1, 63, "name of the node, a DNS label"),
+    TEXT("peer_address", 1, 79, "HOST:PORT for the other nodes"),
+    TEXT("api_address", 0, 79, "HOST:PORT of the REST API"),
+    TEXT("smtp_address", 0, 79, "HOST:PORT of SMTP"),
+    U64("command_set", "newest command set that the node knows"),
+};
+static const struct command_field node_remove_fields[] = {
+    U64("node_id", "number of the node"),
+};
+static const struct command_field node_token_add_fields[] = {
+    BYTES("token_hash", HASH_SIZE, HASH_SIZE, "SHA-256 of the join token's secret"),
+    U64("expires_ms", "end of its life, ms since 1970"),
+};
+static const struct command_field api_token_add_fields[] = {
+    BYTES("token_hash", HASH_SIZE, HASH_SIZE, "SHA-256 of the token"),
+    TEXT("name", 1, 63, "name of the token"),
+    TEXT("role", 1, 31, "role: admin"),
+    U64("expires_ms", "end of its life, ms since 1970; 0: never"),
+};
+static const struct command_field name_fields[] = {
+    TEXT("name", 1, 63, "name of the token"),
+};
+static const struct command_field setting_set_fields[] = {
+    U64("level", "1 global, 2 domain, 3 user"),
+    TEXT("scope", 0, ADDRESS_MAX, "domain or address; empty for global"),
+    TEXT("name", 1, 63, "name of the setting"),
+    TEXT("value", 0, 4096, "canonical value"),
+};
+static const struct command_field setting_unset_fields[] = {
+    U64("level", "1 global, 2 domain, 3 user"),
+    TEXT("scope", 0, ADDRESS_MAX, "domain or address; empty for global"),
+    TEXT("name", 1, 63, "name of the setting"),
+};
+static const struct command_field domain_add_fields[] = {
+    TEXT("domain", 1, DOMAIN_MAX, "domain, or *.parent"),
+    TEXT("locality", 0, 8, "internal, external, or empty: as it is"),
+};
+static const struct command_field domain_fields[] = {
+    TEXT("domain", 1, DOMAIN_MAX, "domain, or *.parent"),
+};
+static const struct command_field user_fields[] = {
+    TEXT("address", 3, ADDRESS_MAX, "mail address"),
+};
+static const struct command_field cert_add_fields[] = {
+    BYTES("certificate", 1, 256 << 10, "certificate record"),
+};
+static const struct command_field thumbprint_fields[] = {
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+};
+static const struct command_field key_add_fields[] = {
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+    BYTES("key", 1, 64 << 10, "private key, sealed"),
+};
+static const struct command_field trust_add_fields[] = {
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+    TEXT("comment", 0, 255, "why it is trusted"),
+};
+
+#define ROW(n, t, p, f, a, h)                                                                                \
+    {                                                                                                        \
+        .number = (n), .name = (t), .version = 1, .permission = (p), .help = (h), .fields = (f),             \
+        .field_count = COUNT_OF(f), .apply = (a)                                                             \
+    }
+
+static const struct command_type types[] = {
+    ROW(COMMAND_CLUSTER_INIT, "cluster.init", "cluster.write", cluster_init_fields, apply_cluster_init,
+        "found the cluster"),
+    ROW(COMMAND_NODE_ADMIT, "node.admit", "node.write", node_admit_fields, apply_node_admit,
+        "admit a node by its join token"),
+    ROW(COMMAND_NODE_UPDATE, "node.update", "node.write", node_update_fields, apply_node_update,
+        "a node's addresses or release changed"),
+    ROW(COMMAND_NODE_REMOVE, "node.remove", "node.write", node_remove_fields, apply_node_remove,
+        "remove a node for good"),
+    ROW(COMMAND_NODE_TOKEN_ADD, "node.token", "node.write", node_token_add_fields, apply_node_token_add,
+        "make a join token"),
+    ROW(COMMAND_API_TOKEN_ADD, "token.add", "token.write", api_token_add_fields, apply_api_token_add,
+        "make an API token"),
+    ROW(COMMAND_API_TOKEN_REMOVE, "token.remove", "token.write", name_fields, apply_api_token_remove,
+        "remove an API token"),
+    ROW(COMMAND_SETTING_SET, "setting.set", "setting.write", setting_set_fields, apply_setting_set,
+        "set a setting at a level"),
+    ROW(COMMAND_SETTING_UNSET, "setting.unset", "setting.write", setting_unset_fields, apply_setting_unset,
+        "let a setting be inherited again"),
+    ROW(COMMAND_DOMAIN_ADD, "domain.add", "domain.write", domain_add_fields, apply_domain_add,
+        "add a domain"),
+    ROW(COMMAND_DOMAIN_REMOVE, "domain.remove", "domain.write", domain_fields, apply_domain_remove,
+        "remove a domain with its settings"),
+    ROW(COMMAND_USER_ADD, "user.add", "user.write", user_fields, apply_user_add, "add a user"),
+    ROW(COMMAND_USER_REMOVE, "user.remove", "user.write", user_fields, apply_user_remove,
+        "remove a user with its settings"),
+    ROW(COMMAND_CERT_ADD, "cert.add", "cert.write", cert_add_fields, apply_cert_add, "add a certificate"),
+    ROW(COMMAND_CERT_REMOVE, "cert.remove", "cert.write", thumbprint_fields, apply_cert_remove,
+        "remove a certificate and its key"),
+    ROW(COMMAND_KEY_ADD, "key.add", "key.write", key_add_fields, apply_key_add,
+        "add the private key of a certificate"),
+    ROW(COMMAND_KEY_REMOVE, "key.remove", "key.write", thumbprint_fields, apply_key_remove,
+        "remove a private key"),
+    ROW(COMMAND_TRUST_ADD, "trust.add", "ca.write", trust_add_fields, apply_trust_add,
+        "make a certificate a trust anchor"),
+    ROW(COMMAND_TRUST_REMOVE, "trust.remove", "ca.write", thumbprint_fields, apply_trust_remove,
+        "no longer trust a certificate"),
+    {.number = COMMAND_CHECKPOINT,
+     .name = "cluster.checkpoint",
+     .version = 1,
+     .permission = "cluster.read",
+     .help = "hash the tables at this index",
+     .apply = apply_checkpoint},
+};
+
+const struct command_type *command_type_of(enum command_number number)
+{
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        if (types[i].number == number)
+            return &types[i];
+    return NULL;
+}
+
+const struct command_type *command_type_at(size_t i)
+{
+    return i < COUNT_OF(types) ? &types[i] : NULL;
+}

@@ -1,0 +1,88 @@
+/*
+ * The tables of the store: named LMDB databases, what their keys and values are, and how they are reached.
+ * Internal to store/.
+ *
+ *   name            key                                    value (MessagePack unless said otherwise)
+ *   meta            "format"                               u64 big endian: STORE_FORMAT_VERSION
+ *                   "applied"                              u64 big endian: index of the last applied command
+ *                   "next_node_id"                         u64 big endian
+ *                   "trust_generation"                     u64 big endian: counts changes of certs and trust
+ *   commands        command id (16 bytes)                  [index, status, text, result]
+ *   command_index   u64 big endian: index                  command id (16 bytes, raw)
+ *   settings        level (1 byte) scope NUL name          canonical value (raw text)
+ *   domains         domain                                 [added ms]
+ *   users           address                                [added ms]
+ *   certs           thumbprint (32 bytes)                  certificate record (store/records.h)
+ *   cert_address    address NUL thumbprint                 empty
+ *   keys            thumbprint (32 bytes)                  sealed private key (raw)
+ *   trust           thumbprint (32 bytes)                  [added ms, comment]
+ *   nodes           u64 big endian: node id                [name, peer, api, smtp, spki hash, command set,
+ * added ms] removed_nodes   u64 big endian: node id                [removed ms] node_tokens     SHA-256 of
+ * the token's secret          [expires ms, used by node id (0: unused)] api_tokens      SHA-256 of the token
+ * [name, role, expires ms] cluster         "cluster"                              [id, name, CA certificate,
+ * CA key sealed, data key id, data key wrapped]
+ */
+#ifndef SEALPOST_STORE_TABLES_H
+#define SEALPOST_STORE_TABLES_H
+
+#include "store/store.h"
+
+#include <lmdb.h>
+
+enum table {
+    TABLE_META,
+    TABLE_COMMANDS,
+    TABLE_COMMAND_INDEX,
+    TABLE_SETTINGS,
+    TABLE_DOMAINS,
+    TABLE_USERS,
+    TABLE_CERTS,
+    TABLE_CERT_ADDRESS,
+    TABLE_KEYS,
+    TABLE_TRUST,
+    TABLE_NODES,
+    TABLE_REMOVED_NODES,
+    TABLE_NODE_TOKENS,
+    TABLE_API_TOKENS,
+    TABLE_CLUSTER,
+    TABLE_COUNT
+};
+
+extern const char *const table_names[TABLE_COUNT];
+
+struct store {
+    MDB_env *env;
+    MDB_dbi tables[TABLE_COUNT];
+    MDB_txn *batch; /* writer: the open write transaction, or NULL */
+    bool writer;
+    char *dir; /* owned */
+};
+
+struct store_view {
+    struct store *store;
+    MDB_txn *txn;
+};
+
+/* Open (and, for a writer, make) all tables within `txn`. */
+enum status tables_open(struct store *store, MDB_txn *txn, bool create, struct failure *f) MUST_CHECK;
+/* An LMDB error as a failure: MDB_MAP_FULL and ENOSPC become NO_SPACE, damage CORRUPT. */
+enum status tables_failure(struct failure *f, int lmdb_error, const char *doing);
+
+/* NOT_FOUND, or IO/CORRUPT with the LMDB error unsaid; `value` points into the map. */
+enum status table_get(struct store *store, MDB_txn *txn, enum table table, struct slice key,
+                      struct slice *value) MUST_CHECK;
+
+/* Walk in key order from the first key that is not below `from`; stop when visit returns false. */
+typedef bool (*table_visit_cb)(void *context, struct slice key, struct slice value);
+enum status table_walk(struct store *store, MDB_txn *txn, enum table table, struct slice from,
+                       table_visit_cb visit, void *context) MUST_CHECK;
+
+#define KEY_U64_SIZE 8
+void key_u64_write(uint64_t number, uint8_t key[KEY_U64_SIZE]); /* big endian, so that keys sort by number */
+bool key_u64_read(struct slice key, uint64_t *number);
+
+#define SETTING_KEY_MAX (1 + 320 + 1 + 64)
+/* level, scope, NUL, name; gives the length. */
+size_t setting_key_write(unsigned level, struct slice scope, struct slice name, uint8_t key[SETTING_KEY_MAX]);
+
+#endif

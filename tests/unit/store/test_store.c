@@ -1,0 +1,262 @@
+/*
+ * The state machine: the same log gives the same tables, whatever restarts, snapshots and repetitions lie
+ * between; a map of another boot is not believed; and what a command may not do changes nothing.
+ */
+#include "test_support.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define LOG_LENGTH 60
+
+static void node_token(struct command *c, uint8_t seed, uint64_t expires_ms)
+{
+    static uint8_t hash[256][32];
+
+    memset(hash[seed], seed, 32);
+    command_init(c, COMMAND_NODE_TOKEN_ADD, 1000, SLICE_LITERAL("test"));
+    c->values[0].bytes = slice_of(hash[seed], 32);
+    c->values[1].number = expires_ms;
+}
+
+static void admit(struct command *c, struct slice token_hash, const char *name, const char *address,
+                  uint64_t now_ms)
+{
+    static const uint8_t spki[32] = {7};
+
+    command_init(c, COMMAND_NODE_ADMIT, now_ms, SLICE_LITERAL("test"));
+    c->values[0].bytes = token_hash;
+    c->values[1].bytes = slice_of_text(name);
+    c->values[2].bytes = slice_of_text(address);
+    c->values[5].bytes = slice_of(spki, sizeof(spki));
+    c->values[6].number = COMMAND_SET_VERSION;
+}
+
+/* A mixed log: settings, domains, users, good and bad ones, with every third command sent twice. */
+static void make_log(struct command log[LOG_LENGTH], char texts[LOG_LENGTH][64])
+{
+    for (unsigned i = 0; i < LOG_LENGTH; i++) {
+        int len = snprintf(texts[i], 64, "d%u.example", i / 4);
+
+        assert_true(len > 0);
+        if (i % 3 == 2) {
+            log[i] = log[i - 1];
+        } else if (i % 4 == 0) {
+            command_init(&log[i], COMMAND_DOMAIN_ADD, i, SLICE_LITERAL("test"));
+            log[i].values[0].bytes = slice_of_text(texts[i]);
+            log[i].values[1].bytes = SLICE_LITERAL("internal");
+        } else if (i % 4 == 3) {
+            command_init(&log[i], COMMAND_DOMAIN_REMOVE, i, SLICE_LITERAL("test"));
+            log[i].values[0].bytes = slice_of_text(texts[i]);
+        } else {
+            log[i] =
+                setting_command(SETTING_DOMAIN, texts[i], "encrypt.mode", i % 2 == 0 ? "none" : "mandatory");
+        }
+    }
+}
+
+static void the_same_log_gives_the_same_tables(void **state)
+{
+    struct command log[LOG_LENGTH];
+    char texts[LOG_LENGTH][64];
+    char dirs[3][64], snapshot_path[96];
+    uint8_t hashes[3][STORE_HASH_SIZE];
+    struct store *stores[3];
+    uint64_t index;
+    struct failure f = {0};
+
+    (void)state;
+    make_log(log, texts);
+    for (unsigned s = 0; s < 3; s++) {
+        temporary_folder(dirs[s]);
+        stores[s] = open_writer(dirs[s]);
+    }
+    for (unsigned i = 0; i < LOG_LENGTH; i++) {
+        apply_at(stores[0], i + 1, &log[i]); /* one batch for all */
+        apply_at(stores[1], i + 1, &log[i]);
+        commit(stores[1]); /* a batch each, and restarts between */
+        if (i % 7 == 0) {
+            store_close(stores[1]);
+            stores[1] = open_writer(dirs[1]);
+            assert_int_equal(store_applied_index(stores[1]), i + 1);
+        }
+        if (i == LOG_LENGTH / 2) { /* the third begins with a snapshot of the second */
+            int fd, len = snprintf(snapshot_path, sizeof(snapshot_path), "%s/snap", dirs[1]);
+            struct stat info;
+            uint8_t *bytes;
+
+            assert_true(len > 0);
+            assert_int_equal(store_snapshot_write(stores[1], snapshot_path, &index, &f), STATUS_OK);
+            assert_int_equal(index, i + 1);
+            fd = open(snapshot_path, O_RDONLY);
+            assert_int_equal(fstat(fd, &info), 0);
+            bytes = malloc((size_t)info.st_size);
+            assert_int_equal(read(fd, bytes, (size_t)info.st_size), info.st_size);
+            (void)close(fd);
+            apply_at(stores[2], 1, &log[3]); /* something that must vanish */
+            commit(stores[2]);
+            if (store_snapshot_restore(stores[2], slice_of(bytes, (size_t)info.st_size), &f) != STATUS_OK)
+                fail_msg("%s", f.text);
+            assert_int_equal(store_applied_index(stores[2]), i + 1);
+            assert_int_not_equal(store_snapshot_restore(stores[2], slice_of(bytes, 100), &f), STATUS_OK);
+            free(bytes);
+        } else if (i > LOG_LENGTH / 2) {
+            apply_at(stores[2], i + 1, &log[i]);
+        }
+    }
+    for (unsigned s = 0; s < 3; s++) {
+        commit(stores[s]);
+        hash_of(stores[s], hashes[s]);
+        store_close(stores[s]);
+        remove_tree(dirs[s]);
+    }
+    assert_memory_equal(hashes[0], hashes[1], STORE_HASH_SIZE);
+    assert_memory_equal(hashes[0], hashes[2], STORE_HASH_SIZE);
+}
+
+static void a_repeated_command_gives_its_first_answer(void **state)
+{
+    char dir[64];
+    struct store *store;
+    struct command c;
+    struct apply_result first, second;
+
+    (void)state;
+    temporary_folder(dir);
+    store = open_writer(dir);
+    command_init(&c, COMMAND_DOMAIN_REMOVE, 1, SLICE_LITERAL("test"));
+    c.values[0].bytes = SLICE_LITERAL("missing.example");
+    first = apply_at(store, 1, &c);
+    assert_int_equal(first.status, STATUS_NOT_FOUND);
+    assert_false(first.repeated);
+    commit(store);
+    second = apply_at(store, 2, &c);
+    assert_int_equal(second.status, STATUS_NOT_FOUND);
+    assert_true(second.repeated);
+    assert_int_equal(second.index, 1);
+    assert_string_equal(second.failure.text, first.failure.text);
+    store_close(store);
+    remove_tree(dir);
+}
+
+static void a_join_token_admits_one_node_in_time(void **state)
+{
+    char dir[64];
+    struct store *store;
+    struct command c;
+    uint8_t zeros[32] = {0}, one[32], two[32];
+    struct apply_result r;
+
+    (void)state;
+    memset(one, 1, sizeof(one));
+    memset(two, 2, sizeof(two));
+    temporary_folder(dir);
+    store = open_writer(dir);
+    admit(&c, slice_of(one, 32), "node1", "127.0.0.1:1", 2000);
+    assert_int_equal(apply_at(store, 1, &c).status, STATUS_UNAUTHENTICATED);
+    admit(&c, slice_of(zeros, 32), "node1", "127.0.0.1:1", 2000);
+    r = apply_at(store, 2, &c);
+    assert_int_equal(r.status, STATUS_OK);
+    assert_int_equal(r.value_len, 9); /* a 64-bit number */
+    admit(&c, slice_of(zeros, 32), "node2", "127.0.0.1:2", 2000);
+    assert_int_equal(apply_at(store, 3, &c).status, STATUS_CONFLICT);
+    node_token(&c, 1, 5000);
+    assert_int_equal(apply_at(store, 4, &c).status, STATUS_OK);
+    admit(&c, slice_of(one, 32), "NODE1", "127.0.0.1:2", 2000);
+    assert_int_equal(apply_at(store, 5, &c).status, STATUS_EXISTS); /* and the token is not used up */
+    admit(&c, slice_of(one, 32), "node2", "127.0.0.1:2", 2000);
+    assert_int_equal(apply_at(store, 6, &c).status, STATUS_OK);
+    admit(&c, slice_of(one, 32), "node3", "127.0.0.1:3", 2000);
+    assert_int_equal(apply_at(store, 7, &c).status, STATUS_USED);
+    node_token(&c, 2, 1500);
+    assert_int_equal(apply_at(store, 8, &c).status, STATUS_OK);
+    admit(&c, slice_of(two, 32), "node3", "127.0.0.1:3", 2000);
+    assert_int_equal(apply_at(store, 9, &c).status, STATUS_EXPIRED);
+    store_close(store);
+    remove_tree(dir);
+}
+
+static void a_map_of_another_boot_is_not_believed(void **state)
+{
+    char dir[64], marker[96];
+    struct store *store;
+    struct command c = setting_command(SETTING_GLOBAL, "", "encrypt.mode", "mandatory");
+    int fd, len;
+
+    (void)state;
+    temporary_folder(dir);
+    store = open_writer(dir);
+    apply_at(store, 1, &c);
+    commit(store);
+    store_close(store);
+    store = open_writer(dir); /* closed in order: kept */
+    assert_int_equal(store_applied_index(store), 1);
+    store_close(store);
+    len = snprintf(marker, sizeof(marker), "%s/open", dir);
+    assert_true(len > 0);
+    fd = open(marker, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "another boot", 12), 12);
+    (void)close(fd);
+    store = open_writer(dir);
+    assert_int_equal(store_applied_index(store), 0);
+    store_close(store);
+    remove_tree(dir);
+}
+
+static void certificates_are_found_by_address_until_removed(void **state)
+{
+    char dir[64];
+    struct store *store, *reader;
+    struct store_view *view;
+    struct certificate_record record = {
+        .der = SLICE_LITERAL("not really DER"), .subject = SLICE_LITERAL("CN=x"), .address_count = 2};
+    struct certificate_record found;
+    struct buf encoded = BUF_INIT(COMMAND_MAX);
+    struct command c;
+
+    (void)state;
+    memset(record.thumbprint, 9, THUMBPRINT_SIZE);
+    record.addresses[0] = SLICE_LITERAL("a@example.org");
+    record.addresses[1] = SLICE_LITERAL("b@example.org");
+    assert_int_equal(certificate_record_encode(&record, &encoded), STATUS_OK);
+    temporary_folder(dir);
+    store = open_writer(dir);
+    command_init(&c, COMMAND_CERT_ADD, 1, SLICE_LITERAL("test"));
+    c.values[0].bytes = buf_slice(&encoded);
+    assert_int_equal(apply_at(store, 1, &c).status, STATUS_OK);
+    command_init(&c, COMMAND_CERT_ADD, 1, SLICE_LITERAL("test"));
+    c.values[0].bytes = buf_slice(&encoded);
+    assert_int_equal(apply_at(store, 2, &c).status, STATUS_EXISTS);
+    commit(store);
+    assert_int_equal(store_open_reader(dir, &reader, NULL), STATUS_OK);
+    assert_int_equal(store_view_begin(reader, &view, NULL), STATUS_OK);
+    assert_int_equal(store_certificate_get(view, record.thumbprint, &found), STATUS_OK);
+    assert_int_equal(found.address_count, 2);
+    assert_int_equal(store_trust_generation(view), 1);
+    store_view_end(view);
+    command_init(&c, COMMAND_CERT_REMOVE, 1, SLICE_LITERAL("test"));
+    c.values[0].bytes = slice_of(record.thumbprint, THUMBPRINT_SIZE);
+    assert_int_equal(apply_at(store, 3, &c).status, STATUS_OK);
+    commit(store);
+    assert_int_equal(store_view_begin(reader, &view, NULL), STATUS_OK);
+    assert_int_equal(store_certificate_get(view, record.thumbprint, &found), STATUS_NOT_FOUND);
+    store_view_end(view);
+    store_close(reader);
+    store_close(store);
+    buf_release(&encoded);
+    remove_tree(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_log_gives_the_same_tables),
+        cmocka_unit_test(a_repeated_command_gives_its_first_answer),
+        cmocka_unit_test(a_join_token_admits_one_node_in_time),
+        cmocka_unit_test(a_map_of_another_boot_is_not_believed),
+        cmocka_unit_test(certificates_are_found_by_address_until_removed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
