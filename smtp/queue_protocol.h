@@ -1,11 +1,13 @@
 /*
- * What the api role asks of the smtp role about this node's spool, over `run/queue.sock` (frames of base/channel.h), MessagePack arrays:
+ * What the api role asks of the smtp role about this node's spool, over `run/queue.sock` (frames of
+ * base/channel.h), MessagePack arrays:
  *
- *   [ LIST, request u64, limit u64, after id str ]   -> [ LIST, request, status u16, text str, array of entries ]   sorted by id
- *   [ SHOW, request, id str ]                        -> [ SHOW, request, status, text, entry ]
- *   [ RETRY, request, id str ("" = all) ]            -> [ RETRY, request, status, text, count u64 ]
- *   [ DELETE, request, id str ]                      -> [ DELETE, request, status, text, count u64 ]
- *   [ STATS, request ]                               -> [ STATS, request, status, text, map of name str -> u64 ]  for /metrics
+ *   [ LIST, request u64, limit u64, after id str ]   -> [ LIST, request, status u16, text str, array of
+ * entries ]   sorted by id [ SHOW, request, id str ]                        -> [ SHOW, request, status, text,
+ * entry ] [ RETRY, request, id str ("" = all) ]            -> [ RETRY, request, status, text, count u64 ] [
+ * DELETE, request, id str ]                      -> [ DELETE, request, status, text, count u64 ] [ STATS,
+ * request ]                               -> [ STATS, request, status, text, map of name str -> u64 ]  for
+ * /metrics
  */
 #ifndef SEALPOST_SMTP_QUEUE_PROTOCOL_H
 #define SEALPOST_SMTP_QUEUE_PROTOCOL_H
@@ -30,14 +32,16 @@ struct queue_recipient {
 struct queue_entry {
     struct slice id;
     struct slice sender;
-    struct slice state;      /* "active", "deferred", "quarantined" */
+    struct slice state; /* "active", "deferred", "quarantined" */
     uint64_t arrived_ms, next_attempt_ms, expires_ms, size, attempts;
     struct queue_recipient *recipients; /* all that belong to it */
     size_t recipient_count;
-    struct slice trace;      /* JSON; SHOW only */
+    struct slice trace; /* JSON; SHOW only */
 };
-enum status queue_entry_encode(const struct queue_entry *e, struct buf *out) MUST_CHECK; /* appends one value */
+enum status queue_entry_encode(const struct queue_entry *e,
+                               struct buf *out) MUST_CHECK; /* appends one value */
 struct msgpack_reader;
-void queue_entry_read(struct msgpack_reader *r, struct arena *a, struct queue_entry *e); /* failures stick to the reader */
+void queue_entry_read(struct msgpack_reader *r, struct arena *a,
+                      struct queue_entry *e); /* failures stick to the reader */
 
 #endif

@@ -1,0 +1,64 @@
+/*
+ * One SMTP command line (RFC 5321 section 4.1, without its CRLF) into a struct: the verb, the path of MAIL
+ * and RCPT in the grammar of section 4.1.2 and the ESMTP parameters SIZE (RFC 1870) and BODY (RFC 6152). Pure
+ * and bounded: nothing is allocated, slices point into the line.
+ *
+ * What is refused: source routes (RFC 5321 appendix C lets us), addresses outside ASCII (no SMTPUTF8),
+ * mailboxes without a domain except postmaster, unknown and repeated parameters.
+ */
+#ifndef SEALPOST_SMTP_COMMAND_PARSER_H
+#define SEALPOST_SMTP_COMMAND_PARSER_H
+
+#include "base/slice.h"
+#include "smtp/reply.h"
+
+#include <stdint.h>
+
+/* Those from VERB_UNIMPLEMENTED on are known words that this server does not offer: 502 instead of 500. */
+#define SMTP_VERB_TABLE(X)                                                                                   \
+    X(EHLO)                                                                                                  \
+    X(HELO)                                                                                                  \
+    X(MAIL)                                                                                                  \
+    X(RCPT)                                                                                                  \
+    X(DATA)                                                                                                  \
+    X(RSET)                                                                                                  \
+    X(NOOP)                                                                                                  \
+    X(QUIT)                                                                                                  \
+    X(VRFY)                                                                                                  \
+    X(HELP)                                                                                                  \
+    X(STARTTLS)
+
+enum smtp_verb {
+#define X(name) VERB_##name,
+    SMTP_VERB_TABLE(X)
+#undef X
+        VERB_UNIMPLEMENTED, /* EXPN, TURN, BDAT, AUTH, ... */
+    VERB_UNKNOWN,
+    VERB_COUNT
+};
+
+enum smtp_body { BODY_7BIT, BODY_8BITMIME };
+
+struct smtp_command {
+    enum smtp_verb verb;
+    struct slice argument; /* EHLO, HELO: the name; VRFY, NOOP, HELP: whatever followed */
+    struct slice path;     /* MAIL, RCPT: what stands between < and >; empty is the null path */
+    struct slice domain; /* of path, as given, brackets of a literal included; empty for "postmaster" alone */
+    bool has_size;
+    uint64_t size; /* bytes announced by SIZE= */
+    enum smtp_body body;
+};
+
+/* REPLY_NONE: the command is good. Else the reply that says what is wrong; `out->verb` is set in any case. */
+enum smtp_reply command_parse(struct slice line, struct smtp_command *out);
+const char *smtp_verb_name(enum smtp_verb verb);
+
+/* A whole mailbox "local@domain" of RFC 5321 section 4.1.2; the part after the @ goes to *domain. */
+bool mailbox_parse(struct slice mailbox, struct slice *domain);
+/* A name of RFC 5321 section 4.1.2: letters, digits, hyphens (and underscores, which the real world has) in
+ * labels. */
+bool domain_valid(struct slice domain);
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
+bool address_literal_valid(struct slice literal);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * Delivery: from the spool to the next hops. Takes due messages from the schedule, groups their waiting
+ * recipients by variant and destination, gives the groups to the destinations' connections, and notes what
+ * became of each recipient. On the loop's thread; disk is read on the uv thread pool.
+ *
+ *   due (or just accepted, still in memory) -> plan: settings of each recipient -> groups -> destinations ->
+ * results all settled: deleted from the spool        some wait: state written, next attempt after
+ * delivery.retry failed for good, or too old: a notification (RFC 3464) goes through job and spool first,
+ * then the failure is noted
+ */
+#ifndef SEALPOST_SMTP_DELIVERY_H
+#define SEALPOST_SMTP_DELIVERY_H
+
+#include "smtp/schedule.h"
+#include "smtp/settings.h"
+#include "smtp/spool.h"
+#include "smtp/transaction.h"
+
+#include <openssl/ssl.h>
+#include <uv.h>
+
+struct delivery;
+
+struct delivery_options {
+    uv_loop_t *loop;
+    const char *hostname;
+    uint64_t node_id;
+    struct spool *spool;
+    struct settings_source *settings;
+    struct transaction_services *transactions; /* for notifications; its job server also makes 7-bit forms */
+    struct memory_budget *budget;
+    struct statistics *statistics;
+    SSL_CTX *tls_opportunistic, *tls_verified;
+};
+
+enum status delivery_new(const struct delivery_options *options, struct delivery **out) MUST_CHECK;
+/* From recovery. */
+void delivery_found(struct delivery *d, const struct spool_found *found);
+/* Just made durable; takes the message. */
+void delivery_accepted(struct delivery *d, struct message *m, uint64_t spool_bytes, bool quarantined);
+struct schedule *delivery_schedule(struct delivery *d);
+/* Now instead of later: one message, or all that wait when `id` is NULL. Gives how many. CONFLICT for a
+ * quarantined one. */
+enum status delivery_retry(struct delivery *d, const uint8_t *id, uint64_t *count,
+                           struct failure *f) MUST_CHECK;
+enum status delivery_delete(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f) MUST_CHECK;
+/* Starts nothing new; ends connections (what is on its way is broken off and counts as not tried); then
+ * `closed`. */
+void delivery_stop(struct delivery *d, void (*closed)(void *context), void *context);
+void delivery_free(struct delivery *d);
+
+#endif

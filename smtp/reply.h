@@ -1,0 +1,85 @@
+/*
+ * What the SMTP server says: one table of replies (RFC 5321 section 4.2, enhanced codes of RFC 3463). Those
+ * that come from a status derive from base/status.h instead (reply_of_status).
+ */
+#ifndef SEALPOST_SMTP_REPLY_H
+#define SEALPOST_SMTP_REPLY_H
+
+#include "base/buf.h"
+
+/* name, code, enhanced code ("" where there is none: greetings, EHLO, 354), text */
+#define SMTP_REPLY_TABLE(X)                                                                                  \
+    X(NONE, 0, "", "")                                                                                       \
+    X(HELP_TEXT, 214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS; see RFC 5321")   \
+    X(STARTTLS_READY, 220, "2.0.0", "ready to start TLS")                                                    \
+    X(BYE, 221, "2.0.0", "bye")                                                                              \
+    X(OK, 250, "2.0.0", "ok")                                                                                \
+    X(SENDER_OK, 250, "2.1.0", "sender ok")                                                                  \
+    X(RECIPIENT_OK, 250, "2.1.5", "recipient ok")                                                            \
+    X(VRFY_NO, 252, "2.5.2", "cannot verify; send a message and see")                                        \
+    X(SEND_DATA, 354, "", "end with <CRLF>.<CRLF>")                                                          \
+    X(STOPPING, 421, "4.3.2", "the service is stopping, try again later")                                    \
+    X(NOT_READY, 421, "4.3.2", "the service is not ready, try again later")                                  \
+    X(TOO_MANY_SESSIONS, 421, "4.7.0", "too many sessions, try again later")                                 \
+    X(TOO_MANY_FROM_YOU, 421, "4.7.0", "too many sessions from your address, try again later")               \
+    X(COMMAND_TIMEOUT, 421, "4.4.2", "too long without a command")                                           \
+    X(DATA_TIMEOUT, 421, "4.4.2", "too long without data")                                                   \
+    X(TOO_MANY_ERRORS, 421, "4.7.0", "too many errors")                                                      \
+    X(TLS_PIPELINED, 554, "5.5.1", "nothing may follow STARTTLS before the handshake")                       \
+    X(STALE, 451, "4.3.0", "this node has lost touch with its cluster, try again later")                     \
+    X(INTERNAL, 451, "4.3.0", "internal error, try again later")                                             \
+    X(MEMORY_FULL, 452, "4.3.1", "too many messages are on their way, try again later")                      \
+    X(SPACE, 452, "4.3.1", "disk space is low, try again later")                                             \
+    X(TOO_MANY_RECIPIENTS, 452, "4.5.3", "too many recipients")                                              \
+    X(TLS_UNAVAILABLE, 454, "4.7.0", "TLS is not available")                                                 \
+    X(UNKNOWN_COMMAND, 500, "5.5.2", "unknown command")                                                      \
+    X(LINE_TOO_LONG, 500, "5.5.2", "the line is too long")                                                   \
+    X(SYNTAX, 501, "5.5.4", "syntax error in the argument")                                                  \
+    X(NO_ARGUMENT_ALLOWED, 501, "5.5.4", "this command takes no argument")                                   \
+    X(BAD_NAME, 501, "5.5.4", "give your host name or address literal")                                      \
+    X(MAIL_SYNTAX, 501, "5.5.4", "syntax: MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME]")                \
+    X(RCPT_SYNTAX, 501, "5.5.4", "syntax: RCPT TO:<address>")                                                \
+    X(BAD_SENDER, 501, "5.1.7", "the sender's address is not valid")                                         \
+    X(BAD_RECIPIENT, 501, "5.1.3", "the recipient's address is not valid")                                   \
+    X(BAD_PARAMETER, 501, "5.5.4", "the value of a parameter is not valid")                                  \
+    X(REPEATED_PARAMETER, 501, "5.5.4", "a parameter was given twice")                                       \
+    X(NOT_IMPLEMENTED, 502, "5.5.1", "this command is not offered")                                          \
+    X(HELLO_FIRST, 503, "5.5.1", "say EHLO first")                                                           \
+    X(MAIL_FIRST, 503, "5.5.1", "MAIL comes first")                                                          \
+    X(NESTED_MAIL, 503, "5.5.1", "a sender was given already")                                               \
+    X(NO_RECIPIENTS, 554, "5.5.1", "no valid recipients")                                                    \
+    X(TLS_ALREADY, 503, "5.5.1", "TLS is active already")                                                    \
+    X(NOT_NOW, 503, "5.5.1", "not in the middle of a message")                                               \
+    X(TLS_FIRST, 530, "5.7.0", "say STARTTLS first")                                                         \
+    X(TOO_MANY_MESSAGES, 421, "4.7.0", "enough messages for one session, connect again")                     \
+    X(RELAY_DENIED, 550, "5.7.1", "your address may not relay here")                                         \
+    X(TOO_LARGE, 552, "5.3.4", "the message is too large")                                                   \
+    X(HEADER_TOO_LARGE, 552, "5.3.4", "the header is too large")                                             \
+    X(DATA_LINE_TOO_LONG, 500, "5.6.0", "the message has a line that is too long")                           \
+    X(SOURCE_ROUTE, 553, "5.1.3", "source routes are not accepted")                                          \
+    X(NOT_ASCII, 553, "5.6.7", "addresses beyond ASCII are not accepted")                                    \
+    X(BAD_LINE_END, 554, "5.5.2", "bare CR, bare LF or NUL: only CRLF ends a line")                          \
+    X(UNKNOWN_PARAMETER, 555, "5.5.4", "a parameter is not known")                                           \
+    X(LOOP, 554, "5.4.6", "too many Received fields: a mail loop")
+
+enum smtp_reply {
+#define X(name, code, enhanced, text) REPLY_##name,
+    SMTP_REPLY_TABLE(X)
+#undef X
+        REPLY_COUNT
+};
+
+int reply_code(enum smtp_reply reply);
+const char *reply_enhanced(enum smtp_reply reply);
+const char *reply_text(enum smtp_reply reply);
+
+#define REPLY_LINE_MAX 512 /* bytes of one reply line with CRLF, RFC 5321 section 4.5.3.1.5 */
+
+/* "CODE ENHANCED TEXT CRLF" appended. */
+enum status reply_append(struct buf *out, enum smtp_reply reply) MUST_CHECK;
+/* One line; `last` decides between "CODE " and "CODE-". `enhanced` may be "". Bytes outside printable ASCII
+ * become "?" and what would pass REPLY_LINE_MAX is cut. */
+enum status reply_append_line(struct buf *out, int code, const char *enhanced, struct slice text,
+                              bool last) MUST_CHECK;
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * When each spooled message is to be tried: a heap by time and a table by id, one small entry a message (its
+ * envelope stays on disk). Pure: time and random bits come in as arguments.
+ */
+#ifndef SEALPOST_SMTP_SCHEDULE_H
+#define SEALPOST_SMTP_SCHEDULE_H
+
+#include "base/clock.h"
+#include "base/status.h"
+
+enum schedule_state {
+    SCHEDULE_WAITING,     /* in the heap, due at next_ms */
+    SCHEDULE_ACTIVE,      /* being delivered */
+    SCHEDULE_QUARANTINED, /* until somebody releases or deletes it */
+};
+
+struct schedule_entry {
+    uint8_t id[ID_SIZE];
+    uint64_t next_ms; /* wall */
+    uint32_t attempts;
+    enum schedule_state state;
+    bool damaged; /* its spool records are not whole */
+    bool doomed;  /* active, and to be deleted when it comes back */
+    uint64_t bytes;
+    /* the schedule's own */
+    size_t heap_at;
+    struct schedule_entry *chain;
+};
+
+struct schedule {
+    struct schedule_entry **heap; /* waiting ones */
+    size_t heap_count, heap_room;
+    struct schedule_entry **buckets;
+    size_t bucket_count, count, active, quarantined;
+    uint64_t bytes;
+};
+
+void schedule_release(struct schedule *s);
+/* A new entry in the given state; NULL when memory is short. */
+struct schedule_entry *schedule_add(struct schedule *s, const uint8_t id[ID_SIZE], uint64_t bytes,
+                                    enum schedule_state state, uint32_t attempts, uint64_t next_ms);
+struct schedule_entry *schedule_find(const struct schedule *s, const uint8_t id[ID_SIZE]);
+void schedule_remove(struct schedule *s, struct schedule_entry *e); /* frees it */
+/* The earliest waiting one, if its time has come; it becomes active. */
+struct schedule_entry *schedule_take_due(struct schedule *s, uint64_t now_ms);
+/* When the earliest is due; UINT64_MAX if none waits. */
+uint64_t schedule_next(const struct schedule *s);
+void schedule_wait(struct schedule *s, struct schedule_entry *e,
+                   uint64_t next_ms); /* whatever it was, it waits now */
+void schedule_quarantine(struct schedule *s, struct schedule_entry *e);
+/* The ids after `after` in order, at most `max`; gives their number. */
+size_t schedule_list(const struct schedule *s, const uint8_t after[ID_SIZE], struct schedule_entry **out,
+                     size_t max);
+
+/* Spread: from 90 to 110 percent of the delay, by 16 random bits, so that what failed together does not come
+ * back together. */
+uint64_t schedule_jitter(uint64_t delay_ms, uint16_t random);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * The SMTP server: listeners, the list of sessions, how many there may be in all and from one client, and
+ * stopping in order. On the loop's thread.
+ */
+#ifndef SEALPOST_SMTP_SERVER_H
+#define SEALPOST_SMTP_SERVER_H
+
+#include "smtp/settings.h"
+#include "smtp/statistics.h"
+#include "smtp/transaction.h"
+
+#include <openssl/ssl.h>
+#include <uv.h>
+
+struct server_session;
+struct server;
+
+/* What the server needs of the service; everything outlives it. */
+struct server_services {
+    uv_loop_t *loop;
+    const char *hostname;
+    SSL_CTX *tls; /* NULL: no STARTTLS */
+    struct settings_cache *settings;
+    struct memory_budget *budget;
+    struct transaction_services *transactions;
+    struct statistics *statistics;
+    uint64_t node_id;
+    bool (*ready)(void *context); /* the store and the spool are open */
+    bool (*stale)(void *context); /* the node has lost touch and settings say to defer */
+    void *context;
+};
+
+enum status server_new(const struct server_services *services, struct server **out) MUST_CHECK;
+/* Takes the listening descriptor, also on failure. */
+enum status server_listen(struct server *s, int fd, struct failure *f) MUST_CHECK;
+const struct server_services *server_services(const struct server *s);
+void server_session_ended(struct server *s, struct server_session *session);
+/* No new sessions; those in the middle of a message get `grace_ms`; then `closed`. */
+void server_stop(struct server *s, uint64_t grace_ms, void (*closed)(void *context), void *context);
+void server_free(struct server *s);
+
+#endif

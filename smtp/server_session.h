@@ -1,0 +1,52 @@
+/* One client's SMTP session (RFC 5321), driven by its stream; smtp/server_state.h has its states. */
+#ifndef SEALPOST_SMTP_SERVER_SESSION_H
+#define SEALPOST_SMTP_SERVER_SESSION_H
+
+#include "smtp/data_reader.h"
+#include "smtp/server.h"
+#include "smtp/server_state.h"
+#include "smtp/stream.h"
+#include "smtp/transaction.h"
+
+struct server_session {
+    struct server_session *next, *previous; /* the server's list */
+    struct server *server;
+    struct stream *stream;
+    enum server_state state;
+    char peer[64]; /* IP address as text */
+    char helo[256];
+    bool esmtp, may_relay, stopping;
+    struct session_limits limits; /* as they were when it began */
+    uint64_t errors, messages;    /* refused commands; messages that went to a worker */
+    /* the present transaction */
+    struct message *message;  /* sender and recipients so far; NULL if none */
+    struct slice *recipients; /* grows in the message's arena */
+    size_t recipient_room;
+    enum smtp_body body;
+    struct data_reader reader;
+    struct buf content; /* of the body, not yet in the memfd */
+    uint64_t written;   /* bytes in the memfd */
+    bool memory_full;
+    struct transaction *deciding; /* with a worker or the spool; its context is this session, or NULL when the
+                                     client has left */
+};
+
+const struct stream_events *server_session_events(void); /* for its stream, with the session as context */
+/* Takes the stream. The session ends by itself; server_session_ended() is told. */
+void server_session_start(struct server_session *s);
+/* The service stops: 421 for who is idle; a message that is on its way may end. `force`: also that one. */
+void server_session_stop(struct server_session *s, bool force);
+
+/* server_data.c: from 354 to the transaction */
+bool session_data_begin(struct server_session *s);
+size_t session_data(struct server_session *s, struct slice bytes);
+
+/* For both files */
+void session_move(struct server_session *s, enum server_state to);
+void session_reply(struct server_session *s, enum smtp_reply reply);
+/* Say it and close. `linger`: the client may still be sending. */
+void session_end(struct server_session *s, enum smtp_reply reply, bool linger);
+void session_reset(struct server_session *s);         /* forget the transaction */
+void session_await_command(struct server_session *s); /* sets the timer */
+
+#endif

@@ -1,0 +1,166 @@
+/* Settings of the smtp role (smtp/settings.h). */
+#include "smtp/settings.h"
+
+#include "base/arena.h"
+#include "mail/job.h"
+#include "store/records.h"
+
+static bool look_begin(void *context)
+{
+    struct store_look *look = context;
+    struct failure f = {0};
+    return look->store != NULL && store_view_begin(look->store, &look->view, &f) == STATUS_OK;
+}
+
+static void look_end(void *context)
+{
+    struct store_look *look = context;
+    store_view_end(look->view);
+    look->view = NULL;
+}
+
+static uint64_t look_index(void *context)
+{
+    struct store_look *look = context;
+    return store_view_index(look->view);
+}
+
+static enum status look_get(void *context, const char *name, struct slice address, struct setting_value *out)
+{
+    struct store_look *look = context;
+    const struct setting *setting = setting_find(slice_of_text(name));
+    return setting != NULL ? setting_get(look->view, setting, address, out) : STATUS_NOT_FOUND;
+}
+
+void settings_source_of_store(struct settings_source *out, struct store_look *look, struct store *store)
+{
+    *look = (struct store_look){.store = store};
+    *out = (struct settings_source){
+        .begin = look_begin, .end = look_end, .index = look_index, .get = look_get, .context = look};
+}
+
+/* `otherwise` is for a setting that this release's table does not have. */
+static uint64_t number_of(struct settings_source *s, const char *name, struct slice address,
+                          uint64_t otherwise)
+{
+    struct setting_value value;
+    return s->get(s->context, name, address, &value) == STATUS_OK ? setting_number(&value) : otherwise;
+}
+
+static bool text_is(struct settings_source *s, const char *name, const char *text, bool otherwise)
+{
+    struct setting_value value;
+    if (s->get(s->context, name, slice_of(NULL, 0), &value) != STATUS_OK) {
+        return otherwise;
+    }
+    return slice_equal(value.text, slice_of_text(text));
+}
+
+static void read_limits(struct settings_source *s, struct session_limits *l)
+{
+    struct slice global = slice_of(NULL, 0);
+    *l = (struct session_limits){
+        .max_line = number_of(s, "smtp.max_command_length", global, 2048),
+        .max_data_line = number_of(s, "smtp.max_line_length", global, 8192) + 2,
+        .max_header = number_of(s, "smtp.max_header", global, (uint64_t)256 << 10),
+        .max_size = number_of(s, "smtp.max_size", global, (uint64_t)50 << 20),
+        .max_recipients = number_of(s, "smtp.max_recipients", global, 1000),
+        .max_sessions = number_of(s, "smtp.max_sessions", global, 1000),
+        .max_sessions_per_client = number_of(s, "smtp.max_sessions_per_client", global, 200),
+        .max_errors = number_of(s, "smtp.max_errors", global, 20),
+        .max_messages = number_of(s, "smtp.max_messages_per_session", global, 1000),
+        .command_timeout_ms = number_of(s, "smtp.command_timeout", global, 300000),
+        .data_timeout_ms = number_of(s, "smtp.data_timeout", global, 600000),
+        .max_memory = number_of(s, "smtp.max_memory", global, (uint64_t)1 << 30),
+        .stale_after_ms = number_of(s, "cluster.stale_after", global, 10000),
+        .defer_when_stale = text_is(s, "cluster.when_stale", "defer", true),
+        .offer_tls = !text_is(s, "smtp.tls", "off", false),
+        .require_tls = text_is(s, "smtp.tls", "required", false),
+    };
+    if (l->max_recipients > JOB_RECIPIENTS_MAX) {
+        l->max_recipients = JOB_RECIPIENTS_MAX;
+    }
+}
+
+bool settings_refresh(struct settings_cache *c)
+{
+    struct settings_source *s = &c->source;
+    if (s->begin == NULL || !s->begin(s->context)) {
+        return false;
+    }
+    uint64_t index = s->index(s->context);
+    if (!c->valid || index != c->index) {
+        struct setting_value networks;
+        c->valid = s->get(s->context, "relay.networks", slice_of(NULL, 0), &networks) == STATUS_OK &&
+                   networks.text.len <= SETTING_VALUE_MAX;
+        if (c->valid) {
+            memcpy(c->networks, networks.text.data, networks.text.len);
+            c->relay_networks = networks;
+            c->relay_networks.text = slice_of(c->networks, networks.text.len);
+            read_limits(s, &c->limits);
+            c->index = index;
+        }
+    }
+    s->end(s->context);
+    return c->valid;
+}
+
+bool settings_may_relay(const struct settings_cache *c, struct slice ip)
+{
+    return setting_networks_hold(&c->relay_networks, ip);
+}
+
+/* An address in quotes has no settings of its own: those of its domain count. */
+static struct slice scope_of(struct slice address, char normal[ADDRESS_MAX + 1])
+{
+    struct failure f;
+    return address_normalise(address, normal, &f) == STATUS_OK ? slice_of_text(normal)
+                                                               : address_domain(address);
+}
+
+enum status settings_for_delivery(struct settings_source *s, struct slice address, struct arena *a,
+                                  struct delivery_settings *out)
+{
+    struct setting_value value;
+    char normal[ADDRESS_MAX + 1];
+    struct slice scope = scope_of(address, normal);
+    *out = (struct delivery_settings){
+        .tls = SLICE_LITERAL("opportunistic"),
+        .max_connections = number_of(s, "delivery.max_connections", scope, 20),
+        .max_messages_per_connection = number_of(s, "delivery.max_messages_per_connection", scope, 100),
+        .connect_timeout_ms = number_of(s, "delivery.connect_timeout", scope, 30000),
+        .timeout_ms = number_of(s, "delivery.timeout", scope, 300000),
+        .idle_timeout_ms = number_of(s, "delivery.idle_timeout", scope, 5000),
+    };
+    enum status status = s->get(s->context, "delivery.next_hop", scope, &value);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (!arena_copy(a, value.text, &out->next_hop)) {
+        return STATUS_NO_MEMORY;
+    }
+    status = s->get(s->context, "delivery.tls", scope, &value);
+    if (status == STATUS_OK && !arena_copy(a, value.text, &out->tls)) {
+        return STATUS_NO_MEMORY;
+    }
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+uint64_t settings_retry_delay(struct settings_source *s, uint32_t attempts, struct slice address)
+{
+    static const uint64_t otherwise[] = {60000, 300000, 900000, 1800000, 3600000, 7200000};
+    struct setting_value value;
+    char normal[ADDRESS_MAX + 1];
+    size_t i = attempts > 0 ? attempts - 1 : 0;
+    if (s->get(s->context, "delivery.retry", scope_of(address, normal), &value) == STATUS_OK) {
+        return setting_duration_at(&value, i);
+    }
+    size_t last = sizeof otherwise / sizeof otherwise[0] - 1;
+    return otherwise[i < last ? i : last];
+}
+
+uint64_t settings_expire(struct settings_source *s, struct slice address)
+{
+    char normal[ADDRESS_MAX + 1];
+    return number_of(s, "delivery.expire", scope_of(address, normal), (uint64_t)5 * 24 * 3600 * 1000);
+}

@@ -1,0 +1,68 @@
+/*
+ * The settings that the smtp role reads, by an interface: from the store's newest view in a role, from a
+ * table in tests. What holds for all sessions is read once and kept until the store's index changes.
+ */
+#ifndef SEALPOST_SMTP_SETTINGS_H
+#define SEALPOST_SMTP_SETTINGS_H
+
+#include "store/setting.h"
+
+struct settings_source {
+    /* A consistent look: begin, any number of gets, end. False: the store cannot be read now. */
+    bool (*begin)(void *context);
+    void (*end)(void *context);
+    uint64_t (*index)(void *context); /* of the look; the same number means the same values */
+    /* NOT_FOUND if there is no such setting in this release's table. */
+    enum status (*get)(void *context, const char *name, struct slice address, struct setting_value *out);
+    void *context;
+};
+
+/* Over a store: `look` must outlive the source. */
+struct store_look {
+    struct store *store;
+    struct store_view *view;
+};
+void settings_source_of_store(struct settings_source *out, struct store_look *look, struct store *store);
+
+/* What holds for every session. */
+struct session_limits {
+    uint64_t max_line;      /* bytes of a command line with CRLF */
+    uint64_t max_data_line; /* of a line of content with CRLF */
+    uint64_t max_errors, max_messages;
+    bool offer_tls, require_tls;
+    uint64_t max_header, max_size, max_recipients, max_sessions, max_sessions_per_client;
+    uint64_t command_timeout_ms, data_timeout_ms;
+    uint64_t max_memory; /* bytes of all messages in memory */
+    uint64_t stale_after_ms;
+    bool defer_when_stale; /* from three voters on */
+};
+
+struct settings_cache {
+    struct settings_source source;
+    bool valid;
+    uint64_t index;
+    struct session_limits limits;
+    char networks[SETTING_VALUE_MAX + 1];
+    struct setting_value relay_networks; /* its text is `networks` */
+};
+
+/* Fresh as of now; false when the settings cannot be read (the caller defers then). */
+bool settings_refresh(struct settings_cache *c);
+bool settings_may_relay(const struct settings_cache *c, struct slice ip);
+
+/* How mail for an address leaves. Texts are copied into the arena. */
+struct arena;
+struct delivery_settings {
+    struct slice next_hop; /* canonical HOSTS text; empty: none is set */
+    struct slice tls;      /* none, opportunistic, required, verified */
+    uint64_t max_connections, max_messages_per_connection;
+    uint64_t connect_timeout_ms, timeout_ms, idle_timeout_ms;
+};
+/* These three within a look. */
+enum status settings_for_delivery(struct settings_source *s, struct slice address, struct arena *a,
+                                  struct delivery_settings *out) MUST_CHECK;
+uint64_t settings_retry_delay(struct settings_source *s, uint32_t attempts,
+                              struct slice address); /* after so many attempts, from 1 */
+uint64_t settings_expire(struct settings_source *s, struct slice address);
+
+#endif

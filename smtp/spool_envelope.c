@@ -1,0 +1,133 @@
+/* Envelopes of spooled messages as bytes (smtp/spool_envelope.h). */
+#include "smtp/spool_envelope.h"
+
+#include "base/msgpack_read.h"
+#include "base/msgpack_write.h"
+#include "mail/job.h"
+
+#define ENVELOPE_VERSION 1
+#define ENVELOPE_FIELDS  12
+#define TRACE_MAX        ((size_t)1 << 20)
+
+enum { VARIANT_NEEDS_8BIT = 1 };
+
+enum status spool_envelope_encode(const struct spool_envelope *e, struct buf *out)
+{
+    struct msgpack_writer w;
+    msgpack_writer_init(&w, out);
+    write_array(&w, ENVELOPE_FIELDS);
+    write_u64(&w, ENVELOPE_VERSION);
+    write_bytes(&w, slice_of(e->id, ID_SIZE));
+    write_u64(&w, e->arrived_ms);
+    write_u64(&w, e->owner_node);
+    write_u64(&w, e->owner_epoch);
+    write_u64(&w, e->flags);
+    write_text(&w, e->sender);
+    write_text(&w, e->client_ip);
+    write_text(&w, e->helo);
+    write_array(&w, e->recipient_count);
+    for (size_t i = 0; i < e->recipient_count; i++) {
+        write_text(&w, e->recipients[i]);
+    }
+    write_array(&w, e->variant_count);
+    for (size_t i = 0; i < e->variant_count; i++) {
+        const struct spool_variant *v = &e->variants[i];
+        write_array(&w, 4);
+        write_u64(&w, v->size);
+        write_u64(&w, v->needs_8bit ? VARIANT_NEEDS_8BIT : 0);
+        write_text(&w, v->protection);
+        write_array(&w, v->recipient_count);
+        for (size_t k = 0; k < v->recipient_count; k++) {
+            write_u64(&w, v->recipients[k]);
+        }
+    }
+    write_text(&w, e->trace);
+    return msgpack_writer_status(&w);
+}
+
+static void read_variant(struct msgpack_reader *r, struct arena *a, size_t recipients, bool *seen,
+                         struct spool_variant *v)
+{
+    if (read_array(r, 4) != 4) {
+        read_fail(r, STATUS_CORRUPT);
+        return;
+    }
+    v->size = read_u64(r);
+    v->needs_8bit = (read_u64(r) & VARIANT_NEEDS_8BIT) != 0;
+    v->protection = read_text(r, 64);
+    size_t count = read_array(r, recipients);
+    v->recipients = arena_alloc_array(a, count + 1, sizeof(size_t));
+    if (v->recipients == NULL) {
+        read_fail(r, STATUS_NO_MEMORY);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t position = read_u64(r);
+        if (position >= recipients || seen[position]) {
+            read_fail(r, STATUS_CORRUPT);
+            return;
+        }
+        seen[position] = true;
+        v->recipients[i] = (size_t)position;
+    }
+    v->recipient_count = count;
+}
+
+enum status spool_envelope_decode(struct slice in, struct arena *a, struct spool_envelope *e)
+{
+    *e = (struct spool_envelope){0};
+    struct msgpack_reader r;
+    msgpack_reader_init(&r, in);
+    if (read_array(&r, ENVELOPE_FIELDS) != ENVELOPE_FIELDS) {
+        return STATUS_CORRUPT;
+    }
+    uint64_t version = read_u64(&r);
+    struct slice id = read_bytes(&r, ID_SIZE);
+    if (version != ENVELOPE_VERSION || id.len != ID_SIZE) {
+        return version > ENVELOPE_VERSION ? STATUS_VERSION : STATUS_CORRUPT;
+    }
+    memcpy(e->id, id.data, ID_SIZE);
+    e->arrived_ms = read_u64(&r);
+    e->owner_node = read_u64(&r);
+    e->owner_epoch = read_u64(&r);
+    e->flags = read_u64(&r);
+    e->sender = read_text(&r, ADDRESS_MAX);
+    e->client_ip = read_text(&r, 64);
+    e->helo = read_text(&r, DOMAIN_MAX);
+    size_t count = read_array(&r, JOB_RECIPIENTS_MAX);
+    e->recipients = arena_alloc_array(a, count + 1, sizeof(struct slice));
+    bool *seen = arena_alloc_array(a, count + 1, sizeof(bool));
+    if (e->recipients == NULL || seen == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        e->recipients[i] = read_text(&r, ADDRESS_MAX);
+    }
+    e->recipient_count = count;
+    size_t variants = read_array(&r, JOB_VARIANTS_MAX);
+    e->variants = arena_alloc_array(a, variants + 1, sizeof(struct spool_variant));
+    if (e->variants == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    size_t covered = 0;
+    for (size_t i = 0; i < variants && r.status == STATUS_OK; i++) {
+        read_variant(&r, a, count, seen, &e->variants[i]);
+        covered += e->variants[i].recipient_count;
+    }
+    e->variant_count = variants;
+    e->trace = read_text(&r, TRACE_MAX);
+    enum status status = msgpack_reader_status(&r, true);
+    if (status == STATUS_NO_MEMORY) {
+        return status;
+    }
+    return status == STATUS_OK && covered == count && count > 0 ? STATUS_OK : STATUS_CORRUPT;
+}
+
+uint64_t spool_envelope_size(const struct spool_envelope *e)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < e->variant_count; i++) {
+        size += e->variants[i].size;
+    }
+    return size;
+}

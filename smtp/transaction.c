@@ -1,0 +1,165 @@
+/* From the last byte to the reply (smtp/transaction.h). */
+#include "smtp/transaction.h"
+
+#include "base/log.h"
+#include "smtp/reply.h"
+#include "smtp/spool_format.h"
+
+#define REPLY_MAX ((size_t)4 << 20) /* 10000 refused recipients with their reasons */
+
+struct transaction *transaction_new(struct transaction_services *services, struct message *message)
+{
+    struct transaction *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        message_free(message);
+        return NULL;
+    }
+    t->services = services;
+    t->message = message;
+    t->reply = BUF_INIT(REPLY_MAX);
+    memcpy(t->id_text, message->id_text, sizeof t->id_text);
+    return t;
+}
+
+void transaction_free(struct transaction *t)
+{
+    if (t != NULL) {
+        message_free(t->message);
+        buf_release(&t->reply);
+        free(t);
+    }
+}
+
+static void reply_line(struct transaction *t, int code, const char *enhanced, struct slice text, bool last)
+{
+    if (reply_append_line(&t->reply, code, enhanced, text, last) != STATUS_OK) {
+        /* Beyond any sensible size: what was refused stays refused, in fewer words. */
+        buf_reset(&t->reply);
+        (void)!reply_append_line(&t->reply, code, enhanced, slice_of_text("refused"), true);
+    }
+}
+
+static void finish(struct transaction *t, enum status status, const char *text)
+{
+    t->status = status;
+    if (t->reply.len == 0) {
+        reply_line(t, status_smtp_code(status), status_enhanced_code(status), slice_of_text(text), true);
+    }
+    t->cb(t);
+}
+
+/* One reply for all: its code is that of the first lasting refusal, or else of the first (RFC 2034: the same
+ * enhanced code on each line). */
+static void refuse(struct transaction *t, const struct job_result *result)
+{
+    enum status status = result->status;
+    for (size_t i = 0; i < result->refusal_count; i++) {
+        status = result->refusals[i].status;
+        if (!status_retryable(status)) {
+            break;
+        }
+    }
+    if (status == STATUS_OK) {
+        status = STATUS_INTERNAL;
+    }
+    int code = status_smtp_code(status);
+    const char *enhanced = status_enhanced_code(status);
+    for (size_t i = 0; i < result->refusal_count; i++) {
+        reply_line(t, code, enhanced, result->refusals[i].reason, i + 1 == result->refusal_count);
+    }
+    if (result->refusal_count == 0) {
+        struct slice text = result->text.len > 0 ? result->text : slice_of_text(status_text(status));
+        reply_line(t, code, enhanced, text, true);
+    }
+    log_event(LOG_INFO, "message refused", LOG_TEXT("id", t->id_text),
+              LOG_TEXT("status", status_name(status)),
+              LOG_SLICE("reason", result->refusal_count > 0 ? result->refusals[0].reason : result->text));
+    t->services->statistics->refused++;
+    finish(t, status, "");
+}
+
+static void on_spooled(struct spool_add *add)
+{
+    struct transaction *t = add->context;
+    struct message *m = t->message;
+    if (add->status != STATUS_OK) {
+        log_event(LOG_WARN, "message not accepted", LOG_TEXT("id", t->id_text),
+                  LOG_TEXT("error", add->failure.text));
+        finish(t, status_retryable(add->status) ? add->status : STATUS_IO, status_text(add->status));
+        return;
+    }
+    bool quarantined = (add->commit_flags & SPOOL_COMMIT_QUARANTINED) != 0;
+    log_event(quarantined ? LOG_ERROR : LOG_INFO, quarantined ? "message quarantined" : "message accepted",
+              LOG_TEXT("id", t->id_text), LOG_SLICE("from", m->envelope.sender),
+              LOG_NUMBER("recipients", m->envelope.recipient_count), LOG_NUMBER("bytes", t->size),
+              LOG_SLICE("client", m->envelope.client_ip));
+    t->services->statistics->accepted++;
+    t->services->statistics->quarantined += quarantined;
+    char text[64];
+    (void)!snprintf(text, sizeof text, "queued as %s", t->id_text);
+    t->message = NULL;
+    /* The reply first: what is durable is the client's to know; delivery may take its time. */
+    struct transaction_services *services = t->services;
+    uint64_t bytes = add->bytes;
+    finish(t, STATUS_OK, text);
+    services->accepted(services->context, m, bytes, quarantined);
+}
+
+static void spool_it(struct transaction *t, unsigned commit_flags)
+{
+    t->add = (struct spool_add){.envelope = &t->message->envelope,
+                                .fds = t->message->variants,
+                                .commit_flags = commit_flags,
+                                .cb = on_spooled,
+                                .context = t};
+    spool_add(t->services->spool, &t->add);
+}
+
+static void on_job(struct job_request *request, enum job_outcome outcome, const struct job_result *result,
+                   int *fds, size_t fd_count)
+{
+    struct transaction *t = request->context;
+    if (outcome == JOB_NO_WORKER) {
+        finish(t, STATUS_UNAVAILABLE, status_text(STATUS_UNAVAILABLE));
+        return;
+    }
+    if (outcome == JOB_KILLED_WORKERS) {
+        log_event(LOG_ERROR, "a message has killed two workers", LOG_TEXT("id", t->id_text));
+        t->message->envelope.flags |= SPOOL_UNPROCESSED;
+        if (message_take_body(t->message, t->size, t->needs_8bit) != STATUS_OK) {
+            finish(t, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY));
+            return;
+        }
+        spool_it(t, SPOOL_COMMIT_QUARANTINED | SPOOL_COMMIT_UNPROCESSED);
+        return;
+    }
+    if (result->status != STATUS_OK) {
+        refuse(t, result);
+        return;
+    }
+    enum status status = message_take_variants(t->message, result, fds, fd_count);
+    if (status != STATUS_OK) {
+        log_event(LOG_ERROR, "a worker's answer cannot be used", LOG_TEXT("id", t->id_text),
+                  LOG_TEXT("error", status_text(status)));
+        finish(t, STATUS_INTERNAL, status_text(STATUS_INTERNAL));
+        return;
+    }
+    spool_it(t, 0);
+}
+
+void transaction_run(struct transaction *t)
+{
+    const struct spool_envelope *e = &t->message->envelope;
+    t->job = (struct job_request){.type = JOB_MESSAGE, .fd = t->message->body, .cb = on_job, .context = t};
+    struct job_message *m = &t->job.message;
+    memcpy(m->message_id, t->id_text, sizeof m->message_id);
+    m->now_ms = e->arrived_ms;
+    m->sender = e->sender;
+    m->client_ip = e->client_ip;
+    m->helo = e->helo;
+    m->listener = t->listener;
+    m->flags = t->flags;
+    m->recipients = e->recipients;
+    m->recipient_count = e->recipient_count;
+    job_submit(t->services->jobs, &t->job);
+}
