@@ -110,6 +110,10 @@ static enum status signed_form_make(struct flow *fl, bool opaque, struct failure
     *out = BUF_INIT(fl->content_max);
     struct slice entity = buf_slice(&fl->entity);
     enum status status = STATUS_OK;
+    /* Signed although it was: sign.already says that the signature is to be replaced. */
+    if (fl->shape.kind == SHAPE_SMIME_CLEAR_SIGNED && fl->shape.signed_part.len > 0) {
+        entity = fl->shape.signed_part;
+    }
     if (!entity_is_sendable(entity, SENDABLE_7BIT)) {
         status = entity_make_sendable(entity, SENDABLE_7BIT, SIGNED_PART_STAYS, fl->arena, &sendable, f);
         entity = buf_slice(&sendable);

@@ -34,17 +34,17 @@
 #define WORKER_BOUNDED 1
 #endif
 
-#define WORKER_MEMORY_MAX                                                                                    \
-    ((size_t)2                                                                                               \
-     << 30) /* bytes of private memory: a message of the greatest size needs about a dozen times its own */
-#define WORKER_MESSAGE_MAX ((size_t)160 << 20) /* bytes of a message */
+/* Bytes of private memory: signing and encrypting take some ten times a message's size. */
+#define WORKER_MEMORY_MAX ((size_t)3 << 30)
+/* Bytes of a message: what smtp.max_size allows at most, and the Received field. */
+#define WORKER_MESSAGE_MAX ((size_t)1025 << 20)
 #define WORKER_ARENA_MAX   ((size_t)128 << 20)
 #define STORE_FOLDER       "state"
 #define POLL_MS            200
 #define CONNECT_PAUSE_MS   200
 #define ANSWER_TIMEOUT_MS  30000
-#define JOB_SECONDS_MAX                                                                                      \
-    75 /* a message that hangs the parser ends this process; smtp gives up waiting before (JOB_HUNG_MS) */
+/* A message that hangs the parser ends this process; smtp gives up waiting before that (JOB_HUNG_MS). */
+#define JOB_SECONDS_MAX 75
 
 struct worker {
     struct role_context *context;
