@@ -11,12 +11,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define KEYS_MAX ((size_t)64 << 10)
+#define KEYS_MAX ((size_t)8 << 10)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1 /* LeakSanitizer attaches to its own process, which an undumpable one forbids */
@@ -162,7 +163,9 @@ int role_start(int argc, char **argv)
     if (!SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
         return EXIT_FATAL;
     }
-    if (!arguments_parse(argc, argv, &c, &a)) {
+    /* What this role starts in its turn inherits nothing, the lock of the data folder least of all. */
+    if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0 ||
+        !arguments_parse(argc, argv, &c, &a)) {
         fprintf(stderr, "sealpostd: --role is for the supervisor's use: start a node with 'sealpostd run "
                         "--config FILE'\n");
         return EXIT_FATAL;
