@@ -51,6 +51,8 @@ static void file_look(struct core *core)
     }
 }
 
+static void founding_go_on(struct core *core, uint64_t now);
+
 static void founded_cb(void *context, const struct core_outcome *outcome)
 {
     struct core *core = context;
@@ -67,6 +69,7 @@ static void founded_cb(void *context, const struct core_outcome *outcome)
         return;
     }
     founding.next++;
+    founding_go_on(core, clock_monotonic_ms());
 }
 
 static void founding_go_on(struct core *core, uint64_t now)

@@ -6,7 +6,9 @@
 
 #define RESTART_FIRST_MS   100 /* after the first restart, which is immediate */
 #define RESTART_LONGEST_MS 5000
-#define RESTART_PROVEN_MS  10000 /* a role that lived this long has proven itself: begin anew */
+/* A role that lived this long has proven itself: begin anew. Short, since roles that are killed from outside
+ * again and again must be back at once; a role that cannot work ends within milliseconds. */
+#define RESTART_PROVEN_MS 2000
 
 struct restart_backoff {
     uint64_t started_ms;

@@ -19,12 +19,6 @@
 
 #define KEYS_MAX ((size_t)8 << 10)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1 /* LeakSanitizer attaches to its own process, which an undumpable one forbids */
-#else
-#define SANITIZED 0
-#endif
-
 struct role_arguments {
     const char *role;
     int config_fd, keys_fd;

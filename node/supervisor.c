@@ -24,6 +24,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -73,9 +74,15 @@ static enum status config_seal(const struct node_config *config, int *fd, struct
     return status;
 }
 
-static void descriptors_allow(void)
+static void limits_set(void)
 {
     struct rlimit limit;
+    struct rlimit no_core = {0, 0};
+    /* The keys are in this process too. */
+    (void)setrlimit(RLIMIT_CORE, &no_core);
+    if (!SANITIZED) {
+        (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         rlim_t wanted = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
         if (limit.rlim_cur < wanted) {
@@ -307,7 +314,7 @@ int supervisor_run(const struct node_config *given, const char *config_path)
     v.surroundings.config = &config;
     v.surroundings.listeners = &v.listeners;
     v.surroundings.lock_fd = v.surroundings.config_fd = v.surroundings.program = v.signals = -1;
-    descriptors_allow();
+    limits_set();
     enum status status = start(&v, &config, &f);
     if (status != STATUS_OK) {
         log_event(LOG_ERROR, "node cannot start", LOG_TEXT("reason", f.text),

@@ -5,7 +5,12 @@
 
 #include "node/config.h"
 
-#include <sysexits.h>
+/* LeakSanitizer attaches to its own process, which PR_SET_DUMPABLE forbids. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
 
 #define EXIT_FATAL 78 /* EX_CONFIG: it cannot work as configured; starting again does not help */
 

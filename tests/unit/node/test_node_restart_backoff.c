@@ -1,4 +1,4 @@
-/* When a role is started again: at once, then after 100 ms, doubling to 5 s; anew when it lived 10 s. */
+/* When a role is started again: at once, then after 100 ms, doubling to 5 s; anew when it lived 2 s. */
 #include "node_test.h"
 
 #include "node/restart_backoff.h"
