@@ -1,0 +1,185 @@
+/*
+ * What a certificate says, as the store keeps it: addresses, validity, uses, capabilities. Parsed once, when
+ * it comes in, so that choosing a certificate needs no ASN.1. The bytes are hostile. Any thread.
+ */
+#include "crypto/x509.h"
+
+#include "base/hex.h"
+
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#define DER_MAX          ((size_t)128 << 10)
+#define NAME_TEXT_MAX    4096
+#define OID_AES256_GCM   "2.16.840.1.101.3.4.1.46"
+#define OID_CAPABILITIES NID_SMIMECapabilities
+
+static void add_address(struct certificate_record *out, struct arena *a, struct slice text)
+{
+    char normal[ADDRESS_MAX + 1];
+    struct slice copy;
+
+    if (out->address_count == CERT_ADDRESSES_MAX || address_normalise(text, normal, NULL) != STATUS_OK)
+        return; /* an entry with NUL, control bytes or no @ names nobody */
+    for (size_t i = 0; i < out->address_count; i++)
+        if (slice_equal(out->addresses[i], slice_of_text(normal)))
+            return;
+    if (arena_copy(a, slice_of_text(normal), &copy))
+        out->addresses[out->address_count++] = copy;
+}
+
+/* rfc822Name entries of subjectAltName; emailAddress in the subject counts only where there are none (RFC
+ * 8550 section 3). */
+static void read_addresses(X509 *x, struct arena *a, struct certificate_record *out)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    bool any = false;
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type != GEN_EMAIL)
+            continue;
+        any = true;
+        add_address(out, a,
+                    slice_of(ASN1_STRING_get0_data(name->d.rfc822Name),
+                             (size_t)ASN1_STRING_length(name->d.rfc822Name)));
+    }
+    GENERAL_NAMES_free(names);
+    if (any)
+        return;
+    X509_NAME *subject = X509_get_subject_name(x);
+    for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_pkcs9_emailAddress, at)) >= 0;) {
+        ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+
+        add_address(out, a, slice_of(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)));
+    }
+}
+
+static bool name_text(X509_NAME *name, struct arena *a, struct slice *out)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long len = 0;
+    bool good;
+
+    if (bio != NULL && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0)
+        len = BIO_get_mem_data(bio, &text);
+    good =
+        len >= 0 && arena_copy(a, slice_of(text, (size_t)(len < NAME_TEXT_MAX ? len : NAME_TEXT_MAX)), out);
+    BIO_free(bio);
+    return good;
+}
+
+static bool serial_text(X509 *x, struct arena *a, struct slice *out)
+{
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
+    size_t len = (size_t)ASN1_STRING_length(serial);
+    char *text;
+
+    if (len > 64)
+        len = 64;
+    text = arena_alloc(a, 2 * len + 1);
+    if (text == NULL)
+        return false;
+    hex_format(slice_of(ASN1_STRING_get0_data(serial), len), text);
+    *out = slice_of(text, 2 * len);
+    return true;
+}
+
+static bool time_ms(const ASN1_TIME *time, uint64_t *out)
+{
+    struct tm t;
+    time_t seconds;
+
+    if (ASN1_TIME_to_tm(time, &t) != 1)
+        return false;
+    seconds = timegm(&t);
+    *out = seconds < 0 ? 0 : (uint64_t)seconds * 1000;
+    return true;
+}
+
+/* RFC 8550 section 4.4: an absent extension allows all; emailProtection or any must be among extended usages.
+ */
+static uint64_t uses_of(X509 *x)
+{
+    uint32_t usage = X509_get_key_usage(x), extended = X509_get_extended_key_usage(x);
+    uint64_t uses = 0;
+    int type = EVP_PKEY_get_base_id(X509_get0_pubkey(x) != NULL ? X509_get0_pubkey(x) : NULL);
+
+    if (X509_check_ca(x) == 1)
+        uses |= CERT_USE_CA;
+    if (extended != UINT32_MAX && (extended & (XKU_SMIME | XKU_ANYEKU)) == 0)
+        return uses;
+    if (usage == UINT32_MAX || (usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0)
+        uses |= CERT_USE_SIGN;
+    if (type == EVP_PKEY_RSA && (usage == UINT32_MAX || (usage & KU_KEY_ENCIPHERMENT) != 0))
+        uses |= CERT_USE_ENCRYPT;
+    if ((type == EVP_PKEY_EC || type == EVP_PKEY_X25519 || type == EVP_PKEY_X448) &&
+        (usage == UINT32_MAX || (usage & KU_KEY_AGREEMENT) != 0))
+        uses |= CERT_USE_ENCRYPT;
+    return uses;
+}
+
+/* SMIMECapabilities ::= SEQUENCE OF SEQUENCE { OID, parameters OPTIONAL } (RFC 8551 section 2.5.2). */
+static uint64_t capabilities_of(X509 *x)
+{
+    int at = X509_get_ext_by_NID(x, OID_CAPABILITIES, -1);
+    ASN1_OCTET_STRING *value;
+    const unsigned char *data;
+    STACK_OF(X509_ALGOR) * list;
+    uint64_t capabilities = 0;
+
+    if (at < 0)
+        return 0;
+    value = X509_EXTENSION_get_data(X509_get_ext(x, at));
+    data = ASN1_STRING_get0_data(value);
+    list = d2i_X509_ALGORS(NULL, &data, ASN1_STRING_length(value));
+    for (int i = 0; i < sk_X509_ALGOR_num(list); i++) {
+        const ASN1_OBJECT *algorithm;
+        char oid[80];
+
+        X509_ALGOR_get0(&algorithm, NULL, NULL, sk_X509_ALGOR_value(list, i));
+        if (OBJ_obj2txt(oid, sizeof(oid), algorithm, 1) > 0 && strcmp(oid, OID_AES256_GCM) == 0)
+            capabilities |= CERT_CAP_AES256_GCM;
+    }
+    sk_X509_ALGOR_pop_free(list, X509_ALGOR_free);
+    return capabilities;
+}
+
+enum status certificate_describe(struct slice der, struct slice source, uint64_t now_ms, struct arena *a,
+                                 struct certificate_record *out, struct failure *f)
+{
+    X509 *x;
+    enum status status = STATUS_OK;
+
+    memset(out, 0, sizeof(*out));
+    if (der.len > DER_MAX)
+        return failure_set(f, STATUS_TOO_LARGE, "a certificate of %zu bytes is larger than %zu", der.len,
+                           DER_MAX);
+    x = certificate_from_der(der);
+    if (x == NULL)
+        return failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate");
+    sha256(der, out->thumbprint);
+    out->der = der;
+    out->source = source;
+    out->added_ms = now_ms;
+    if (X509_get0_pubkey(x) == NULL)
+        status = failure_set(f, STATUS_UNSUPPORTED,
+                             "the certificate's public key is of a kind that is not supported");
+    else if (!time_ms(X509_get0_notBefore(x), &out->not_before_ms) ||
+             !time_ms(X509_get0_notAfter(x), &out->not_after_ms))
+        status = failure_set(f, STATUS_MALFORMED, "the certificate's validity is not readable");
+    else if (!name_text(X509_get_subject_name(x), a, &out->subject) ||
+             !name_text(X509_get_issuer_name(x), a, &out->issuer) || !serial_text(x, a, &out->serial))
+        status = failure_set(f, STATUS_NO_MEMORY, "cannot read the certificate: out of memory");
+    if (status == STATUS_OK) {
+        read_addresses(x, a, out);
+        out->uses = uses_of(x);
+        out->capabilities = capabilities_of(x);
+    }
+    X509_free(x);
+    ERR_clear_error();
+    return status;
+}

@@ -1,0 +1,17 @@
+/* What the files of S/MIME share; internal to crypto/. */
+#ifndef SEALPOST_CRYPTO_SMIME_INTERNAL_H
+#define SEALPOST_CRYPTO_SMIME_INTERNAL_H
+
+#include "crypto/smime.h"
+
+#include <openssl/cms.h>
+
+#define CMS_MAX ((size_t)1 << 30) /* bytes of one CMS object */
+
+/* NULL if the bytes are no CMS. BER is fine. */
+CMS_ContentInfo *smime_parse(struct slice cms);
+enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out) MUST_CHECK;
+/* Why OpenSSL failed, in its own words; clears its queue. Holds no secrets: only static strings. */
+enum status smime_failure(struct failure *f, const char *doing);
+
+#endif
