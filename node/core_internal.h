@@ -88,6 +88,7 @@ bool core_peer_address(struct core *core, uint64_t id, char address[80]);
 bool core_node_name(struct core *core, uint64_t id, char name[NODE_NAME_MAX + 1]);
 /* All nodes of the store (before there are any: of the join), without their order meaning anything. */
 size_t core_nodes_list(struct core *core, struct known_peer nodes[CORE_NODES_MAX]);
+void core_peers_remember(struct core *core);          /* identity/peers follows the store */
 void core_peers_ask(struct core *core, uint64_t now); /* INFO to each, once a period */
 const struct peer_state *core_peer_state(const struct core *core, uint64_t id); /* NULL if never heard of */
 bool core_peer_reachable(const struct core *core, uint64_t id, uint64_t now);

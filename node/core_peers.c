@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/msgpack_write.h"
+#include "node/durable_file.h"
 
 static const struct known_peer *joined_peer(const struct core *core, uint64_t id)
 {
@@ -125,6 +126,31 @@ size_t core_nodes_list(struct core *core, struct known_peer nodes[CORE_NODES_MAX
         l.count = core->identity.peer_count;
     }
     return l.count;
+}
+
+/*
+ * What the store says of the nodes is kept in identity/peers too: after a power cut the store is built anew
+ * from the log, for which the nodes must find and admit each other before there is a store.
+ */
+void core_peers_remember(struct core *core)
+{
+    struct known_peer nodes[CORE_NODES_MAX];
+    struct buf out = BUF_INIT(JOIN_FRAME_MAX);
+    struct failure f = {0};
+    size_t count = core_nodes_list(core, nodes);
+    if (!core->initialised || (count == core->identity.peer_count &&
+                               memcmp(nodes, core->identity.peers, count * sizeof(nodes[0])) == 0)) {
+        return;
+    }
+    enum status status = known_peers_encode(nodes, count, &out);
+    status = status == STATUS_OK ? durable_file_replace(IDENTITY_PEERS, 0640, buf_slice(&out), &f) : status;
+    if (status == STATUS_OK) {
+        memcpy(core->identity.peers, nodes, count * sizeof(nodes[0]));
+        core->identity.peer_count = count;
+    } else {
+        log_event(LOG_WARN, "the list of nodes cannot be written", LOG_TEXT("reason", f.text));
+    }
+    buf_release(&out);
 }
 
 /* --- what the others say --- */

@@ -324,12 +324,12 @@ enum status identity_load(struct slice master, struct identity *identity, struct
         status = failure_set(f, STATUS_CORRUPT, "identity/peer.key.sealed holds no key");
     }
     if (status == STATUS_OK) {
-        status = durable_file_read("identity/peers", &peers, f);
+        status = durable_file_read(IDENTITY_PEERS, &peers, f);
         if (status == STATUS_NOT_FOUND) {
             status = STATUS_OK;
         } else if (status == STATUS_OK && known_peers_decode(buf_slice(&peers), identity->peers,
                                                              &identity->peer_count) != STATUS_OK) {
-            status = failure_set(f, STATUS_CORRUPT, "identity/peers is damaged");
+            status = failure_set(f, STATUS_CORRUPT, IDENTITY_PEERS " is damaged");
         }
     }
     secret_release(&pkcs8);

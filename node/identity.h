@@ -7,7 +7,8 @@
  *   ca.crt, peer.crt, service.crt            PEM
  *   peer.key.sealed, service.key.sealed      PKCS#8 DER, sealed (crypto/seal.h) under the master-derived key
  *                              "sealpost node tls", context "node-peer-key:ID" or "node-service-key:ID"
- *   peers                      the members at the time of joining (node/join_protocol.h); not on the founder
+ *   peers                      the nodes as last known (node/join_protocol.h): what a join brought, then what
+ *                              the store said; for the time when there is no store
  *   bootstrap.commands         array of commands (bin) that found the cluster; until they are applied
  *   removed                    text: this node was removed from its cluster; it never runs again
  *
@@ -24,6 +25,7 @@
 
 #define IDENTITY_FORMAT        1
 #define IDENTITY_BOOTSTRAP     "identity/bootstrap.commands"
+#define IDENTITY_PEERS         "identity/peers"
 #define IDENTITY_REMOVED       "identity/removed"
 #define IDENTITY_BOOTSTRAP_MAX ((size_t)1 << 20)
 

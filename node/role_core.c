@@ -281,6 +281,7 @@ static void tick_cb(uv_timer_t *timer)
     if (now >= core->next_period_ms) {
         core->next_period_ms = now + CORE_PERIOD_MS;
         removal_look(core);
+        core_peers_remember(core);
         core_peers_ask(core, now);
         core_membership_tick(core, now);
     }
