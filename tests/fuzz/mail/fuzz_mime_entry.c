@@ -10,8 +10,6 @@
 #include "mail/flow.h"
 #include "store/command.h"
 
-#include <unistd.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
@@ -39,14 +37,15 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     struct failure f;
     struct buf encoded = BUF_INIT(COMMAND_MAX);
     uint8_t entry[512] = {0};
+    char path[100];
     (void)argc;
     (void)argv;
     require(mkdtemp(folder) != NULL);
     require(atexit(remove_folder) == 0);
-    require(chdir(folder) == 0);
-    require(store_open_writer("state", SLICE_LITERAL("00000000-0000-0000-0000-000000000000"), &writer, &f) ==
+    require(snprintf(path, sizeof path, "%s/state", folder) > 0);
+    require(store_open_writer(path, SLICE_LITERAL("00000000-0000-0000-0000-000000000000"), &writer, &f) ==
             STATUS_OK);
-    require(store_open_reader("state", &reader, &f) == STATUS_OK);
+    require(store_open_reader(path, &reader, &f) == STATUS_OK);
     command_init(&c, COMMAND_DOMAIN_ADD, 1, SLICE_LITERAL("fuzz"));
     c.values[0].bytes = SLICE_LITERAL("ours.example");
     c.values[1].bytes = SLICE_LITERAL("internal");
@@ -96,7 +95,7 @@ static void check_result(const struct mail_output *out, size_t recipients)
         for (size_t n = 0; n < e.field_count; n++) {
             ours += field_is_ours(&e.fields[n]);
         }
-        require(ours == 0 || ours == 2);
+        require(recipients == 0 || ours == 0 || ours == 2);
     }
     arena_release(&a);
     buf_release(&frame);

@@ -2,7 +2,6 @@
 #include "mail_world.h"
 
 #include "base/clock.h"
-#include "crypto/smime.h"
 #include "store/command.h"
 
 #include <unistd.h>
@@ -117,7 +116,8 @@ static void trust_certificate(struct world *w, const char *file)
 
 static void import_identity(struct world *w, const struct identity *id)
 {
-    struct buf pem = BUF_INIT(65536), encoded = BUF_INIT(65536), sealed = BUF_INIT(65536);
+    struct buf pem = BUF_INIT(65536), der = BUF_INIT(65536), encoded = BUF_INIT(65536),
+               sealed = BUF_INIT(65536);
     struct certificate_file *certificates = calloc(1, sizeof *certificates);
     struct certificate_record record;
     struct failure f;
@@ -125,10 +125,13 @@ static void import_identity(struct world *w, const struct identity *id)
     EVP_PKEY *key = NULL;
     char name[64];
     arena_init(&a, 1 << 20);
-    assert_true(snprintf(name, sizeof name, "%s.both", id->name) > 0);
-    world_shell(w, "cat %s.key %s.pem > %s.both", id->name, id->name, id->name);
+    assert_true(snprintf(name, sizeof name, "%s.pem", id->name) > 0);
     world_file_read(w, name, &pem);
-    OK(key_file_read(buf_slice(&pem), SLICE_LITERAL(""), &a, &key, certificates, &f));
+    OK(certificate_file_read(buf_slice(&pem), &a, certificates, &f));
+    world_shell(w, "openssl pkcs8 -topk8 -nocrypt -in %s.key -outform DER -out %s.der", id->name, id->name);
+    assert_true(snprintf(name, sizeof name, "%s.der", id->name) > 0);
+    world_file_read(w, name, &der);
+    OK(key_from_der(buf_slice(&der), &key));
     OK(certificate_describe(certificates->der[0], SLICE_LITERAL("import"), w->now_ms, &a, &record, &f));
     OK(certificate_record_encode(&record, &encoded));
     struct command c = start(w, COMMAND_CERT_ADD);
@@ -146,6 +149,7 @@ static void import_identity(struct world *w, const struct identity *id)
     buf_release(&pem);
     buf_release(&encoded);
     buf_release(&sealed);
+    buf_release(&der);
     arena_release(&a);
 }
 
@@ -202,7 +206,6 @@ void world_make(struct world *w)
     assert_non_null(mkdtemp(w->dir));
     w->now_ms = clock_wall_ms() + 10 * DAY_MS;
     arena_init(&w->arena, (size_t)128 << 20);
-    OK(smime_start(&f));
     random_bytes(key, sizeof key);
     OK(secret_copy(&w->keyring.kek, slice_of(key, sizeof key)));
     random_bytes(key, sizeof key);
