@@ -34,6 +34,8 @@ struct delivery_options {
 };
 
 enum status delivery_new(const struct delivery_options *options, struct delivery **out) MUST_CHECK;
+/* Recovery tells what it finds before the spool is there to be used. */
+void delivery_set_spool(struct delivery *d, struct spool *spool);
 /* From recovery. */
 void delivery_found(struct delivery *d, const struct spool_found *found);
 /* Just made durable; takes the message. */

@@ -52,7 +52,7 @@ bool message_charge(struct message *m, uint64_t bytes)
     return true;
 }
 
-static bool sealed_size(int fd, uint64_t *size)
+bool message_sealed_size(int fd, uint64_t *size)
 {
     struct stat st;
     int seals = fcntl(fd, F_GET_SEALS);
@@ -79,7 +79,7 @@ enum status message_take_variants(struct message *m, const struct job_result *re
     for (size_t i = 0; i < fd_count; i++) {
         const struct job_variant *from = &result->variants[i];
         struct spool_variant *to = &variants[i];
-        if (!sealed_size(fds[i], &to->size)) {
+        if (!message_sealed_size(fds[i], &to->size)) {
             return STATUS_MALFORMED;
         }
         total += from->unchanged ? 0 : to->size;

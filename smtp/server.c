@@ -26,6 +26,11 @@ const struct server_services *server_services(const struct server *s)
     return &s->services;
 }
 
+void server_set_node(struct server *s, uint64_t node_id)
+{
+    s->services.node_id = node_id;
+}
+
 static void stopped_perhaps(struct server *s)
 {
     if (!s->stopping || s->listeners_open > 0 || s->sessions != NULL) {

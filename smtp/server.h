@@ -34,6 +34,7 @@ enum status server_new(const struct server_services *services, struct server **o
 /* Takes the listening descriptor, also on failure. */
 enum status server_listen(struct server *s, int fd, struct failure *f) MUST_CHECK;
 const struct server_services *server_services(const struct server *s);
+void server_set_node(struct server *s, uint64_t node_id);
 void server_session_ended(struct server *s, struct server_session *session);
 /* No new sessions; those in the middle of a message get `grace_ms`; then `closed`. */
 void server_stop(struct server *s, uint64_t grace_ms, void (*closed)(void *context), void *context);

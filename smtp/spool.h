@@ -92,7 +92,7 @@ struct spool_loaded {
 enum status spool_load(struct spool *s, const uint8_t id[ID_SIZE], struct spool_loaded *out,
                        struct failure *f) MUST_CHECK;
 void spool_loaded_release(struct spool_loaded *l);
-/* Append the chunk's plain bytes; NOT_FOUND after the last. On any thread, one at a time for one `l`. */
+/* Append the chunk's plain bytes; NOT_FOUND after the last. On any thread. */
 enum status spool_read_chunk(struct spool_loaded *l, size_t variant, uint64_t chunk, struct buf *out,
                              struct failure *f) MUST_CHECK;
 

@@ -537,6 +537,11 @@ void stream_finish(struct stream *s, bool linger)
     }
 }
 
+bool stream_is_owned(const struct stream *s)
+{
+    return s->events != NULL;
+}
+
 bool stream_peer_name(struct stream *s, char *out, size_t size)
 {
     struct sockaddr_storage address;

@@ -59,6 +59,9 @@ SSL *stream_ssl(struct stream *s); /* NULL if plain */
 void stream_set_timeout(struct stream *s, uint64_t ms);
 bool stream_peer_name(struct stream *s, char *out, size_t size); /* the peer's IP address as text */
 
+/* False after stream_close() or stream_finish(), until the loop turns: lets an owner find out that it has let
+ * go within a call. */
+bool stream_is_owned(const struct stream *s);
 void stream_close(struct stream *s); /* at once; frees itself */
 /* Writes what is there, then closes. `linger`: what the peer still sends is read and dropped for two seconds,
  * so that a reset does not take the last reply away from it. */

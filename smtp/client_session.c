@@ -1,0 +1,744 @@
+/*
+ * A connection to a next hop and its dialogue (RFC 5321 as a client). It tries the destination's hosts in
+ * order, and each host's addresses, until one greets and answers EHLO; then it takes group after group from
+ * its destination, with MAIL, all RCPT and DATA in one write where PIPELINING is offered (RFC 2920), sends
+ * the body as fast as the other takes it, and stays a while for more.
+ *
+ * What can go wrong: before IDLE, the next address or host is tried, and in the end the destination is told.
+ * A connection that has served before and breaks before anything was answered gives its group back once,
+ * unharmed: the other side had closed it for idleness. After the dot a broken connection means "unknown":
+ * deferred, which may deliver twice and never loses.
+ */
+#include "smtp/delivery_internal.h"
+
+#include "base/log.h"
+#include "smtp/client_state.h"
+#include "smtp/dot_stuffing.h"
+#include "smtp/reply_parser.h"
+
+#define GREETING_TIMEOUT_MS ((uint64_t)60000)
+#define HOST_MAX            256
+#define OUTPUT_ENOUGH       ((size_t)128 << 10)
+
+struct client_session {
+    struct client_session *next; /* the destination's list */
+    struct destination *destination;
+    struct stream *stream;
+    enum client_state state;
+    /* where */
+    size_t host_index;
+    char host[HOST_MAX], next_hop[HOST_MAX + 8]; /* "host:port" */
+    uint16_t port;
+    uv_getaddrinfo_t resolve;
+    bool resolving;
+    struct addrinfo *addresses, *address;
+    char error[640]; /* why the last try failed */
+    /* what it can */
+    struct ehlo_offers offers;
+    bool helo_said, secure, no_tls;
+    /* what it does */
+    struct group *group;
+    size_t said, answered; /* of MAIL, RCPT..., DATA: 0 .. count + 1 */
+    size_t accepted;       /* recipients */
+    bool any_reply;        /* to this group */
+    bool served;           /* at least one group before */
+    bool empty_data;       /* 354 though nobody was accepted */
+    uint64_t messages;
+    struct body *body;
+    struct dot_stuffing stuffing;
+};
+
+static void host_try(struct client_session *c);
+static void address_try(struct client_session *c);
+static const struct stream_events events;
+
+static struct delivery *delivery_of(const struct client_session *c)
+{
+    return c->destination->delivery;
+}
+
+static void move(struct client_session *c, enum client_state to)
+{
+    if (!client_state_may_move(c->state, to)) {
+        log_event(LOG_ERROR, "a connection made an illegal move",
+                  LOG_TEXT("from", client_state_name(c->state)), LOG_TEXT("to", client_state_name(to)));
+    }
+    log_event(LOG_DEBUG, "connection", LOG_TEXT("next_hop", c->next_hop),
+              LOG_TEXT("from", client_state_name(c->state)), LOG_TEXT("to", client_state_name(to)));
+    c->state = to;
+}
+
+struct client_session *client_session_next(struct client_session *c)
+{
+    return c->next;
+}
+
+/* --- the end --- */
+
+static void leave(struct client_session *c)
+{
+    struct destination *t = c->destination;
+    for (struct client_session **at = &t->connections; *at != NULL; at = &(*at)->next) {
+        if (*at == c) {
+            *at = c->next;
+            break;
+        }
+    }
+    t->connection_count--;
+    t->connecting -= c->state < CLIENT_IDLE;
+    t->delivery->options.statistics->connections_open--;
+    move(c, CLIENT_CLOSED);
+    body_free(c->body);
+    c->body = NULL;
+    if (c->addresses != NULL) {
+        uv_freeaddrinfo(c->addresses);
+        c->addresses = NULL;
+    }
+    if (c->resolving) {
+        (void)uv_cancel((uv_req_t *)&c->resolve);
+        return; /* freed by its callback */
+    }
+    free(c);
+}
+
+/* Ends the connection; the destination goes on without it. */
+static void end(struct client_session *c, bool polite)
+{
+    struct destination *t = c->destination;
+    if (c->stream != NULL) {
+        if (polite) {
+            stream_write(c->stream, SLICE_LITERAL("QUIT\r\n"));
+            stream_finish(c->stream, false);
+        } else {
+            stream_close(c->stream);
+        }
+        c->stream = NULL;
+    }
+    leave(c);
+    destination_pump(t);
+}
+
+/* The group's fate is as its outcomes say; those without one get this. */
+static void group_over(struct client_session *c, enum recipient_result rest, const char *enhanced,
+                       struct slice text)
+{
+    struct group *g = c->group;
+    c->group = NULL;
+    body_free(c->body);
+    c->body = NULL;
+    group_settle(g, rest, enhanced, text, c->next_hop);
+    group_finished(g);
+}
+
+static bool before_idle(const struct client_session *c)
+{
+    return c->state < CLIENT_IDLE;
+}
+
+/* The connection does not work (any more). */
+static void broken(struct client_session *c, const char *why)
+{
+    (void)!snprintf(c->error, sizeof c->error, "%s: %s", c->next_hop, why);
+    if (before_idle(c)) {
+        bool tls_failed = c->state == CLIENT_HANDSHAKE;
+        stream_close(c->stream);
+        c->stream = NULL;
+        if (tls_failed && slice_equal(c->destination->tls, SLICE_LITERAL("opportunistic")) && !c->no_tls) {
+            log_event(LOG_WARN, "TLS failed, going on without (opportunistic)",
+                      LOG_TEXT("next_hop", c->next_hop), LOG_TEXT("error", why));
+            c->no_tls = true;
+            address_try(c);
+            return;
+        }
+        c->address = c->address != NULL ? c->address->ai_next : NULL;
+        address_try(c);
+        return;
+    }
+    struct group *g = c->group;
+    if (g != NULL && c->served && !c->any_reply && !g->moved && c->state == CLIENT_ENVELOPE) {
+        c->group = NULL;
+        g->moved = true;
+        destination_requeue(c->destination, g);
+    } else if (g != NULL) {
+        group_over(c, RESULT_DEFERRED, "4.4.2", slice_of_text(c->error));
+    }
+    end(c, false);
+}
+
+/* --- where to --- */
+
+static void all_failed(struct client_session *c)
+{
+    struct destination *t = c->destination;
+    char error[sizeof c->error];
+    (void)!snprintf(error, sizeof error, "%s", c->error);
+    leave(c);
+    destination_failed(t, error);
+}
+
+static void address_try(struct client_session *c)
+{
+    if (c->address == NULL) {
+        c->host_index++;
+        host_try(c);
+        return;
+    }
+    move(c, CLIENT_CONNECTING);
+    c->helo_said = false;
+    c->secure = false;
+    c->offers = (struct ehlo_offers){0};
+    c->stream = stream_connect(delivery_of(c)->options.loop, c->address->ai_addr, &events, c);
+    if (c->stream == NULL) {
+        (void)!snprintf(c->error, sizeof c->error, "%s: out of memory", c->next_hop);
+        all_failed(c);
+        return;
+    }
+    stream_set_timeout(c->stream, c->destination->connect_timeout_ms);
+}
+
+static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *found)
+{
+    struct client_session *c = request->data;
+    c->resolving = false;
+    if (c->state == CLIENT_CLOSED) {
+        uv_freeaddrinfo(found);
+        free(c);
+        return;
+    }
+    if (error != 0) {
+        (void)!snprintf(c->error, sizeof c->error, "the name %s cannot be resolved: %s", c->host,
+                        uv_strerror(error));
+        c->host_index++;
+        host_try(c);
+        return;
+    }
+    c->addresses = found;
+    c->address = found;
+    address_try(c);
+}
+
+static void host_try(struct client_session *c)
+{
+    struct destination *t = c->destination;
+    struct setting_value hosts = {.setting = setting_find(SLICE_LITERAL("delivery.next_hop")),
+                                  .text = t->hosts};
+    struct slice host;
+    uint16_t port = 0;
+    if (c->addresses != NULL) {
+        uv_freeaddrinfo(c->addresses);
+        c->addresses = NULL;
+        c->address = NULL;
+    }
+    if (!setting_host_at(&hosts, c->host_index, &host, &port) || host.len >= sizeof c->host) {
+        all_failed(c);
+        return;
+    }
+    move(c, CLIENT_RESOLVING);
+    c->no_tls = false;
+    memcpy(c->host, host.data, host.len);
+    c->host[host.len] = '\0';
+    c->port = port != 0 ? port : 25;
+    char service[8];
+    (void)!snprintf(service, sizeof service, "%u", c->port);
+    (void)!snprintf(c->next_hop, sizeof c->next_hop, strchr(c->host, ':') != NULL ? "[%s]:%s" : "%s:%s",
+                    c->host, service);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct in6_addr number;
+    if (uv_inet_pton(AF_INET, c->host, &number) == 0 || uv_inet_pton(AF_INET6, c->host, &number) == 0) {
+        hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    }
+    c->resolve.data = c;
+    int error =
+        uv_getaddrinfo(delivery_of(c)->options.loop, &c->resolve, on_resolved, c->host, service, &hints);
+    if (error != 0) {
+        (void)!snprintf(c->error, sizeof c->error, "the name %s cannot be resolved: %s", c->host,
+                        uv_strerror(error));
+        all_failed(c);
+        return;
+    }
+    c->resolving = true;
+}
+
+void client_session_open(struct destination *t)
+{
+    struct client_session *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return;
+    }
+    c->destination = t;
+    c->next = t->connections;
+    t->connections = c;
+    t->connection_count++;
+    t->connecting++;
+    t->delivery->options.statistics->connections++;
+    t->delivery->options.statistics->connections_open++;
+    host_try(c);
+}
+
+/* --- the dialogue --- */
+
+static void say(struct client_session *c, const char *verb, const char *argument)
+{
+    (void)!buf_printf(stream_output(c->stream), "%s%s%s\r\n", verb, argument[0] != '\0' ? " " : "", argument);
+}
+
+static void become_idle(struct client_session *c)
+{
+    struct destination *t = c->destination;
+    if (c->state < CLIENT_IDLE) {
+        t->connecting--;
+        destination_worked(t);
+    }
+    move(c, CLIENT_IDLE);
+    stream_set_timeout(c->stream, t->idle_timeout_ms > 0 ? t->idle_timeout_ms : 1);
+    if (c->messages >= t->max_messages || delivery_of(c)->stopping) {
+        end(c, true);
+        return;
+    }
+    destination_pump(t);
+}
+
+static void say_mail(struct client_session *c)
+{
+    const struct group *g = c->group;
+    const struct spool_envelope *e = g->dispatch->envelope;
+    struct buf *out = stream_output(c->stream);
+    uint64_t size = g->seven_bit >= 0 ? g->seven_bit_size : e->variants[g->variant].size;
+    (void)!buf_printf(out, "MAIL FROM:<%.*s>", SLICE_ARGS(e->sender));
+    if (c->offers.size) {
+        (void)!buf_printf(out, " SIZE=%llu", (unsigned long long)size);
+    }
+    if (c->offers.eightbitmime && e->variants[g->variant].needs_8bit && g->seven_bit < 0) {
+        (void)!buf_append_text(out, " BODY=8BITMIME");
+    }
+    (void)!buf_append_text(out, "\r\n");
+}
+
+/* The next command of the envelope; all of them where pipelining is offered. */
+static void say_envelope(struct client_session *c)
+{
+    const struct group *g = c->group;
+    size_t last = g->count + 1;
+    size_t until = c->offers.pipelining ? last : c->said;
+    for (; c->said <= until && c->said <= last; c->said++) {
+        if (c->said == 0) {
+            say_mail(c);
+        } else if (c->said <= g->count) {
+            struct slice address = g->dispatch->envelope->recipients[g->recipients[c->said - 1]];
+            (void)!buf_printf(stream_output(c->stream), "RCPT TO:<%.*s>\r\n", SLICE_ARGS(address));
+        } else {
+            say(c, "DATA", "");
+        }
+    }
+    stream_set_timeout(c->stream, c->destination->timeout_ms);
+    stream_flush(c->stream);
+}
+
+bool client_session_is_idle(const struct client_session *c)
+{
+    return c->state == CLIENT_IDLE && c->group == NULL && c->stream != NULL;
+}
+
+void client_session_take(struct client_session *c, struct group *g)
+{
+    const struct spool_variant *v = &g->dispatch->envelope->variants[g->variant];
+    c->group = g;
+    c->any_reply = false;
+    if (c->offers.size && c->offers.max_size > 0 && v->size > c->offers.max_size) {
+        char text[512];
+        (void)!snprintf(text, sizeof text, "the message (%llu bytes) is larger than %s takes (%llu)",
+                        (unsigned long long)v->size, c->next_hop, (unsigned long long)c->offers.max_size);
+        group_over(c, RESULT_FAILED, "5.3.4", slice_of_text(text));
+        destination_pump(c->destination);
+        return;
+    }
+    if (v->needs_8bit && !c->offers.eightbitmime && g->seven_bit < 0) {
+        c->group = NULL;
+        destination_convert(c->destination, g);
+        destination_pump(c->destination);
+        return;
+    }
+    move(c, CLIENT_ENVELOPE);
+    c->said = 0;
+    c->answered = 0;
+    c->accepted = 0;
+    c->empty_data = false;
+    c->messages++;
+    say_envelope(c);
+}
+
+static void on_body_ready(void *context, enum status status);
+
+/* Send what is there, until the other side has enough for now or the body ends. */
+static void body_go_on(struct client_session *c, enum status status)
+{
+    struct buf *out = stream_output(c->stream);
+    for (;;) {
+        if (status == STATUS_NOT_FOUND) {
+            if (dot_stuff_end(&c->stuffing, out) != STATUS_OK) {
+                broken(c, "out of memory");
+                return;
+            }
+            body_free(c->body);
+            c->body = NULL;
+            move(c, CLIENT_DOT);
+            stream_set_timeout(c->stream, 2 * c->destination->timeout_ms);
+            stream_flush(c->stream);
+            return;
+        }
+        if (status == STATUS_BUSY) {
+            return;
+        }
+        if (status != STATUS_OK || dot_stuff(&c->stuffing, buf_slice(&c->body->piece), out) != STATUS_OK) {
+            /* What has been sent is no whole message: only breaking off keeps the other from taking it as
+             * one. */
+            log_event(LOG_ERROR, "a body cannot be read", LOG_TEXT("next_hop", c->next_hop),
+                      LOG_TEXT("error", status_text(status)));
+            broken(c, "the message could not be read here");
+            return;
+        }
+        if (out->len >= OUTPUT_ENOUGH) {
+            stream_set_timeout(c->stream, c->destination->timeout_ms);
+            stream_flush(c->stream);
+            if (stream_unsent(c->stream) > 0) {
+                return; /* on_drained goes on */
+            }
+        }
+        status = body_next(c->body);
+    }
+}
+
+static void on_body_ready(void *context, enum status status)
+{
+    body_go_on(context, status);
+}
+
+static void body_start(struct client_session *c)
+{
+    move(c, CLIENT_BODY);
+    c->body = body_new(c->group, on_body_ready, c);
+    if (c->body == NULL) {
+        broken(c, "out of memory");
+        return;
+    }
+    dot_stuffing_init(&c->stuffing);
+    body_go_on(c, body_next(c->body));
+}
+
+static void on_drained(void *context)
+{
+    struct client_session *c = context;
+    if (c->state == CLIENT_BODY && !c->body->reading) {
+        body_go_on(c, body_next(c->body));
+    }
+}
+
+static const char *enhanced_of(const struct remote_reply *r)
+{
+    return r->enhanced[0] != '\0' ? r->enhanced
+           : r->code >= 500       ? "5.0.0"
+           : r->code >= 400       ? "4.0.0"
+                                  : "2.0.0";
+}
+
+/* The whole reply as one printable line. */
+static struct slice reply_as_text(const struct remote_reply *r, char *out, size_t size)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->lines.len && n + 1 < size; i++) {
+        uint8_t b = r->lines.data[i];
+        if (b == '\r') {
+            continue;
+        }
+        if (b == '\n') {
+            if (i + 1 == r->lines.len) {
+                break;
+            }
+            b = ' ';
+        }
+        out[n++] = b >= 0x20 && b < 0x7f ? (char)b : '?';
+    }
+    return slice_of(out, n);
+}
+
+static enum recipient_result result_of(int code)
+{
+    return code < 300 ? RESULT_DELIVERED : code < 500 ? RESULT_DEFERRED : RESULT_FAILED;
+}
+
+static void transaction_over(struct client_session *c)
+{
+    c->served = true;
+    group_over(c, RESULT_DEFERRED, "4.5.0", SLICE_LITERAL("the next hop gave no answer for this recipient"));
+}
+
+/* DATA was refused, or nobody is left to send to. */
+static void envelope_over(struct client_session *c)
+{
+    transaction_over(c);
+    move(c, CLIENT_RESET);
+    say(c, "RSET", "");
+    stream_flush(c->stream);
+}
+
+static void envelope_answered(struct client_session *c, const struct remote_reply *r, struct slice text)
+{
+    struct group *g = c->group;
+    size_t step = c->answered++;
+    enum recipient_result result = result_of(r->code);
+    if (step == 0) {
+        if (r->code >= 300) {
+            group_settle(g, result == RESULT_DELIVERED ? RESULT_DEFERRED : result, enhanced_of(r), text,
+                         c->next_hop);
+        }
+    } else if (step <= g->count) {
+        if (r->code < 300 && g->outcomes[step - 1].result == RESULT_NONE) {
+            c->accepted++;
+        } else if (r->code >= 300) {
+            outcome_set(g, step - 1, r->code < 400 ? RESULT_DEFERRED : result, enhanced_of(r), text,
+                        c->next_hop);
+        }
+    } else if (r->code == 354) {
+        if (c->accepted > 0) {
+            body_start(c);
+            return;
+        }
+        /* RFC 2920 section 3.1: the server may say 354 although it accepted nobody; nothing may then be sent
+         * but the dot. */
+        c->empty_data = true;
+        move(c, CLIENT_DOT);
+        stream_write(c->stream, SLICE_LITERAL(".\r\n"));
+        stream_flush(c->stream);
+        return;
+    } else {
+        if (c->accepted > 0) {
+            group_settle(g, r->code < 400 ? RESULT_DEFERRED : result, enhanced_of(r), text, c->next_hop);
+        }
+        envelope_over(c);
+        return;
+    }
+    if (c->said > c->answered) {
+        return; /* pipelined: the next reply is on its way */
+    }
+    bool mail_refused = step == 0 && r->code >= 300;
+    bool nobody = step == g->count && c->accepted == 0;
+    if (mail_refused || nobody) {
+        envelope_over(c);
+        return;
+    }
+    say_envelope(c);
+}
+
+static void dot_answered(struct client_session *c, const struct remote_reply *r, struct slice text)
+{
+    enum recipient_result result = result_of(r->code);
+    if (!c->empty_data) {
+        group_settle(c->group, r->code >= 300 && r->code < 400 ? RESULT_DEFERRED : result, enhanced_of(r),
+                     text, c->next_hop);
+    }
+    transaction_over(c);
+    become_idle(c);
+}
+
+static bool wants_tls(const struct client_session *c)
+{
+    return !c->secure && !c->no_tls && !slice_equal(c->destination->tls, SLICE_LITERAL("none")) &&
+           uv_now(delivery_of(c)->options.loop) >= c->destination->plain_until_ms;
+}
+
+static bool needs_tls(const struct client_session *c)
+{
+    return slice_equal(c->destination->tls, SLICE_LITERAL("required")) ||
+           slice_equal(c->destination->tls, SLICE_LITERAL("verified"));
+}
+
+static void hello_answered(struct client_session *c, const struct remote_reply *r)
+{
+    if (r->code >= 300) {
+        if (c->helo_said || r->code < 500) {
+            broken(c, "it does not answer EHLO and HELO with 250");
+            return;
+        }
+        c->helo_said = true;
+        say(c, "HELO", delivery_of(c)->options.hostname);
+        stream_flush(c->stream);
+        return;
+    }
+    if (!c->helo_said) {
+        ehlo_offers_read(r, &c->offers);
+    }
+    if (wants_tls(c) && c->offers.starttls) {
+        move(c, CLIENT_STARTTLS);
+        say(c, "STARTTLS", "");
+        stream_flush(c->stream);
+        return;
+    }
+    if (needs_tls(c) && !c->secure) {
+        broken(c, "it offers no STARTTLS, and delivery.tls asks for it");
+        return;
+    }
+    become_idle(c);
+}
+
+static void starttls_answered(struct client_session *c, const struct remote_reply *r)
+{
+    if (r->code != 220) {
+        if (needs_tls(c)) {
+            broken(c, "it refuses STARTTLS, and delivery.tls asks for it");
+        } else {
+            become_idle(c);
+        }
+        return;
+    }
+    struct delivery_options *o = &delivery_of(c)->options;
+    bool verified = slice_equal(c->destination->tls, SLICE_LITERAL("verified"));
+    move(c, CLIENT_HANDSHAKE);
+    /* Bytes that came in plain text behind the 220 must not count as if they had come protected. */
+    stream_drop_kept(c->stream);
+    if (stream_start_tls(c->stream, verified ? o->tls_verified : o->tls_opportunistic, false, c->host) !=
+        STATUS_OK) {
+        broken(c, "TLS cannot be started");
+    }
+}
+
+/* One reply, in whatever state. */
+static void answered(struct client_session *c, const struct remote_reply *r)
+{
+    char line[512];
+    struct slice text = reply_as_text(r, line, sizeof line);
+    c->any_reply = true;
+    if (r->code == 421 && c->state != CLIENT_ENVELOPE && c->state != CLIENT_DOT) {
+        broken(c, line[0] != '\0' ? "it closes the connection (421)" : "421");
+        return;
+    }
+    switch (c->state) {
+    case CLIENT_GREETING:
+        if (r->code != 220) {
+            char why[300];
+            (void)!snprintf(why, sizeof why, "it greets with %.*s", (int)(text.len < 256 ? text.len : 256),
+                            (const char *)text.data);
+            broken(c, why);
+            return;
+        }
+        move(c, CLIENT_HELLO);
+        say(c, "EHLO", delivery_of(c)->options.hostname);
+        stream_flush(c->stream);
+        break;
+    case CLIENT_HELLO:
+        hello_answered(c, r);
+        break;
+    case CLIENT_STARTTLS:
+        starttls_answered(c, r);
+        break;
+    case CLIENT_ENVELOPE:
+        envelope_answered(c, r, text);
+        break;
+    case CLIENT_DOT:
+        dot_answered(c, r, text);
+        break;
+    case CLIENT_RESET:
+        become_idle(c);
+        break;
+    case CLIENT_BODY: /* it will not take the rest: RFC 5321 has no such reply but 421 and its kin */
+    case CLIENT_IDLE:
+    case CLIENT_RESOLVING:
+    case CLIENT_CONNECTING:
+    case CLIENT_HANDSHAKE:
+    case CLIENT_CLOSED:
+    case CLIENT_STATE_COUNT:
+        broken(c, "it speaks when it was not asked");
+        break;
+    }
+}
+
+/* The session may end within answered(): `alive` tells. */
+static size_t on_data(void *context, struct slice bytes)
+{
+    struct client_session *c = context;
+    struct stream *stream = c->stream;
+    size_t at = 0;
+    while (at < bytes.len) {
+        struct remote_reply reply;
+        size_t used = 0;
+        enum reply_result result = reply_parse(slice_of(bytes.data + at, bytes.len - at), &reply, &used);
+        if (result == REPLY_MORE) {
+            return at;
+        }
+        if (result == REPLY_MALFORMED) {
+            broken(c, "it does not speak SMTP");
+            return bytes.len;
+        }
+        at += used;
+        bool handshake_next = c->state == CLIENT_STARTTLS && reply.code == 220;
+        answered(c, &reply);
+        if (!stream_is_owned(stream)) {
+            return bytes.len;
+        }
+        if (handshake_next) {
+            return bytes.len; /* what follows in plain text is nobody's */
+        }
+    }
+    return at;
+}
+
+static void on_connected(void *context)
+{
+    struct client_session *c = context;
+    move(c, CLIENT_GREETING);
+    stream_set_timeout(c->stream, GREETING_TIMEOUT_MS);
+    stream_resume(c->stream);
+}
+
+static void on_ended(void *context, enum status status, const char *text)
+{
+    struct client_session *c = context;
+    (void)status;
+    broken(c, text);
+}
+
+static void on_secured(void *context)
+{
+    struct client_session *c = context;
+    c->secure = true;
+    c->offers = (struct ehlo_offers){0};
+    delivery_of(c)->options.statistics->tls_sessions_out++;
+    move(c, CLIENT_HELLO);
+    say(c, "EHLO", delivery_of(c)->options.hostname);
+    stream_flush(c->stream);
+}
+
+static void on_timeout(void *context)
+{
+    struct client_session *c = context;
+    if (c->state == CLIENT_IDLE) {
+        end(c, true);
+    } else {
+        broken(c, "it does not answer in time");
+    }
+}
+
+static const struct stream_events events = {.data = on_data,
+                                            .ended = on_ended,
+                                            .drained = on_drained,
+                                            .secured = on_secured,
+                                            .timeout = on_timeout,
+                                            .connected = on_connected};
+
+void client_session_stop(struct client_session *c)
+{
+    if (c->group != NULL) {
+        c->group->dispatch->aborted = true;
+        group_over(c, RESULT_DEFERRED, "4.3.2", SLICE_LITERAL("this node is stopping"));
+    }
+    if (c->stream != NULL) {
+        bool polite = c->state == CLIENT_IDLE;
+        if (polite) {
+            stream_write(c->stream, SLICE_LITERAL("QUIT\r\n"));
+            stream_finish(c->stream, false);
+        } else {
+            stream_close(c->stream);
+        }
+        c->stream = NULL;
+    }
+    leave(c);
+}

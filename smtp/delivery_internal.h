@@ -1,0 +1,163 @@
+/*
+ * What the files of delivery share: a dispatch (one message being delivered), its groups (recipients of one
+ * variant that go to one destination), destinations with their connections, bodies. All on the loop's thread.
+ *
+ *   delivery.c      the schedule's clock, starting dispatches, what the queue's users ask
+ *   dispatch.c      plan, results, the message's next state
+ *   bounce.c        notifications
+ *   destination.c   a next hop: its queue of groups, its connections, its pauses after failure
+ *   client_session.c  one connection's SMTP dialogue
+ *   body.c          a variant's bytes from memory or disk
+ */
+#ifndef SEALPOST_SMTP_DELIVERY_INTERNAL_H
+#define SEALPOST_SMTP_DELIVERY_INTERNAL_H
+
+#include "smtp/delivery.h"
+#include "smtp/stream.h"
+
+struct group;
+struct dispatch;
+struct destination;
+struct client_session;
+
+enum recipient_result { RESULT_NONE, RESULT_DELIVERED, RESULT_DEFERRED, RESULT_FAILED };
+
+struct recipient_outcome {
+    enum recipient_result result;
+    char enhanced[12];     /* "4.4.1" */
+    struct slice text;     /* printable; in the dispatch's arena */
+    struct slice next_hop; /* who said so, "host:port"; in the dispatch's arena; empty: nobody was reached */
+};
+
+struct group {
+    struct group *next;
+    struct dispatch *dispatch;
+    struct destination *destination;
+    size_t variant;
+    size_t *recipients; /* positions in the envelope */
+    size_t count;
+    struct recipient_outcome *outcomes; /* one for each of them */
+    bool moved;                         /* its connection broke under it before anything was said, once */
+    int seven_bit;                      /* memfd of the 7-bit form; -1: none was made */
+    uint64_t seven_bit_size;
+};
+
+/* --- body.c --- */
+
+struct body {
+    struct dispatch *dispatch; /* pinned while a read is under way */
+    int fd;                    /* memory; -1: from the spool */
+    size_t variant;
+    uint64_t size, at;
+    struct buf piece;
+    uv_work_t work;
+    bool reading, orphan;
+    enum status status;
+    void (*ready)(void *context, enum status status); /* of a read that body_next() answered with BUSY */
+    void *context;
+};
+/* NULL when memory is short. */
+struct body *body_new(struct group *g, void (*ready)(void *context, enum status status), void *context);
+/* OK: the next bytes are in `piece`. BUSY: `ready` will be called. NOT_FOUND: that was all. */
+enum status body_next(struct body *b) MUST_CHECK;
+void body_free(struct body *b); /* NULL is fine; a read under way ends by itself */
+
+/* --- dispatch.c --- */
+
+struct dispatch {
+    struct dispatch *next, *previous; /* the delivery's list */
+    struct delivery *delivery;
+    struct schedule_entry *entry;
+    struct arena arena;
+    struct message *hot;        /* still in memory; NULL: */
+    struct spool_loaded loaded; /* read back */
+    bool is_loaded;
+    struct failure load_failure;
+    const struct spool_envelope *envelope;
+    struct spool_state state; /* recipients in the arena */
+    bool *failing;            /* one a recipient: failed for good, not noted yet */
+    size_t outstanding;       /* groups not finished */
+    unsigned pins;            /* reads under way */
+    bool over;                /* free it when the last pin is gone */
+    bool aborted;             /* the service stops: nothing counts as tried */
+    bool any_tried;
+    uv_work_t work;
+    struct bounce *bounce;
+};
+void dispatch_start_hot(struct delivery *d, struct schedule_entry *e, struct message *m);
+void dispatch_start_cold(struct delivery *d, struct schedule_entry *e);
+void dispatch_pin(struct dispatch *x);
+void dispatch_unpin(struct dispatch *x);
+/* Every outcome of the group is set. */
+void group_finished(struct group *g);
+/* Sets those outcomes that are still RESULT_NONE. `text` is copied. */
+void group_settle(struct group *g, enum recipient_result result, const char *enhanced, struct slice text,
+                  const char *next_hop);
+void outcome_set(struct group *g, size_t i, enum recipient_result result, const char *enhanced,
+                 struct slice text, const char *next_hop);
+/* The notification is safe (or needless): go on. */
+void dispatch_bounced(struct dispatch *x, enum status status);
+
+/* --- bounce.c --- */
+
+/* A notification about these recipients of the message; ends with dispatch_bounced(), perhaps from within. */
+void bounce_start(struct dispatch *x, const bool *failed, size_t count);
+
+/* --- destination.c --- */
+
+struct destination {
+    struct destination *next;
+    struct delivery *delivery;
+    char *key;               /* hosts and TLS mode */
+    struct slice hosts, tls; /* within key */
+    uint64_t max_connections, max_messages, connect_timeout_ms, timeout_ms,
+        idle_timeout_ms; /* as last planned */
+    struct group *queue, **queue_tail;
+    size_t queued;
+    struct client_session *connections; /* all */
+    size_t connection_count, connecting;
+    uint64_t pause_until_ms; /* uv_now */
+    uint64_t pause_ms;
+    char last_error[640];
+    bool pumping, pump_again;
+    uint64_t plain_until_ms; /* opportunistic: TLS failed lately */
+};
+struct destination *destination_find(struct delivery *d, const struct delivery_settings *settings);
+void destination_enqueue(struct destination *t, struct group *g);
+void destination_requeue(struct destination *t, struct group *g); /* first in line */
+void destination_pump(struct destination *t);
+/* No host could be reached, or none wanted to talk. */
+void destination_failed(struct destination *t, const char *error);
+void destination_worked(struct destination *t);
+void destination_convert(struct destination *t, struct group *g); /* to 7 bit; comes back into the queue */
+void destination_stop(struct destination *t);
+void destination_free(struct destination *t);
+
+/* --- client_session.c --- */
+
+/* Opens a connection; it asks for groups when it is ready, and leaves its destination's list when it is gone.
+ */
+void client_session_open(struct destination *t);
+bool client_session_is_idle(const struct client_session *c);
+void client_session_take(struct client_session *c, struct group *g); /* it is idle */
+struct client_session *client_session_next(struct client_session *c);
+void client_session_stop(struct client_session *c);
+
+/* --- delivery.c --- */
+
+struct delivery {
+    struct delivery_options options;
+    struct schedule schedule;
+    uv_timer_t timer;
+    struct dispatch *dispatches;
+    size_t dispatch_count;
+    struct destination *destinations;
+    bool stopping, timer_closed;
+    unsigned conversions; /* under way */
+    void (*closed)(void *context);
+    void *closed_context;
+};
+void delivery_look(struct delivery *d); /* set the timer for what is due next */
+void delivery_stopped_perhaps(struct delivery *d);
+
+#endif

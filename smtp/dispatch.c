@@ -1,0 +1,491 @@
+/*
+ * One message's way out (smtp/delivery_internal.h): from its envelope and state to groups, from their results
+ * to the message's next state. What a recipient's fate is, is decided here and in client_session.c; nothing
+ * here touches a socket.
+ */
+#include "smtp/delivery_internal.h"
+
+#include "base/log.h"
+
+#include <unistd.h>
+
+#define GROUP_RECIPIENTS_MAX 100 /* RFC 5321 section 4.5.3.1.8: every server takes as many */
+#define ARENA_MAX            ((size_t)64 << 20)
+#define BUSY_RETRY_MS        5000 /* nobody was tried: soon again, and it does not count */
+#define LOAD_RETRY_MS        60000
+
+static struct dispatch *dispatch_new(struct delivery *d, struct schedule_entry *e)
+{
+    struct dispatch *x = calloc(1, sizeof *x);
+    if (x == NULL) {
+        return NULL;
+    }
+    x->delivery = d;
+    x->entry = e;
+    arena_init(&x->arena, ARENA_MAX);
+    x->next = d->dispatches;
+    if (d->dispatches != NULL) {
+        d->dispatches->previous = x;
+    }
+    d->dispatches = x;
+    d->dispatch_count++;
+    return x;
+}
+
+void dispatch_pin(struct dispatch *x)
+{
+    x->pins++;
+}
+
+static void free_perhaps(struct dispatch *x)
+{
+    if (!x->over || x->pins > 0) {
+        return;
+    }
+    struct delivery *d = x->delivery;
+    if (x->previous != NULL) {
+        x->previous->next = x->next;
+    } else {
+        d->dispatches = x->next;
+    }
+    if (x->next != NULL) {
+        x->next->previous = x->previous;
+    }
+    d->dispatch_count--;
+    message_free(x->hot);
+    if (x->is_loaded) {
+        spool_loaded_release(&x->loaded);
+    }
+    arena_release(&x->arena);
+    free(x);
+    delivery_look(d);
+    delivery_stopped_perhaps(d);
+}
+
+void dispatch_unpin(struct dispatch *x)
+{
+    x->pins--;
+    free_perhaps(x);
+}
+
+/* The entry has its new state; the dispatch goes. */
+static void dispatch_over(struct dispatch *x)
+{
+    x->entry = NULL;
+    x->over = true;
+    free_perhaps(x);
+}
+
+/* --- results --- */
+
+static struct slice kept(struct dispatch *x, struct slice text)
+{
+    struct slice out;
+    return arena_copy(&x->arena, text, &out) ? out : slice_of(NULL, 0);
+}
+
+void outcome_set(struct group *g, size_t i, enum recipient_result result, const char *enhanced,
+                 struct slice text, const char *next_hop)
+{
+    struct recipient_outcome *o = &g->outcomes[i];
+    if (o->result != RESULT_NONE) {
+        return;
+    }
+    o->result = result;
+    (void)!snprintf(o->enhanced, sizeof o->enhanced, "%s", enhanced);
+    o->text = kept(g->dispatch, text);
+    o->next_hop = kept(g->dispatch, slice_of_text(next_hop));
+}
+
+void group_settle(struct group *g, enum recipient_result result, const char *enhanced, struct slice text,
+                  const char *next_hop)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        outcome_set(g, i, result, enhanced, text, next_hop);
+    }
+}
+
+static const char *const event_names[] = {[RESULT_NONE] = "deferred",
+                                          [RESULT_DELIVERED] = "delivered",
+                                          [RESULT_DEFERRED] = "deferred",
+                                          [RESULT_FAILED] = "failed"};
+
+static void note_outcome(struct dispatch *x, size_t position, const struct recipient_outcome *o)
+{
+    struct spool_recipient *r = &x->state.recipients[position];
+    char id[ID_TEXT_SIZE];
+    id_format(x->envelope->id, id);
+    log_event(o->result == RESULT_FAILED ? LOG_WARN : LOG_INFO, event_names[o->result], LOG_TEXT("id", id),
+              LOG_SLICE("to", x->envelope->recipients[position]), LOG_SLICE("next_hop", o->next_hop),
+              LOG_SLICE("reply", o->text));
+    r->reply = o->text;
+    r->next_hop = o->next_hop;
+    r->enhanced = kept(x, slice_of_text(o->enhanced));
+    if (o->result == RESULT_DELIVERED) {
+        r->state = RECIPIENT_DELIVERED;
+        x->delivery->options.statistics->delivered++;
+    } else if (o->result == RESULT_FAILED) {
+        x->failing[position] = true;
+    }
+}
+
+static void settle(struct dispatch *x);
+
+void group_finished(struct group *g)
+{
+    struct dispatch *x = g->dispatch;
+    bool delivered = false;
+    for (size_t i = 0; i < g->count; i++) {
+        note_outcome(x, g->recipients[i], &g->outcomes[i]);
+        delivered = delivered || g->outcomes[i].result == RESULT_DELIVERED;
+    }
+    if (g->seven_bit >= 0) {
+        (void)close(g->seven_bit);
+    }
+    if (--x->outstanding > 0) {
+        if (delivered) { /* others may take long: a crash must not deliver these again */
+            spool_put_state(x->delivery->options.spool, x->envelope->id, &x->state);
+        }
+        return;
+    }
+    settle(x);
+}
+
+static bool all_settled(const struct dispatch *x)
+{
+    for (size_t i = 0; i < x->state.recipient_count; i++) {
+        if (x->state.recipients[i].state == RECIPIENT_WAITING) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool any_settled(const struct dispatch *x)
+{
+    for (size_t i = 0; i < x->state.recipient_count; i++) {
+        if (x->state.recipients[i].state != RECIPIENT_WAITING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How long until the next attempt: the earliest that any waiting recipient's settings ask for, and no later
+ * than its end. */
+static uint64_t next_attempt(struct dispatch *x, uint64_t now)
+{
+    struct settings_source *s = x->delivery->options.settings;
+    uint64_t next = UINT64_MAX;
+    if (!s->begin(s->context)) {
+        return now + LOAD_RETRY_MS;
+    }
+    uint16_t random = 0;
+    random_bytes(&random, sizeof random);
+    for (size_t i = 0; i < x->state.recipient_count; i++) {
+        if (x->state.recipients[i].state != RECIPIENT_WAITING) {
+            continue;
+        }
+        struct slice address = x->envelope->recipients[i];
+        uint64_t at = now + schedule_jitter(settings_retry_delay(s, x->state.attempts, address), random);
+        uint64_t end = x->envelope->arrived_ms + settings_expire(s, address);
+        at = at > end && end > now ? end : at;
+        next = at < next ? at : next;
+    }
+    s->end(s->context);
+    return next;
+}
+
+static void finalise(struct dispatch *x)
+{
+    struct delivery *d = x->delivery;
+    struct schedule_entry *e = x->entry;
+    const uint8_t *id = x->envelope->id;
+    if (e->doomed || all_settled(x)) {
+        spool_delete(d->options.spool, id);
+        schedule_remove(&d->schedule, e);
+    } else if (x->aborted || !x->any_tried) {
+        /* Not its fault: as it was, only sooner again. */
+        if (any_settled(x)) {
+            spool_put_state(d->options.spool, id, &x->state);
+        }
+        schedule_wait(&d->schedule, e, clock_wall_ms() + BUSY_RETRY_MS);
+    } else {
+        uint64_t now = clock_wall_ms();
+        x->state.attempts++;
+        x->state.state = SPOOL_DEFERRED;
+        x->state.next_attempt_ms = next_attempt(x, now);
+        spool_put_state(d->options.spool, id, &x->state);
+        e->attempts = x->state.attempts;
+        schedule_wait(&d->schedule, e, x->state.next_attempt_ms);
+        d->options.statistics->deferred++;
+    }
+    dispatch_over(x);
+}
+
+/* Those that have waited for too long fail. */
+static void expire(struct dispatch *x)
+{
+    struct settings_source *s = x->delivery->options.settings;
+    uint64_t now = clock_wall_ms();
+    if (x->aborted || !s->begin(s->context)) {
+        return;
+    }
+    for (size_t i = 0; i < x->state.recipient_count; i++) {
+        struct spool_recipient *r = &x->state.recipients[i];
+        if (r->state == RECIPIENT_WAITING && !x->failing[i] &&
+            now >= x->envelope->arrived_ms + settings_expire(s, x->envelope->recipients[i])) {
+            char id[ID_TEXT_SIZE];
+            id_format(x->envelope->id, id);
+            log_event(LOG_WARN, "given up: too old", LOG_TEXT("id", id),
+                      LOG_SLICE("to", x->envelope->recipients[i]), LOG_SLICE("reply", r->reply));
+            r->enhanced = SLICE_LITERAL("5.4.7");
+            x->failing[i] = true;
+        }
+    }
+    s->end(s->context);
+}
+
+static void failures_note(struct dispatch *x)
+{
+    for (size_t i = 0; i < x->state.recipient_count; i++) {
+        if (x->failing[i]) {
+            x->state.recipients[i].state = RECIPIENT_FAILED;
+            x->failing[i] = false;
+            x->delivery->options.statistics->failed++;
+        }
+    }
+}
+
+static void settle(struct dispatch *x)
+{
+    expire(x);
+    size_t failed = 0;
+    for (size_t i = 0; i < x->state.recipient_count; i++) {
+        failed += x->failing[i];
+    }
+    if (failed > 0 && x->delivery->stopping) {
+        /* No time left to tell the sender: the attempt is made again after the start. */
+        memset(x->failing, 0, x->state.recipient_count * sizeof(bool));
+        x->aborted = true;
+        failed = 0;
+    }
+    bool tells = x->envelope->sender.len > 0 && (x->envelope->flags & SPOOL_NOTIFICATION) == 0;
+    if (failed > 0 && tells && !x->entry->doomed) {
+        bounce_start(x, x->failing, failed);
+        return;
+    }
+    failures_note(x);
+    finalise(x);
+}
+
+void dispatch_bounced(struct dispatch *x, enum status status)
+{
+    char id[ID_TEXT_SIZE];
+    id_format(x->envelope->id, id);
+    if (status != STATUS_OK && status_retryable(status)) {
+        /* The failure is not noted before its sender can be told: the attempt is made again. */
+        log_event(LOG_WARN, "a notification could not be made yet", LOG_TEXT("id", id),
+                  LOG_TEXT("error", status_text(status)));
+        memset(x->failing, 0, x->state.recipient_count * sizeof(bool));
+    } else {
+        if (status != STATUS_OK) {
+            log_event(LOG_ERROR, "a notification was refused: nobody is told", LOG_TEXT("id", id),
+                      LOG_TEXT("error", status_text(status)));
+        }
+        failures_note(x);
+    }
+    finalise(x);
+}
+
+/* --- plan --- */
+
+static struct group *group_for(struct dispatch *x, struct group **groups, struct destination *t,
+                               size_t variant)
+{
+    for (struct group *g = *groups; g != NULL; g = g->next) {
+        if (g->destination == t && g->variant == variant && g->count < GROUP_RECIPIENTS_MAX) {
+            return g;
+        }
+    }
+    struct group *g = arena_alloc(&x->arena, sizeof *g);
+    if (g == NULL) {
+        return NULL;
+    }
+    g->dispatch = x;
+    g->destination = t;
+    g->variant = variant;
+    g->seven_bit = -1;
+    g->recipients = arena_alloc_array(&x->arena, GROUP_RECIPIENTS_MAX, sizeof(size_t));
+    g->outcomes = arena_alloc_array(&x->arena, GROUP_RECIPIENTS_MAX, sizeof(struct recipient_outcome));
+    if (g->recipients == NULL || g->outcomes == NULL) {
+        return NULL;
+    }
+    g->next = *groups;
+    *groups = g;
+    x->outstanding++;
+    return g;
+}
+
+static void defer_here(struct dispatch *x, size_t position, const char *enhanced, const char *text)
+{
+    struct recipient_outcome o = {.result = RESULT_DEFERRED, .text = slice_of_text(text)};
+    (void)!snprintf(o.enhanced, sizeof o.enhanced, "%s", enhanced);
+    note_outcome(x, position, &o);
+    x->any_tried = true;
+}
+
+static void plan_recipient(struct dispatch *x, struct group **groups, size_t variant, size_t position)
+{
+    struct delivery *d = x->delivery;
+    struct delivery_settings settings;
+    enum status status =
+        settings_for_delivery(d->options.settings, x->envelope->recipients[position], &x->arena, &settings);
+    if (status != STATUS_OK) {
+        defer_here(x, position, "4.3.0", "the settings of this recipient could not be read");
+        return;
+    }
+    if (settings.next_hop.len == 0) {
+        defer_here(x, position, "4.3.5", "no delivery.next_hop is set for this recipient's domain");
+        return;
+    }
+    struct destination *t = destination_find(d, &settings);
+    struct group *g = t != NULL ? group_for(x, groups, t, variant) : NULL;
+    if (g == NULL) {
+        defer_here(x, position, "4.3.1", status_text(STATUS_NO_MEMORY));
+        return;
+    }
+    g->recipients[g->count++] = position;
+}
+
+static void plan(struct dispatch *x)
+{
+    struct settings_source *s = x->delivery->options.settings;
+    struct group *groups = NULL;
+    x->failing = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
+    if (x->failing == NULL || !s->begin(s->context)) {
+        struct delivery *d = x->delivery;
+        log_event(LOG_WARN, "delivery cannot be planned: settings cannot be read");
+        schedule_wait(&d->schedule, x->entry, clock_wall_ms() + BUSY_RETRY_MS);
+        dispatch_over(x);
+        return;
+    }
+    for (size_t v = 0; v < x->envelope->variant_count; v++) {
+        const struct spool_variant *variant = &x->envelope->variants[v];
+        for (size_t i = 0; i < variant->recipient_count; i++) {
+            if (x->state.recipients[variant->recipients[i]].state == RECIPIENT_WAITING) {
+                plan_recipient(x, &groups, v, variant->recipients[i]);
+            }
+        }
+    }
+    s->end(s->context);
+    if (groups == NULL) {
+        settle(x);
+        return;
+    }
+    /* A group may be over before the next is given away, and the last one takes the dispatch with it. */
+    while (groups != NULL) {
+        struct group *next = groups->next;
+        destination_enqueue(groups->destination, groups);
+        groups = next;
+    }
+}
+
+/* --- start --- */
+
+void dispatch_start_hot(struct delivery *d, struct schedule_entry *e, struct message *m)
+{
+    struct dispatch *x = dispatch_new(d, e);
+    size_t count = m->envelope.recipient_count;
+    struct spool_recipient *recipients =
+        x != NULL ? arena_alloc_array(&x->arena, count + 1, sizeof *recipients) : NULL;
+    if (recipients == NULL) {
+        message_free(m);
+        schedule_wait(&d->schedule, e, clock_wall_ms());
+        if (x != NULL) {
+            dispatch_over(x);
+        }
+        return;
+    }
+    if (m->body >= 0) { /* what came in is not needed any more: each variant has its own descriptor */
+        (void)close(m->body);
+        m->body = -1;
+    }
+    x->hot = m;
+    x->envelope = &m->envelope;
+    x->state =
+        (struct spool_state){.state = SPOOL_ACTIVE, .recipients = recipients, .recipient_count = count};
+    plan(x);
+}
+
+static void load(uv_work_t *work)
+{
+    struct dispatch *x = work->data;
+    enum status status = spool_load(x->delivery->options.spool, x->entry->id, &x->loaded, &x->load_failure);
+    x->is_loaded = status == STATUS_OK;
+    x->load_failure.status = status;
+}
+
+static void load_failed(struct dispatch *x)
+{
+    struct delivery *d = x->delivery;
+    struct schedule_entry *e = x->entry;
+    char id[ID_TEXT_SIZE];
+    id_format(e->id, id);
+    log_event(LOG_ERROR, "a spooled message cannot be read", LOG_TEXT("id", id),
+              LOG_TEXT("error", x->load_failure.text));
+    switch (x->load_failure.status) {
+    case STATUS_NOT_FOUND:
+        schedule_remove(&d->schedule, e);
+        break;
+    case STATUS_CORRUPT:
+    case STATUS_CRYPTO:
+    case STATUS_VERSION:
+        schedule_quarantine(&d->schedule, e); /* never delivered in part; kept for the administrator */
+        break;
+    default:
+        schedule_wait(&d->schedule, e, clock_wall_ms() + LOAD_RETRY_MS);
+        break;
+    }
+    dispatch_over(x);
+}
+
+static void after_load(uv_work_t *work, int error)
+{
+    struct dispatch *x = work->data;
+    x->pins--;
+    if (error != 0) {
+        x->load_failure.status = STATUS_INTERNAL;
+    }
+    if (!x->is_loaded) {
+        load_failed(x);
+        return;
+    }
+    x->envelope = &x->loaded.envelope;
+    x->state = x->loaded.state;
+    if (x->delivery->stopping) {
+        x->aborted = true;
+    }
+    if (x->state.state == SPOOL_QUARANTINED || (x->envelope->flags & SPOOL_UNPROCESSED) != 0) {
+        schedule_quarantine(&x->delivery->schedule, x->entry);
+        dispatch_over(x);
+        return;
+    }
+    plan(x);
+}
+
+void dispatch_start_cold(struct delivery *d, struct schedule_entry *e)
+{
+    struct dispatch *x = dispatch_new(d, e);
+    if (x == NULL) {
+        schedule_wait(&d->schedule, e, clock_wall_ms() + LOAD_RETRY_MS);
+        return;
+    }
+    x->work.data = x;
+    if (uv_queue_work(d->options.loop, &x->work, load, after_load) != 0) {
+        schedule_wait(&d->schedule, e, clock_wall_ms() + LOAD_RETRY_MS);
+        dispatch_over(x);
+        return;
+    }
+    x->pins++;
+}

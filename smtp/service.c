@@ -1,0 +1,261 @@
+/*
+ * Puts the parts of the smtp role together, and takes them apart in order (smtp/service.h):
+ *
+ *   stop: server (grace) -> jobs -> delivery -> queue -> spool (synced) -> stopped
+ */
+#include "smtp/service.h"
+
+#include "base/log.h"
+#include "smtp/delivery.h"
+#include "smtp/queue_server.h"
+#include "smtp/server.h"
+#include "smtp/tls_context.h"
+
+#include <unistd.h>
+
+#define MEMORY_DEFAULT ((uint64_t)256 << 20)
+
+struct smtp_service {
+    struct smtp_service_options options;
+    struct secret spool_key;
+    char hostname[256];
+    struct statistics statistics;
+    struct memory_budget budget;
+    struct settings_cache settings;
+    struct transaction_services transactions;
+    struct job_server *jobs;
+    struct spool *spool;
+    struct delivery *delivery;
+    struct queue_server *queue;
+    struct server *server;
+    SSL_CTX *tls_opportunistic, *tls_verified;
+    bool ready, stopping;
+    uint64_t contact_ms, voters;
+    uint64_t grace_ms;
+    void (*stopped)(void *context);
+    void *stopped_context;
+};
+
+static bool is_ready(void *context)
+{
+    const struct smtp_service *s = context;
+    return s->ready && !s->stopping;
+}
+
+static bool is_stale(void *context)
+{
+    const struct smtp_service *s = context;
+    const struct session_limits *limits = &s->settings.limits;
+    if (s->voters < 3 || !limits->defer_when_stale) {
+        return false;
+    }
+    uint64_t now = clock_monotonic_ms();
+    return s->contact_ms == 0 || (now > s->contact_ms && now - s->contact_ms > limits->stale_after_ms);
+}
+
+static void on_accepted(void *context, struct message *m, uint64_t spool_bytes, bool quarantined)
+{
+    struct smtp_service *s = context;
+    delivery_accepted(s->delivery, m, spool_bytes, quarantined);
+}
+
+static void listeners_close(const struct smtp_service_options *o)
+{
+    for (size_t i = 0; i < o->smtp_listener_count; i++) {
+        (void)close(o->smtp_listeners[i]);
+    }
+}
+
+static enum status server_start(struct smtp_service *s, struct failure *f)
+{
+    const struct smtp_service_options *o = &s->options;
+    struct server_services services = {
+        .loop = o->loop,
+        .hostname = s->hostname,
+        .tls = o->tls,
+        .settings = &s->settings,
+        .budget = &s->budget,
+        .transactions = &s->transactions,
+        .statistics = &s->statistics,
+        .ready = is_ready,
+        .stale = is_stale,
+        .context = s,
+    };
+    enum status status = server_new(&services, &s->server);
+    if (status != STATUS_OK) {
+        listeners_close(o);
+        return failure_set(f, status, "cannot start the SMTP server");
+    }
+    for (size_t i = 0; i < o->smtp_listener_count; i++) {
+        enum status listening = server_listen(s->server, o->smtp_listeners[i], f);
+        status = status == STATUS_OK ? listening : status;
+    }
+    return status;
+}
+
+enum status smtp_service_new(const struct smtp_service_options *options, struct smtp_service **out,
+                             struct failure *f)
+{
+    struct smtp_service *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for the SMTP service");
+    }
+    s->options = *options;
+    s->budget.max = MEMORY_DEFAULT;
+    (void)!snprintf(s->hostname, sizeof s->hostname, "%s", options->hostname);
+    enum status status = secret_copy(&s->spool_key, options->spool_key);
+    if (status == STATUS_OK) {
+        status = tls_client_contexts(&s->tls_opportunistic, &s->tls_verified, f);
+    }
+    if (status == STATUS_OK) {
+        status = job_server_new(options->loop, options->jobs_listener, &s->jobs, f);
+    }
+    s->transactions = (struct transaction_services){
+        .jobs = s->jobs, .statistics = &s->statistics, .accepted = on_accepted, .context = s};
+    if (status == STATUS_OK && options->queue_listener >= 0) {
+        struct queue_server_options queue = {.loop = options->loop,
+                                             .listener = options->queue_listener,
+                                             .statistics = &s->statistics,
+                                             .jobs = s->jobs,
+                                             .budget = &s->budget,
+                                             .settings = &s->settings.source};
+        status = queue_server_new(&queue, &s->queue, f);
+    }
+    if (status == STATUS_OK) {
+        status = server_start(s, f);
+    }
+    if (status != STATUS_OK) {
+        /* Handles may be open on the loop: the role ends now, and the process with it. */
+        return status;
+    }
+    *out = s;
+    return STATUS_OK;
+}
+
+static void on_found(void *context, const struct spool_found *found)
+{
+    delivery_found(context, found);
+}
+
+enum status smtp_service_store_ready(struct smtp_service *s, const struct settings_source *settings,
+                                     uint64_t node_id, struct failure *f)
+{
+    s->settings.source = *settings;
+    struct delivery_options delivery = {
+        .loop = s->options.loop,
+        .hostname = s->hostname,
+        .node_id = node_id,
+        .settings = &s->settings.source,
+        .transactions = &s->transactions,
+        .budget = &s->budget,
+        .statistics = &s->statistics,
+        .tls_opportunistic = s->tls_opportunistic,
+        .tls_verified = s->tls_verified,
+    };
+    enum status status = delivery_new(&delivery, &s->delivery);
+    if (status != STATUS_OK) {
+        return failure_set(f, status, "no memory for delivery");
+    }
+    struct spool_options spool = {.loop = s->options.loop,
+                                  .dir = s->options.spool_dir,
+                                  .key = secret_slice(&s->spool_key),
+                                  .node_id = node_id,
+                                  .segment_size = s->options.spool_segment_size};
+    status = spool_open(&spool, on_found, s->delivery, &s->spool, f);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    delivery_set_spool(s->delivery, s->spool);
+    s->transactions.spool = s->spool;
+    server_set_node(s->server, node_id);
+    if (s->queue != NULL) {
+        queue_server_open(s->queue, s->delivery, s->spool);
+    }
+    struct spool_counts counts;
+    spool_counts_get(s->spool, &counts);
+    log_event(LOG_INFO, "the spool is open", LOG_NUMBER("messages", counts.messages),
+              LOG_NUMBER("segments", counts.segments), LOG_NUMBER("torn", counts.torn),
+              LOG_NUMBER("damaged", counts.damaged));
+    s->ready = true;
+    return STATUS_OK;
+}
+
+void smtp_service_cluster(struct smtp_service *s, uint64_t contact_ms, uint64_t voters)
+{
+    s->contact_ms = contact_ms;
+    s->voters = voters;
+}
+
+/* --- stopping, step by step --- */
+
+static void on_spool_closed(void *context)
+{
+    struct smtp_service *s = context;
+    s->stopped(s->stopped_context);
+}
+
+static void close_spool(void *context)
+{
+    struct smtp_service *s = context;
+    if (s->spool != NULL) {
+        spool_close(s->spool, on_spool_closed, s);
+    } else {
+        on_spool_closed(s);
+    }
+}
+
+static void close_queue(void *context)
+{
+    struct smtp_service *s = context;
+    if (s->queue != NULL) {
+        queue_server_open(s->queue, NULL, NULL);
+        queue_server_close(s->queue, close_spool, s);
+    } else {
+        close_spool(s);
+    }
+}
+
+static void stop_delivery(void *context)
+{
+    struct smtp_service *s = context;
+    if (s->delivery != NULL) {
+        delivery_stop(s->delivery, close_queue, s);
+    } else {
+        close_queue(s);
+    }
+}
+
+static void close_jobs(void *context)
+{
+    struct smtp_service *s = context;
+    job_server_close(s->jobs, stop_delivery, s);
+}
+
+void smtp_service_stop(struct smtp_service *s, uint64_t grace_ms, void (*stopped)(void *context),
+                       void *context)
+{
+    if (s->stopping) {
+        return;
+    }
+    s->stopping = true;
+    s->stopped = stopped;
+    s->stopped_context = context;
+    server_stop(s->server, grace_ms, close_jobs, s);
+}
+
+void smtp_service_free(struct smtp_service *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    server_free(s->server);
+    delivery_free(s->delivery);
+    queue_server_free(s->queue);
+    job_server_free(s->jobs);
+    spool_free(s->spool);
+    secret_release(&s->spool_key);
+    SSL_CTX_free(s->options.tls);
+    SSL_CTX_free(s->tls_opportunistic);
+    SSL_CTX_free(s->tls_verified);
+    free(s);
+}
