@@ -2,7 +2,7 @@
  * What a certificate says, as the store keeps it: addresses, validity, uses, capabilities. Parsed once, when
  * it comes in, so that choosing a certificate needs no ASN.1. The bytes are hostile. Any thread.
  */
-#include "crypto/x509.h"
+#include "crypto/certificate_internal.h"
 
 #include "base/hex.h"
 
@@ -29,8 +29,38 @@ static void add_address(struct certificate_record *out, struct arena *a, struct 
         out->addresses[out->address_count++] = copy;
 }
 
-/* rfc822Name entries of subjectAltName; emailAddress in the subject counts only where there are none (RFC
- * 8550 section 3). */
+static bool is_ascii(const ASN1_STRING *s)
+{
+    const unsigned char *data = ASN1_STRING_get0_data(s);
+
+    for (int i = 0; i < ASN1_STRING_length(s); i++)
+        if (data[i] >= 0x80)
+            return false;
+    return true;
+}
+
+static void add_ascii(struct certificate_record *out, struct arena *a, const ASN1_STRING *value)
+{
+    if (is_ascii(value))
+        add_address(out, a, slice_of(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)));
+}
+
+/* SmtpUTF8Mailbox (RFC 9598): an otherName that holds a UTF8String, which OpenSSL checks while converting. */
+static void add_utf8_mailbox(struct certificate_record *out, struct arena *a, const OTHERNAME *name)
+{
+    unsigned char *text = NULL;
+    int len;
+
+    if (OBJ_obj2nid(name->type_id) != NID_id_on_SmtpUTF8Mailbox || name->value->type != V_ASN1_UTF8STRING)
+        return;
+    len = ASN1_STRING_to_UTF8(&text, name->value->value.utf8string);
+    if (len > 0)
+        add_address(out, a, slice_of(text, (size_t)len));
+    OPENSSL_free(text);
+}
+
+/* rfc822Name and SmtpUTF8Mailbox entries of subjectAltName; emailAddress in the subject counts only where
+ * there is no rfc822Name (RFC 8550 section 3). */
 static void read_addresses(X509 *x, struct arena *a, struct certificate_record *out)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
@@ -39,21 +69,19 @@ static void read_addresses(X509 *x, struct arena *a, struct certificate_record *
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 
+        if (name->type == GEN_OTHERNAME)
+            add_utf8_mailbox(out, a, name->d.otherName);
         if (name->type != GEN_EMAIL)
             continue;
         any = true;
-        add_address(out, a,
-                    slice_of(ASN1_STRING_get0_data(name->d.rfc822Name),
-                             (size_t)ASN1_STRING_length(name->d.rfc822Name)));
+        add_ascii(out, a, name->d.rfc822Name);
     }
     GENERAL_NAMES_free(names);
     if (any)
         return;
     X509_NAME *subject = X509_get_subject_name(x);
     for (int at = -1; (at = X509_NAME_get_index_by_NID(subject, NID_pkcs9_emailAddress, at)) >= 0;) {
-        ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
-
-        add_address(out, a, slice_of(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)));
+        add_ascii(out, a, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
     }
 }
 
@@ -70,6 +98,26 @@ static bool name_text(X509_NAME *name, struct arena *a, struct slice *out)
         len >= 0 && arena_copy(a, slice_of(text, (size_t)(len < NAME_TEXT_MAX ? len : NAME_TEXT_MAX)), out);
     BIO_free(bio);
     return good;
+}
+
+void certificate_name(X509 *x, char *out, size_t size)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long len = 0;
+
+    if (x != NULL && bio != NULL &&
+        X509_NAME_print_ex(bio, X509_get_subject_name(x), 0, XN_FLAG_RFC2253) >= 0)
+        len = BIO_get_mem_data(bio, &text);
+    if (len <= 0) {
+        text = "(no name)";
+        len = (long)strlen(text);
+    }
+    if ((size_t)len >= size)
+        len = (long)size - 1;
+    memcpy(out, text, (size_t)len);
+    out[len] = '\0';
+    BIO_free(bio);
 }
 
 static bool serial_text(X509 *x, struct arena *a, struct slice *out)
@@ -100,24 +148,31 @@ static bool time_ms(const ASN1_TIME *time, uint64_t *out)
     return true;
 }
 
-/* RFC 8550 section 4.4: an absent extension allows all; emailProtection or any must be among extended usages.
- */
-static uint64_t uses_of(X509 *x)
+bool certificate_is_for_mail(X509 *x)
 {
-    uint32_t usage = X509_get_key_usage(x), extended = X509_get_extended_key_usage(x);
+    uint32_t extended = X509_get_extended_key_usage(x);
+
+    return extended == UINT32_MAX || (extended & (XKU_SMIME | XKU_ANYEKU)) != 0;
+}
+
+/* RFC 8550 section 4.4: an absent extension allows all. What OpenSSL's CMS cannot do with a kind of key is no
+ * use either: 3.0 neither signs with EdDSA nor encrypts to X25519. */
+uint64_t certificate_uses(X509 *x)
+{
+    uint32_t usage = X509_get_key_usage(x);
     uint64_t uses = 0;
-    int type = EVP_PKEY_get_base_id(X509_get0_pubkey(x) != NULL ? X509_get0_pubkey(x) : NULL);
+    EVP_PKEY *key = X509_get0_pubkey(x);
+    bool rsa = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+    bool rsa_pss = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA_PSS;
+    bool ec = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC;
 
     if (X509_check_ca(x) == 1)
         uses |= CERT_USE_CA;
-    if (extended != UINT32_MAX && (extended & (XKU_SMIME | XKU_ANYEKU)) == 0)
+    if (!certificate_is_for_mail(x))
         return uses;
-    if (usage == UINT32_MAX || (usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0)
+    if ((rsa || rsa_pss || ec) && (usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0)
         uses |= CERT_USE_SIGN;
-    if (type == EVP_PKEY_RSA && (usage == UINT32_MAX || (usage & KU_KEY_ENCIPHERMENT) != 0))
-        uses |= CERT_USE_ENCRYPT;
-    if ((type == EVP_PKEY_EC || type == EVP_PKEY_X25519 || type == EVP_PKEY_X448) &&
-        (usage == UINT32_MAX || (usage & KU_KEY_AGREEMENT) != 0))
+    if ((rsa && (usage & KU_KEY_ENCIPHERMENT) != 0) || (ec && (usage & KU_KEY_AGREEMENT) != 0))
         uses |= CERT_USE_ENCRYPT;
     return uses;
 }
@@ -168,6 +223,8 @@ enum status certificate_describe(struct slice der, struct slice source, uint64_t
     if (X509_get0_pubkey(x) == NULL)
         status = failure_set(f, STATUS_UNSUPPORTED,
                              "the certificate's public key is of a kind that is not supported");
+    else if ((X509_get_extension_flags(x) & EXFLAG_INVALID) != 0)
+        status = failure_set(f, STATUS_MALFORMED, "the certificate's extensions are broken");
     else if (!time_ms(X509_get0_notBefore(x), &out->not_before_ms) ||
              !time_ms(X509_get0_notAfter(x), &out->not_after_ms))
         status = failure_set(f, STATUS_MALFORMED, "the certificate's validity is not readable");
@@ -176,7 +233,7 @@ enum status certificate_describe(struct slice der, struct slice source, uint64_t
         status = failure_set(f, STATUS_NO_MEMORY, "cannot read the certificate: out of memory");
     if (status == STATUS_OK) {
         read_addresses(x, a, out);
-        out->uses = uses_of(x);
+        out->uses = certificate_uses(x);
         out->capabilities = capabilities_of(x);
     }
     X509_free(x);

@@ -82,7 +82,7 @@ enum status chunk_open(struct chunk_cipher *c, uint32_t variant, uint32_t chunk,
 
     if (sealed.len < CHUNK_OVERHEAD || sealed.len > CHUNK_PLAIN_SIZE + CHUNK_OVERHEAD)
         return STATUS_CRYPTO;
-    status = buf_reserve(out, sealed.len);
+    status = buf_reserve(out, sealed.len - CHUNK_OVERHEAD);
     if (status != STATUS_OK)
         return status;
     place(c, variant, chunk, last, nonce);

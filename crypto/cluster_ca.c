@@ -10,11 +10,12 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#define YEAR_MS       ((uint64_t)365 * 86400 * 1000)
-#define CA_YEARS      20
-#define LEAF_YEARS    10
-#define BACKDATE_MS   ((uint64_t)300 * 1000) /* nodes' clocks differ */
-#define ALT_NAMES_MAX 2048
+#define YEAR_MS         ((uint64_t)365 * 86400 * 1000)
+#define CA_YEARS        20
+#define LEAF_YEARS      10
+#define BACKDATE_MS     ((uint64_t)300 * 1000) /* nodes' clocks differ */
+#define ALT_NAMES_MAX   2048
+#define COMMON_NAME_MAX 64 /* ub-common-name */
 
 static bool set_common(X509 *x, EVP_PKEY *key, struct slice name, uint64_t now_ms, uint64_t years)
 {
@@ -53,12 +54,19 @@ static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
 enum status cluster_ca_make(struct slice cluster_name, uint64_t now_ms, X509 **ca, EVP_PKEY **key,
                             struct failure *f)
 {
-    char name[96];
-    int len = snprintf(name, sizeof(name), "Sealpost cluster %.*s",
-                       (int)(cluster_name.len < 60 ? cluster_name.len : 60), (const char *)cluster_name.data);
-    X509 *x = X509_new();
-    bool good = len > 0 && x != NULL && key_generate_p256(key) == STATUS_OK;
+    char name[COMMON_NAME_MAX + 1];
+    size_t room = COMMON_NAME_MAX - strlen("Sealpost cluster "), cut = cluster_name.len;
 
+    if (cut > room) /* not within a character of UTF-8 */
+        for (cut = room; cut > 0 && (cluster_name.data[cut] & 0xc0) == 0x80; cut--)
+            ;
+    int len =
+        snprintf(name, sizeof(name), "Sealpost cluster %.*s", (int)cut, (const char *)cluster_name.data);
+    X509 *x = X509_new();
+    bool good = len > 0 && x != NULL;
+
+    *key = NULL;
+    good = good && key_generate_p256(key) == STATUS_OK;
     good = good && set_common(x, *key, slice_of_text(name), now_ms, CA_YEARS) &&
            X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
            add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
@@ -85,6 +93,7 @@ static bool alt_names(uint64_t node_id, bool peer, struct slice names, struct bu
         struct slice one = slice_trim(slice_of(names.data, comma));
         char text[256];
         uint8_t ip[16];
+        bool is_ip;
 
         names =
             comma < names.len ? slice_of(names.data + comma + 1, names.len - comma - 1) : (struct slice){0};
@@ -100,12 +109,18 @@ static bool alt_names(uint64_t node_id, bool peer, struct slice names, struct bu
         if (!good)
             break;
         text[one.len] = '\0';
-        good =
-            buf_printf(out, "%s%s:%s", out->len > 0 ? "," : "",
-                       inet_pton(AF_INET, text, ip) == 1 || inet_pton(AF_INET6, text, ip) == 1 ? "IP" : "DNS",
-                       text) == STATUS_OK;
+        is_ip = inet_pton(AF_INET, text, ip) == 1 || inet_pton(AF_INET6, text, ip) == 1;
+        good = (is_ip || strchr(text, ':') == NULL) &&
+               buf_printf(out, "%s%s:%s", out->len > 0 ? "," : "", is_ip ? "IP" : "DNS", text) == STATUS_OK;
     }
     return good && buf_text(out) != NULL;
+}
+
+/* Not beyond the CA's own end. */
+static bool ends_with(X509 *x, X509 *ca)
+{
+    return ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(ca)) <= 0 ||
+           X509_set1_notAfter(x, X509_get0_notAfter(ca)) == 1;
 }
 
 enum status cluster_ca_issue(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *subject_key, uint64_t node_id,
@@ -122,8 +137,9 @@ enum status cluster_ca_issue(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *subject_key, 
                              "a name for the node's certificate is neither a host name nor an IP address");
         goto out;
     }
-    good = x != NULL && node_name.len <= 64 && set_common(x, subject_key, node_name, now_ms, LEAF_YEARS) &&
-           X509_set_issuer_name(x, X509_get_subject_name(ca)) == 1 &&
+    good = x != NULL && node_name.len <= COMMON_NAME_MAX &&
+           set_common(x, subject_key, node_name, now_ms, LEAF_YEARS) &&
+           X509_set_issuer_name(x, X509_get_subject_name(ca)) == 1 && ends_with(x, ca) &&
            add_extension(x, ca, NID_basic_constraints, "critical,CA:FALSE") &&
            add_extension(x, ca, NID_key_usage, "critical,digitalSignature") &&
            add_extension(x, ca, NID_ext_key_usage, peer ? "serverAuth,clientAuth" : "serverAuth") &&

@@ -13,6 +13,8 @@
 
 void keyring_release(struct keyring *k)
 {
+    if (k == NULL)
+        return;
     secret_release(&k->kek);
     secret_release(&k->data_key);
     k->has_data_key = false;

@@ -47,15 +47,19 @@ static enum status path_of(struct slice source, char path[PATH_SIZE], struct fai
 static enum status parse(struct slice content, const char *path, struct secret *key, struct failure *f)
 {
     struct slice digits = content;
+    uint8_t half[KEY_SIZE / 2];
     enum status status;
 
     status = secret_alloc(key, KEY_SIZE);
     if (status != STATUS_OK)
         return failure_set(f, status, "cannot keep the master key: %s", status_text(status));
-    if (content.len == KEY_SIZE) {
+    if (content.len == KEY_SIZE && !hex_parse(content, half, sizeof(half))) {
         memcpy(key->data, content.data, KEY_SIZE);
         return STATUS_OK;
     }
+    secret_wipe(half, sizeof(half)); /* 32 digits are half a key, not 32 bytes */
+    while (digits.len > 0 && digits.data[0] <= ' ')
+        digits = slice_of(digits.data + 1, digits.len - 1);
     while (digits.len > 0 && digits.data[digits.len - 1] <= ' ')
         digits.len--;
     if (digits.len == 2 * KEY_SIZE && hex_parse(digits, key->data, KEY_SIZE))
@@ -77,13 +81,17 @@ enum status master_key_load(struct slice source, struct secret *key, struct fail
     *key = (struct secret){0};
     if (status != STATUS_OK)
         return status;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO does not hold us up */
     if (fd < 0) {
         status = failure_errno(f, errno, "cannot read the master key %s", path);
         return errno == ENOENT ? failure_set(f, STATUS_NOT_FOUND, "there is no master key %s", path) : status;
     }
     if (fstat(fd, &info) != 0) {
         status = failure_errno(f, errno, "cannot read the master key %s", path);
+        goto out;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        status = failure_set(f, STATUS_INVALID, "the master key %s is not a file", path);
         goto out;
     }
     if ((info.st_mode & 07) != 0) {

@@ -3,12 +3,16 @@
  * intermediates, at a time that the caller gives. An anchor need not be self-signed. What a path is not good
  * for is said in words. One thread a trust.
  */
-#include "crypto/x509.h"
+#include "crypto/certificate_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#define EXTRA_MAX 64 /* certificates out of a message that are looked at */
+#define EXTRA_MAX       64 /* certificates out of a message that are looked at */
+#define PATH_MAX_LENGTH 10
 
 struct trust {
     X509_STORE *anchors;
@@ -16,13 +20,23 @@ struct trust {
     bool broken;
 };
 
+/* A stored certificate that OpenSSL does not read is left out: that trusts less, and mail goes on. */
+static X509 *parse_stored(struct slice der)
+{
+    X509 *x = certificate_from_der(der);
+
+    if (x == NULL)
+        log_event(LOG_WARN, "a stored certificate cannot be read and is left out",
+                  LOG_NUMBER("bytes", der.len));
+    return x;
+}
+
 static bool add_anchor(void *context, const struct certificate_record *record)
 {
     struct trust *t = context;
-    X509 *x = certificate_from_der(record->der);
+    X509 *x = parse_stored(record->der);
 
-    if (x == NULL || X509_STORE_add_cert(t->anchors, x) != 1)
-        t->broken = true;
+    t->broken = x != NULL && X509_STORE_add_cert(t->anchors, x) != 1;
     X509_free(x);
     return !t->broken;
 }
@@ -34,30 +48,65 @@ static bool add_intermediate(void *context, const struct certificate_record *rec
 
     if ((record->uses & CERT_USE_CA) == 0)
         return true;
-    x = certificate_from_der(record->der);
-    if (x == NULL || sk_X509_push(t->intermediates, x) <= 0) {
+    x = parse_stored(record->der);
+    if (x != NULL && sk_X509_push(t->intermediates, x) <= 0) {
         X509_free(x);
         t->broken = true;
     }
     return !t->broken;
 }
 
-enum status trust_load(struct store_view *view, struct trust **out, struct failure *f)
+static struct trust *trust_new(void)
 {
     struct trust *t = calloc(1, sizeof(*t));
-    enum status status;
 
     if (t == NULL)
-        return failure_set(f, STATUS_NO_MEMORY, "cannot load the trust anchors");
+        return NULL;
     t->anchors = X509_STORE_new();
     t->intermediates = sk_X509_new_null();
-    status = t->anchors == NULL || t->intermediates == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    if (t->anchors == NULL || t->intermediates == NULL) {
+        trust_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+enum status trust_make(const struct slice *anchors, size_t anchor_count, const struct slice *intermediates,
+                       size_t intermediate_count, struct trust **out, struct failure *f)
+{
+    struct trust *t = trust_new();
+    struct certificate_record record = {.uses = CERT_USE_CA};
+
+    *out = NULL;
+    for (size_t i = 0; t != NULL && i < anchor_count && !t->broken; i++) {
+        record.der = anchors[i];
+        (void)add_anchor(t, &record);
+    }
+    for (size_t i = 0; t != NULL && i < intermediate_count && !t->broken; i++) {
+        record.der = intermediates[i];
+        (void)add_intermediate(t, &record);
+    }
+    ERR_clear_error();
+    if (t == NULL || t->broken) {
+        trust_free(t);
+        return failure_set(f, STATUS_NO_MEMORY, "cannot load the trust anchors: out of memory");
+    }
+    *out = t;
+    return STATUS_OK;
+}
+
+enum status trust_load(struct store_view *view, struct trust **out, struct failure *f)
+{
+    struct trust *t = trust_new();
+    enum status status = t == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+
+    *out = NULL;
     if (status == STATUS_OK)
         status = store_anchors_all(view, add_anchor, t);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && !t->broken)
         status = store_certificates_all(view, add_intermediate, t);
     if (status == STATUS_OK && t->broken)
-        status = STATUS_CORRUPT;
+        status = STATUS_NO_MEMORY;
     ERR_clear_error();
     if (status != STATUS_OK) {
         trust_free(t);
@@ -76,67 +125,71 @@ void trust_free(struct trust *t)
     free(t);
 }
 
-static void subject_of(X509 *x, char *out, size_t size)
+static void day_of(const ASN1_TIME *time, char day[TIME_RFC3339_SIZE])
 {
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *text = NULL;
-    long len = 0;
+    struct tm t;
 
-    if (x != NULL && bio != NULL &&
-        X509_NAME_print_ex(bio, X509_get_subject_name(x), 0, XN_FLAG_RFC2253) >= 0)
-        len = BIO_get_mem_data(bio, &text);
-    if (len < 0)
-        len = 0;
-    if ((size_t)len >= size)
-        len = (long)size - 1;
-    if (len > 0)
-        memcpy(out, text, (size_t)len);
-    out[len] = '\0';
-    BIO_free(bio);
+    time_format_rfc3339(ASN1_TIME_to_tm(time, &t) == 1 ? (uint64_t)timegm(&t) * 1000 : 0, day);
+    day[10] = '\0'; /* the date alone */
 }
 
 static enum status explain(X509_STORE_CTX *ctx, struct failure *f)
 {
     int error = X509_STORE_CTX_get_error(ctx);
-    char name[200];
+    X509 *x = X509_STORE_CTX_get_current_cert(ctx);
+    char name[200], day[TIME_RFC3339_SIZE];
 
-    subject_of(X509_STORE_CTX_get_current_cert(ctx), name, sizeof(name));
+    certificate_name(x, name, sizeof(name));
     switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-        return failure_set(f, STATUS_EXPIRED, "the certificate %s has expired", name);
+        day_of(X509_get0_notAfter(x), day);
+        return failure_set(f, STATUS_EXPIRED, "the certificate %s expired on %s", name, day);
     case X509_V_ERR_CERT_NOT_YET_VALID:
-        return failure_set(f, STATUS_EXPIRED, "the certificate %s is not valid yet", name);
+        day_of(X509_get0_notBefore(x), day);
+        return failure_set(f, STATUS_EXPIRED, "the certificate %s is not valid before %s", name, day);
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_CERT_CHAIN_TOO_LONG:
     case X509_V_ERR_INVALID_CA:
         return failure_set(f, STATUS_UNTRUSTED, "no path from the certificate %s to a trust anchor (%s)",
                            name, X509_verify_cert_error_string(error));
+    case X509_V_ERR_OUT_OF_MEM:
+        return failure_set(f, STATUS_NO_MEMORY, "cannot validate a certificate: out of memory");
     default:
         return failure_set(f, STATUS_INVALID, "the certificate %s does not hold: %s", name,
                            X509_verify_cert_error_string(error));
     }
 }
 
-static enum status fit_for(enum trust_purpose purpose, struct slice der, struct failure *f)
+static enum status fit_for(enum trust_purpose purpose, X509 *x, struct failure *f)
 {
-    struct certificate_record record;
-    struct arena a;
     uint64_t need = purpose == TRUST_FOR_ENCRYPTION ? CERT_USE_ENCRYPT : CERT_USE_SIGN;
-    enum status status;
+    char name[200];
 
-    arena_init(&a, (size_t)1 << 20);
-    status = certificate_describe(der, (struct slice){0}, 0, &a, &record, f);
-    if (status == STATUS_OK && (record.uses & need) == 0)
-        status = failure_set(f, STATUS_INVALID, "the certificate %.*s is not for %s mail",
-                             (int)(record.subject.len < 200 ? record.subject.len : 200),
-                             (const char *)record.subject.data,
-                             purpose == TRUST_FOR_ENCRYPTION ? "encrypting" : "signing");
-    arena_release(&a);
-    return status;
+    if ((certificate_uses(x) & need) != 0)
+        return STATUS_OK;
+    certificate_name(x, name, sizeof(name));
+    return failure_set(f, STATUS_INVALID, "the certificate %s is not for %s mail", name,
+                       purpose == TRUST_FOR_ENCRYPTION ? "encrypting" : "signing");
+}
+
+/* An issuer that names extended usages passes on no others. The anchor itself is trusted for what it was made
+ * one. */
+static enum status issuers_are_for_mail(X509_STORE_CTX *ctx, struct failure *f)
+{
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
+    char name[200];
+
+    for (int i = 1; i + 1 < sk_X509_num(chain); i++)
+        if (!certificate_is_for_mail(sk_X509_value(chain, i))) {
+            certificate_name(sk_X509_value(chain, i), name, sizeof(name));
+            return failure_set(f, STATUS_INVALID, "the issuer %s may not issue certificates for mail", name);
+        }
+    return STATUS_OK;
 }
 
 /* The store's intermediates and what came with the message, as one borrowed stack. */
@@ -155,7 +208,7 @@ enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extr
 {
     X509 *x = certificate_from_der(der);
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    STACK_OF(X509) *untrusted = untrusted_of(t, extra);
+    STACK_OF(X509) *untrusted = t == NULL ? NULL : untrusted_of(t, extra);
     X509_VERIFY_PARAM *param;
     enum status status;
 
@@ -163,7 +216,9 @@ enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extr
         status = failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate");
         goto out;
     }
-    status = fit_for(purpose, der, f);
+    status = fit_for(purpose, x, f);
+    if (status == STATUS_OK && t == NULL)
+        status = failure_set(f, STATUS_UNTRUSTED, "there are no trust anchors");
     if (status != STATUS_OK)
         goto out;
     if (ctx == NULL || untrusted == NULL || X509_STORE_CTX_init(ctx, t->anchors, x, untrusted) != 1) {
@@ -172,12 +227,10 @@ enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extr
     }
     param = X509_STORE_CTX_get0_param(ctx);
     X509_VERIFY_PARAM_set_time(param, (time_t)(now_ms / 1000));
+    X509_VERIFY_PARAM_set_depth(param, PATH_MAX_LENGTH);
     (void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, 1); /* no MD5, no SHA-1, no keys below 80 bits of strength */
-    if (X509_verify_cert(ctx) == 1)
-        status = STATUS_OK;
-    else
-        status = explain(ctx, f);
+    status = X509_verify_cert(ctx) == 1 ? issuers_are_for_mail(ctx, f) : explain(ctx, f);
 out:
     sk_X509_free(untrusted);
     X509_STORE_CTX_free(ctx);

@@ -32,10 +32,13 @@ bool key_fits_certificate(EVP_PKEY *key, struct slice der);
 /* Path validation (RFC 5280) from stored anchors and intermediates at a given time. */
 struct trust; /* parsed anchors and intermediates */
 enum status trust_load(struct store_view *view, struct trust **out, struct failure *f) MUST_CHECK;
+/* The same from certificates in hand (DER, not kept). What cannot be read is left out. */
+enum status trust_make(const struct slice *anchors, size_t anchor_count, const struct slice *intermediates, size_t intermediate_count,
+                       struct trust **out, struct failure *f) MUST_CHECK;
 void trust_free(struct trust *t);
 enum trust_purpose { TRUST_FOR_ENCRYPTION, TRUST_FOR_SIGNATURE };
 /* OK, EXPIRED (or not yet valid), UNTRUSTED (no path to an anchor), INVALID (not fit for the purpose, broken). `extra` may hold untrusted
- * certificates that came with a message. The failure names the certificate and the reason in plain words. */
+ * certificates that came with a message. The failure names the certificate and the reason in plain words. `t` NULL: no anchors. */
 enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) *extra, enum trust_purpose purpose, uint64_t now_ms, struct failure *f) MUST_CHECK;
 
 /* --- the cluster CA: ECDSA P-256; a node's certificate carries URI:sealpost:node:ID, DNS and IP names of its addresses --- */
