@@ -23,9 +23,9 @@
 #define JOB_SOCKET         "run/jobs.sock"
 #define JOB_RECIPIENTS_MAX 10000
 #define JOB_TRACE_MAX      ((size_t)256 << 10) /* bytes of JSON */
-#define JOB_VARIANTS_MAX                                                                                     \
-    128 /* more different decisions than this in one message: 452, too many recipients                       \
-         */
+/* More different forms of one message are TOO_LARGE (552): trying the same again would not help, and the text
+ * says so. */
+#define JOB_VARIANTS_MAX 128
 
 enum job_type { JOB_READY = 1, JOB_MESSAGE, JOB_TO_7BIT, JOB_DONE };
 

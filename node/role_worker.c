@@ -41,7 +41,8 @@
 #define WORKER_ARENA_MAX   ((size_t)128 << 20)
 #define STORE_FOLDER       "state"
 #define POLL_MS            200
-#define CONNECT_PAUSE_MS   200
+#define POLL_STARTING_MS   20 /* until it has work: a node is to be ready within a second */
+#define CONNECT_PAUSE_MS   40
 #define ANSWER_TIMEOUT_MS  30000
 /* A message that hangs the parser ends this process; smtp gives up waiting before that (JOB_HUNG_MS). */
 #define JOB_SECONDS_MAX 75
@@ -357,7 +358,7 @@ static void run(struct worker *w)
             {.fd = core_client_fd(w->core), .events = POLLIN},
             {.fd = w->jobs_fd, .events = POLLIN}, /* poll ignores -1 */
         };
-        int n = poll(fds, 3, POLL_MS);
+        int n = poll(fds, 3, w->jobs_fd < 0 ? POLL_STARTING_MS : POLL_MS);
         if (n < 0 && errno != EINTR) {
             log_event(LOG_ERROR, "poll failed", LOG_NUMBER("errno", errno));
             return;

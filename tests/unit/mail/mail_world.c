@@ -201,6 +201,7 @@ void world_make(struct world *w)
     char path[100];
     struct failure f = {.status = STATUS_OK};
     uint8_t key[KEY_SIZE];
+    struct buf wrapped = BUF_INIT(256);
     memset(w, 0, sizeof *w);
     memcpy(w->dir, "/tmp/sealpost-mail-XXXXXX", 26);
     assert_non_null(mkdtemp(w->dir));
@@ -208,12 +209,21 @@ void world_make(struct world *w)
     arena_init(&w->arena, (size_t)128 << 20);
     random_bytes(key, sizeof key);
     OK(secret_copy(&w->keyring.kek, slice_of(key, sizeof key)));
-    random_bytes(key, sizeof key);
-    OK(secret_copy(&w->keyring.data_key, slice_of(key, sizeof key)));
+    OK(keyring_wrap_new_data_key(secret_slice(&w->keyring.kek), w->keyring.data_key_id, &wrapped,
+                                 &w->keyring.data_key));
     w->keyring.has_data_key = true;
     assert_true(snprintf(path, sizeof path, "%s/state", w->dir) > 0);
     OK(store_open_writer(path, SLICE_LITERAL("00000000-0000-0000-0000-000000000000"), &w->writer, &f));
     OK(store_open_reader(path, &w->reader, &f));
+    struct command c = start(w, COMMAND_CLUSTER_INIT);
+    c.values[0].bytes = slice_of(w->keyring.data_key_id, sizeof w->keyring.data_key_id);
+    c.values[1].bytes = SLICE_LITERAL("test");
+    c.values[2].bytes = SLICE_LITERAL("no certificate of a CA is needed here");
+    c.values[3].bytes = SLICE_LITERAL("and no key of one, which is sealed in reality");
+    c.values[4].bytes = slice_of(w->keyring.data_key_id, sizeof w->keyring.data_key_id);
+    c.values[5].bytes = buf_slice(&wrapped);
+    apply(w, &c);
+    buf_release(&wrapped);
     add_domain(w, "ours.example", "internal");
     add_domain(w, "partner.example", "external");
     add_user(w, "alice@ours.example");
