@@ -1,10 +1,11 @@
 /* Files with certificates, as administrators have them: PEM with one or more, DER, or PKCS#7. Any thread. */
 #include "crypto/x509.h"
 
-#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs7.h>
+
+#define FILE_MAX ((size_t)16 << 20) /* bytes */
 
 static enum status add(struct certificate_file *out, struct arena *a, X509 *x, struct failure *f)
 {
@@ -45,6 +46,7 @@ static STACK_OF(X509) * certificates_of(PKCS7 *p7)
 static enum status read_pem(BIO *bio, struct arena *a, struct certificate_file *out, struct failure *f)
 {
     enum status status = STATUS_OK;
+    size_t blocks = 0;
 
     while (status == STATUS_OK) {
         char *name = NULL, *header = NULL;
@@ -52,8 +54,13 @@ static enum status read_pem(BIO *bio, struct arena *a, struct certificate_file *
         const unsigned char *at;
         long len = 0;
 
-        if (PEM_read_bio(bio, &name, &header, &data, &len) != 1)
+        if (PEM_read_bio(bio, &name, &header, &data, &len) != 1) {
+            if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+                status =
+                    failure_set(f, STATUS_MALFORMED, "block %zu of the PEM file cannot be read", blocks + 1);
             break;
+        }
+        blocks++;
         at = data;
         if (strcmp(name, PEM_STRING_X509) == 0 || strcmp(name, PEM_STRING_X509_OLD) == 0) {
             X509 *x = d2i_X509(NULL, &at, len);
@@ -86,8 +93,10 @@ enum status certificate_file_read(struct slice content, struct arena *a, struct 
     enum status status;
 
     out->count = 0;
-    if (content.len == 0 || content.len > INT_MAX)
-        return failure_set(f, STATUS_MALFORMED, "the file is empty, or too large to hold certificates");
+    if (content.len == 0)
+        return failure_set(f, STATUS_MALFORMED, "the file is empty");
+    if (content.len > FILE_MAX)
+        return failure_set(f, STATUS_TOO_LARGE, "a file with certificates has at most %zu bytes", FILE_MAX);
     bio = BIO_new_mem_buf(content.data, (int)content.len);
     status = bio == NULL ? STATUS_NO_MEMORY : read_pem(bio, a, out, f);
     BIO_free(bio);

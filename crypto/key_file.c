@@ -4,13 +4,16 @@
  */
 #include "crypto/x509.h"
 
-#include <limits.h>
+#include "crypto/password_cost.h"
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/pkcs12err.h>
 #include <openssl/provider.h>
 
 #define PASSWORD_MAX 1023
+#define FILE_MAX     ((size_t)4 << 20) /* bytes */
 
 /* Without it, old PKCS#12 files and old mail cannot be read. Harmless when it is missing. */
 static void load_legacy(void)
@@ -50,6 +53,13 @@ static enum status keep_chain(X509 *own, STACK_OF(X509) * others, struct arena *
                : failure_set(f, status, "cannot keep the certificates of the key: %s", status_text(status));
 }
 
+static const char *reason_of_openssl(void)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+    return reason != NULL ? reason : "it is damaged";
+}
+
 static enum status read_pkcs12(PKCS12 *p12, const char *password, struct arena *a, EVP_PKEY **key,
                                struct certificate_file *chain, struct failure *f)
 {
@@ -57,15 +67,36 @@ static enum status read_pkcs12(PKCS12 *p12, const char *password, struct arena *
     STACK_OF(X509) *others = NULL;
     enum status status;
 
-    if (PKCS12_verify_mac(p12, password, -1) != 1 &&
-        !(password[0] == '\0' && PKCS12_verify_mac(p12, NULL, 0) == 1))
+    if (!pkcs12_is_affordable(p12))
+        return failure_set(f, STATUS_TOO_LARGE,
+                           "the PKCS#12 file asks for more than %d iterations to derive its key",
+                           PASSWORD_COST_MAX);
+    if (PKCS12_mac_present(p12) && PKCS12_verify_mac(p12, password, -1) != 1 &&
+        !(password[0] == '\0' && PKCS12_verify_mac(p12, NULL, 0) == 1)) {
+        if (ERR_GET_REASON(ERR_peek_last_error()) != PKCS12_R_MAC_VERIFY_FAILURE &&
+            ERR_peek_last_error() != 0)
+            return failure_set(f, STATUS_UNSUPPORTED, "the PKCS#12 file's MAC cannot be checked: %s",
+                               reason_of_openssl());
         return failure_set(f, STATUS_WRONG_PASSWORD,
                            password[0] == '\0' ? "the PKCS#12 file needs a password"
                                                : "the password does not open the PKCS#12 file");
-    if (PKCS12_parse(p12, password, key, &own, &others) != 1 || *key == NULL || own == NULL) {
-        status = failure_set(
-            f, STATUS_INVALID,
-            "the PKCS#12 file must hold a private key and its certificate, in a cipher that is supported");
+    }
+    if (PKCS12_parse(p12, password, key, &own, &others) != 1) {
+        status = PKCS12_mac_present(p12)
+                     ? failure_set(f, STATUS_UNSUPPORTED, "the PKCS#12 file cannot be read: %s",
+                                   reason_of_openssl())
+                     : failure_set(f, STATUS_WRONG_PASSWORD, "the password does not open the PKCS#12 file");
+        goto out;
+    }
+    if (*key == NULL) {
+        status = failure_set(f, STATUS_INVALID, "the PKCS#12 file holds no private key");
+        goto out;
+    }
+    if (own == NULL) {
+        status = failure_set(f, STATUS_INVALID,
+                             sk_X509_num(others) > 0
+                                 ? "the private key belongs to none of the certificates in the PKCS#12 file"
+                                 : "the PKCS#12 file holds a private key but not its certificate");
         goto out;
     }
     status = keep_chain(own, others, a, chain, f);
@@ -97,6 +128,27 @@ static int password_cb(char *out, int size, int writing, void *context)
     return (int)len;
 }
 
+/* All encrypted keys of the file: it is not known which of them OpenSSL tries. */
+static bool pem_is_affordable(struct slice content)
+{
+    BIO *bio = BIO_new_mem_buf(content.data, (int)content.len);
+    char *name = NULL, *header = NULL;
+    unsigned char *data = NULL;
+    bool good = bio != NULL;
+    long len = 0;
+
+    while (good && PEM_read_bio(bio, &name, &header, &data, &len) == 1) {
+        if (strcmp(name, PEM_STRING_PKCS8) == 0)
+            good = encrypted_key_is_affordable(slice_of(data, (size_t)len));
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_clear_free(data, (size_t)len);
+    }
+    BIO_free(bio);
+    ERR_clear_error();
+    return good;
+}
+
 /* Puts the key's own certificate first. */
 static bool own_first(EVP_PKEY *key, struct certificate_file *chain)
 {
@@ -115,9 +167,14 @@ static enum status read_pem(struct slice content, const char *password, struct a
                             struct certificate_file *chain, struct failure *f)
 {
     struct asked asked = {.password = password};
-    BIO *bio = BIO_new_mem_buf(content.data, (int)content.len);
+    BIO *bio;
     enum status status;
 
+    if (!pem_is_affordable(content))
+        return failure_set(f, STATUS_TOO_LARGE,
+                           "the private key asks for more than %d iterations to derive its key",
+                           PASSWORD_COST_MAX);
+    bio = BIO_new_mem_buf(content.data, (int)content.len);
     *key = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, password_cb, &asked);
     BIO_free(bio);
     if (*key == NULL && asked.asked)
@@ -129,10 +186,12 @@ static enum status read_pem(struct slice content, const char *password, struct a
                            "there is no private key in the file; it may be PKCS#12, or PEM with the key and "
                            "its certificate");
     status = certificate_file_read(content, a, chain, f);
-    if (status != STATUS_OK)
-        status = failure_set(
-            f, STATUS_INVALID,
-            "the file holds a private key but no certificate; put the certificate behind the key");
+    if (status == STATUS_MALFORMED && chain->count == 0)
+        status = failure_set(f, STATUS_INVALID,
+                             "the file holds a private key but no certificate that can be read; put the "
+                             "certificate behind the key");
+    else if (status != STATUS_OK)
+        ; /* the failure says it */
     else if (!own_first(*key, chain))
         status =
             failure_set(f, STATUS_INVALID, "the private key belongs to none of the certificates in the file");
@@ -153,8 +212,10 @@ enum status key_file_read(struct slice content, struct slice password, struct ar
 
     *key = NULL;
     chain->count = 0;
-    if (content.len == 0 || content.len > INT_MAX)
-        return failure_set(f, STATUS_MALFORMED, "the file is empty, or too large to hold a key");
+    if (content.len == 0)
+        return failure_set(f, STATUS_MALFORMED, "the file is empty");
+    if (content.len > FILE_MAX)
+        return failure_set(f, STATUS_TOO_LARGE, "a file with a key has at most %zu bytes", FILE_MAX);
     if (password.len > PASSWORD_MAX || slice_find_byte(password, 0) < password.len)
         return failure_set(f, STATUS_INVALID, "a password has at most %d bytes and no NUL", PASSWORD_MAX);
     status = secret_copy(&text, password); /* the page behind it is zero: the text is terminated */

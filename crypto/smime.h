@@ -42,7 +42,8 @@ struct smime_decrypted {
     bool weak;              /* 3DES, RC2 */
 };
 /* Tries each of `keys` whose certificate fits a recipient info. NO_KEY when none fits; CRYPTO when it does not decrypt (nothing is given out then, and the
- * answer is the same whatever was wrong). */
+ * answer is the same whatever was wrong). UNSUPPORTED: a content cipher that we do not read, said before any key is used. A CBC message with a forged
+ * key transport may "decrypt" to garbage (1 of 256): CBC authenticates nothing, so whoever reads the entity takes it as hostile bytes. */
 struct smime_key {
     EVP_PKEY *key;
     struct slice certificate; /* DER */
@@ -55,14 +56,15 @@ void smime_decrypted_release(struct smime_decrypted *d);
 enum smime_verdict { SMIME_NONE, SMIME_VALID, SMIME_INVALID, SMIME_MISMATCH, SMIME_EXPIRED, SMIME_REVOKED, SMIME_UNTRUSTED, SMIME_UNKNOWN };
 const char *smime_verdict_name(enum smime_verdict verdict); /* "valid", ... as in X-Sealpost-Signature */
 struct smime_verified {
-    enum smime_verdict verdict;     /* the first signer's; MISMATCH if none of its addresses is `from` */
+    enum smime_verdict verdict;     /* the first signer's that is not VALID; MISMATCH if no signer is `from` */
     char signer[ADDRESS_MAX + 1];   /* the matching address, else the first; "" if none */
     struct slice signer_certificate;/* DER, in the arena */
     struct buf content;             /* opaque: what was signed; empty for detached */
     char reason[FAILURE_TEXT_MAX];
 };
 /* detached: `entity` is what was signed; opaque: empty. `from`: normalised address of the From field, or empty (then never VALID). Several
- * signers: all must verify for VALID. The certificate must chain to an anchor at now_ms. */
+ * signers: all must hold and chain to an anchor at now_ms for VALID, and one of them must be `from`. `trust` NULL: no anchors. `content` is filled only
+ * when the signature itself holds (any verdict but INVALID and UNKNOWN). A bad signature is a verdict; the status says that there was no memory. */
 enum status smime_verify(struct slice cms, struct slice entity, bool detached, struct slice from, struct trust *trust, uint64_t now_ms,
                          struct arena *a, struct smime_verified *out) MUST_CHECK;
 void smime_verified_release(struct smime_verified *v);

@@ -7,11 +7,40 @@
  */
 #include "crypto/smime_internal.h"
 
-#include <limits.h>
-#include <openssl/asn1.h>
+#include "crypto/buf_sink.h"
+#include "crypto/cms_scan.h"
+
 #include <openssl/err.h>
 
-#define RECIPIENT_INFOS_MAX 20000
+#define TAG_LEN_MIN 12 /* bytes (RFC 5084 section 3.2): OpenSSL would believe a tag of one byte */
+
+static const struct {
+    int nid;
+    const char *name;
+    bool weak;
+} ciphers[] = {
+    {NID_aes_256_gcm, "aes256-gcm", false},
+    {NID_aes_192_gcm, "aes192-gcm", false},
+    {NID_aes_128_gcm, "aes128-gcm", false},
+    {NID_aes_256_cbc, "aes256-cbc", false},
+    {NID_aes_192_cbc, "aes192-cbc", false},
+    {NID_aes_128_cbc, "aes128-cbc", false},
+    {NID_des_ede3_cbc, "3des", true},
+    {NID_rc2_cbc, "rc2", true},
+    {NID_des_cbc, "des", true},
+};
+
+/* Index into `ciphers`, or -1. */
+static int cipher_index(struct slice oid)
+{
+    for (size_t i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++) {
+        const ASN1_OBJECT *object = OBJ_nid2obj(ciphers[i].nid);
+
+        if (slice_equal(oid, slice_of(OBJ_get0_data(object), OBJ_length(object))))
+            return (int)i;
+    }
+    return -1;
+}
 
 static bool names_certificate(CMS_RecipientInfo *ri, X509 *x)
 {
@@ -35,25 +64,27 @@ static bool is_recipient(CMS_ContentInfo *cms, X509 *x)
 {
     STACK_OF(CMS_RecipientInfo) *infos = CMS_get0_RecipientInfos(cms);
 
-    for (int i = 0; i < sk_CMS_RecipientInfo_num(infos) && i < RECIPIENT_INFOS_MAX; i++)
+    for (int i = 0; i < sk_CMS_RecipientInfo_num(infos); i++)
         if (names_certificate(sk_CMS_RecipientInfo_value(infos, i), x))
             return true;
     return false;
 }
 
-static CMS_ContentInfo *parse_enveloped(struct slice cms)
+static CMS_ContentInfo *parse_enveloped(struct slice cms, struct cms_facts *facts)
 {
-    enum cms_kind kind = smime_kind(cms);
-
-    if (kind != CMS_KIND_ENVELOPED && kind != CMS_KIND_AUTH_ENVELOPED)
+    if (cms_scan(cms, facts) != STATUS_OK ||
+        (facts->kind != CMS_KIND_ENVELOPED && facts->kind != CMS_KIND_AUTH_ENVELOPED))
         return NULL;
     return smime_parse(cms);
 }
 
 enum status smime_recipients(struct slice cms, const struct slice *candidates, size_t count, bool *fits)
 {
-    CMS_ContentInfo *parsed = parse_enveloped(cms);
+    struct cms_facts facts;
+    CMS_ContentInfo *parsed = parse_enveloped(cms, &facts);
 
+    for (size_t i = 0; i < count; i++)
+        fits[i] = false;
     if (parsed == NULL)
         return STATUS_MALFORMED;
     for (size_t i = 0; i < count; i++) {
@@ -67,127 +98,90 @@ enum status smime_recipients(struct slice cms, const struct slice *candidates, s
     return STATUS_OK;
 }
 
-/* Steps into or over one DER element; false if it is none. */
-static bool element(struct slice *at, bool over, int *tag)
+/* Appends the plain bytes, or gives CRYPTO and leaves nothing of what was written. */
+static enum status decrypt_with(CMS_ContentInfo *cms, const struct smime_key *key, X509 *x, struct buf *out)
 {
-    const unsigned char *p = at->data;
-    long len;
-    int class, form = ASN1_get_object(&p, &len, tag, &class, at->len > LONG_MAX ? LONG_MAX : (long)at->len);
-    size_t head;
+    BIO *sink = buf_sink_new(out);
+    enum status status = STATUS_NO_MEMORY;
 
-    if ((form & 0x80) != 0 || (form & 1) != 0)
-        return false;
-    head = (size_t)(p - at->data);
-    if (over)
-        head += (size_t)len;
-    *at = slice_of(at->data + head, at->len - head);
-    return true;
-}
-
-/*
- * ContentInfo { OID, [0] { EnvelopedData { version, [0] originatorInfo OPTIONAL, SET recipientInfos,
- * EncryptedContentInfo { OID, AlgorithmIdentifier { OID ... (RFC 5652 section 6.1; RFC 5083 section 2.1 is
- * alike). OpenSSL gives no access to it, so the way is walked in the DER that it writes.
- */
-static void read_cipher(CMS_ContentInfo *cms, struct smime_decrypted *out)
-{
-    static const struct {
-        int nid;
-        const char *name;
-        bool weak;
-    } known[] = {
-        {NID_aes_256_gcm, "aes256-gcm", false},
-        {NID_aes_192_gcm, "aes192-gcm", false},
-        {NID_aes_128_gcm, "aes128-gcm", false},
-        {NID_aes_256_cbc, "aes256-cbc", false},
-        {NID_aes_192_cbc, "aes192-cbc", false},
-        {NID_aes_128_cbc, "aes128-cbc", false},
-        {NID_des_ede3_cbc, "3des", true},
-        {NID_rc2_cbc, "rc2", true},
-        {NID_des_cbc, "des", true},
-    };
-    unsigned char *der = NULL;
-    int len = i2d_CMS_ContentInfo(cms, &der), tag = 0, nid = NID_undef;
-    struct slice at = slice_of(der, len > 0 ? (size_t)len : 0);
-    const unsigned char *p;
-    ASN1_OBJECT *oid = NULL;
-    bool good = element(&at, false, &tag) && element(&at, true, &tag) && element(&at, false, &tag) &&
-                element(&at, false, &tag) && element(&at, true, &tag) && element(&at, true, &tag);
-
-    if (good && tag == 0)
-        good = element(&at, true, &tag);
-    good = good && element(&at, false, &tag) && element(&at, true, &tag) && element(&at, false, &tag);
-    p = at.data;
-    if (good)
-        oid = d2i_ASN1_OBJECT(NULL, &p, (long)at.len);
-    if (oid != NULL)
-        nid = OBJ_obj2nid(oid);
-    ASN1_OBJECT_free(oid);
-    OPENSSL_free(der);
-    memcpy(out->cipher, "unknown", sizeof("unknown"));
-    out->weak = true;
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (known[i].nid == nid) {
-            memcpy(out->cipher, known[i].name, strlen(known[i].name) + 1);
-            out->weak = known[i].weak;
-        }
-}
-
-/* The plain bytes, or CRYPTO. */
-static enum status decrypt_with(CMS_ContentInfo *cms, const struct smime_key *key, X509 *x, size_t limit,
-                                struct buf *out)
-{
-    BIO *memory = BIO_new(BIO_s_mem());
-    char *plain = NULL;
-    long len;
-    enum status status = STATUS_CRYPTO;
-
-    if (memory != NULL && CMS_decrypt(cms, key->key, x, NULL, memory, CMS_BINARY) == 1) {
-        len = BIO_get_mem_data(memory, &plain);
-        status = len < 0 || (size_t)len > limit ? STATUS_TOO_LARGE : buf_append(out, plain, (size_t)len);
-    }
-    if (memory != NULL && BIO_get_mem_data(memory, &plain) > 0)
-        secret_wipe(plain, (size_t)BIO_get_mem_data(memory, &plain));
-    BIO_free(memory);
+    if (sink != NULL)
+        status = CMS_decrypt(cms, key->key, x, NULL, sink, CMS_BINARY) == 1 ? STATUS_OK : STATUS_CRYPTO;
+    BIO_free(sink);
     ERR_clear_error();
+    if (status != STATUS_OK)
+        buf_reset(out);
+    return status;
+}
+
+/* Each key whose certificate is named, until one opens it: OK, NO_KEY, CRYPTO, NO_MEMORY. */
+static enum status try_keys(CMS_ContentInfo *parsed, struct slice cms, const struct smime_key *keys,
+                            size_t count, struct buf *out)
+{
+    enum status status = buf_reserve(out, cms.len); /* it gets no longer */
+    CMS_ContentInfo *again = NULL;
+    bool tried = false;
+
+    if (status != STATUS_OK)
+        return STATUS_NO_MEMORY;
+    status = STATUS_NO_KEY;
+    for (size_t i = 0; i < count && status != STATUS_OK && status != STATUS_NO_MEMORY; i++) {
+        X509 *x = certificate_from_der(keys[i].certificate);
+
+        if (x != NULL && is_recipient(parsed, x)) {
+            if (tried) /* a failed try leaves the object unusable for the next one */
+                again = smime_parse(cms);
+            status = tried && again == NULL ? STATUS_NO_MEMORY
+                                            : decrypt_with(tried ? again : parsed, &keys[i], x, out);
+            CMS_ContentInfo_free(again);
+            again = NULL;
+            tried = true;
+        }
+        X509_free(x);
+    }
     return status;
 }
 
 enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t count,
                           struct smime_decrypted *out, struct failure *f)
 {
-    CMS_ContentInfo *parsed = parse_enveloped(cms);
-    enum status status = STATUS_NO_KEY;
+    struct cms_facts facts;
+    CMS_ContentInfo *parsed = parse_enveloped(cms, &facts);
+    int cipher;
+    enum status status;
 
     memset(out, 0, sizeof(*out));
     out->entity = (struct buf){.max = CMS_MAX, .wipe = true};
     if (parsed == NULL)
         return failure_set(f, STATUS_MALFORMED, "this is no encrypted CMS object");
-    for (size_t i = 0; i < count && status != STATUS_OK; i++) {
-        X509 *x = certificate_from_der(keys[i].certificate);
-
-        if (x != NULL && is_recipient(parsed, x)) {
-            buf_reset(&out->entity);
-            status = decrypt_with(parsed, &keys[i], x, CMS_MAX, &out->entity);
-            if (status != STATUS_OK &&
-                i + 1 < count) { /* a failed try leaves the object unusable for the next one */
-                CMS_ContentInfo_free(parsed);
-                parsed = smime_parse(cms);
-            }
-        }
-        X509_free(x);
-        if (parsed == NULL)
-            break;
-    }
-    if (status == STATUS_OK)
-        read_cipher(parsed, out);
+    cipher = cipher_index(facts.cipher);
+    if (cipher < 0)
+        status = failure_set(f, STATUS_UNSUPPORTED,
+                             "the message is encrypted with a cipher that is not supported");
+    else if (facts.kind == CMS_KIND_AUTH_ENVELOPED && facts.tag_len < TAG_LEN_MIN)
+        status = STATUS_CRYPTO;
     else
-        buf_release(&out->entity);
+        status = try_keys(parsed, cms, keys, count, &out->entity);
     CMS_ContentInfo_free(parsed);
     ERR_clear_error();
-    if (status == STATUS_NO_KEY)
-        return failure_set(f, status, "the message is encrypted to none of our keys");
-    return status == STATUS_OK ? status : failure_set(f, STATUS_CRYPTO, "the message does not decrypt");
+    switch (status) {
+    case STATUS_OK:
+        memcpy(out->cipher, ciphers[cipher].name, strlen(ciphers[cipher].name) + 1);
+        out->weak = ciphers[cipher].weak;
+        return STATUS_OK;
+    case STATUS_UNSUPPORTED: /* said above, out of the message alone */
+        break;
+    case STATUS_NO_KEY:
+        (void)failure_set(f, status, "the message is encrypted to none of our keys");
+        break;
+    case STATUS_NO_MEMORY:
+        (void)failure_set(f, status, "no memory to decrypt a message");
+        break;
+    default: /* whatever was wrong */
+        status = failure_set(f, STATUS_CRYPTO, "the message does not decrypt");
+        break;
+    }
+    buf_release(&out->entity);
+    return status;
 }
 
 void smime_decrypted_release(struct smime_decrypted *d)

@@ -8,6 +8,8 @@
 
 #define CMS_MAX ((size_t)1 << 30) /* bytes of one CMS object */
 
+/* A read-only BIO over the bytes; NULL if they are too many or there is no memory. */
+BIO *smime_bio_of(struct slice bytes);
 /* NULL if the bytes are no CMS. BER is fine. */
 CMS_ContentInfo *smime_parse(struct slice cms);
 enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out) MUST_CHECK;

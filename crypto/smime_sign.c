@@ -2,7 +2,6 @@
  * capabilities. One thread a process. */
 #include "crypto/smime_internal.h"
 
-#include <limits.h>
 #include <openssl/err.h>
 
 /* What we can read, best first, so that others may choose it (RFC 8551 section 2.5.2). */
@@ -42,18 +41,31 @@ static bool add_chain(CMS_ContentInfo *cms, const struct smime_signer *signer)
     return true;
 }
 
+/* OpenSSL 3.0's CMS cannot sign with EdDSA. */
+static bool kind_is_supported(const EVP_PKEY *key)
+{
+    int kind = EVP_PKEY_get_base_id(key);
+
+    return kind == EVP_PKEY_RSA || kind == EVP_PKEY_RSA_PSS || kind == EVP_PKEY_EC;
+}
+
 static enum status sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
                         unsigned flags, struct buf *out, struct failure *f)
 {
     X509 *x = certificate_from_der(signer->certificate);
     CMS_ContentInfo *cms = NULL;
     CMS_SignerInfo *si;
-    BIO *in = entity.len > INT_MAX ? NULL : BIO_new_mem_buf(entity.data, (int)entity.len);
+    BIO *in = smime_bio_of(entity);
     enum status status;
 
     if (x == NULL || in == NULL) {
         status = failure_set(f, STATUS_CRYPTO,
                              "cannot sign: the signer's certificate or the message cannot be read");
+        goto out;
+    }
+    if (!kind_is_supported(signer->key)) {
+        status = failure_set(f, STATUS_UNSUPPORTED,
+                             "cannot sign with this kind of key: RSA and ECDSA keys can be used");
         goto out;
     }
     flags |= CMS_BINARY | CMS_PARTIAL;

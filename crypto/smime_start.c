@@ -1,6 +1,7 @@
 /* What a process that does CMS needs once, and the small pieces that all files of S/MIME share. */
 #include "crypto/smime_internal.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
@@ -27,6 +28,13 @@ enum status smime_failure(struct failure *f, const char *doing)
 
     ERR_clear_error();
     return status;
+}
+
+BIO *smime_bio_of(struct slice bytes)
+{
+    return bytes.len > INT_MAX
+               ? NULL
+               : BIO_new_mem_buf(bytes.len == 0 ? "" : (const char *)bytes.data, (int)bytes.len);
 }
 
 CMS_ContentInfo *smime_parse(struct slice cms)

@@ -5,11 +5,22 @@
  */
 #include "crypto/smime_internal.h"
 
-#include <limits.h>
+#include "crypto/buf_sink.h"
+#include "crypto/cms_scan.h"
+
 #include <openssl/cmserr.h>
 #include <openssl/err.h>
 
-#define SIGNERS_MAX 16
+#define CERTIFICATE_MAX ((size_t)128 << 10) /* bytes */
+
+struct verification {
+    struct slice from;
+    struct trust *trust;
+    uint64_t now_ms;
+    struct arena *arena;
+    struct smime_verified *out;
+    bool named, matched; /* `out` has a signer; it is `from` */
+};
 
 static void say(struct smime_verified *out, enum smime_verdict verdict, const char *reason)
 {
@@ -20,19 +31,42 @@ static void say(struct smime_verified *out, enum smime_verdict verdict, const ch
     memcpy(out->reason, text.text, sizeof(out->reason));
 }
 
-static bool digest_is_weak(CMS_SignerInfo *si)
+static bool digest_is_strong(int nid)
+{
+    return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512 || nid == NID_sha224 ||
+           nid == NID_sha512_256 || nid == NID_sha3_256 || nid == NID_sha3_384 || nid == NID_sha3_512;
+}
+
+/* VALID if OpenSSL can tell about it; else the verdict, with its reason in `out`. */
+static enum smime_verdict check_algorithms(CMS_SignerInfo *si, struct smime_verified *out)
 {
     X509_ALGOR *digest = NULL;
+    X509 *x = NULL;
+    EVP_PKEY *key;
     const ASN1_OBJECT *oid = NULL;
-    int nid;
+    int kind, nid;
 
-    CMS_SignerInfo_get0_algs(si, NULL, NULL, &digest, NULL);
-    if (digest == NULL)
-        return true;
+    CMS_SignerInfo_get0_algs(si, NULL, &x, &digest, NULL);
+    if (x == NULL) {
+        say(out, SMIME_UNKNOWN, "the signer's certificate is not in the message");
+        return out->verdict;
+    }
     X509_ALGOR_get0(&oid, NULL, NULL, digest);
     nid = OBJ_obj2nid(oid);
-    return nid != NID_sha256 && nid != NID_sha384 && nid != NID_sha512 && nid != NID_sha512_256 &&
-           nid != NID_sha3_256 && nid != NID_sha3_384 && nid != NID_sha3_512;
+    if (!digest_is_strong(nid)) {
+        if (EVP_get_digestbynid(nid) != NULL)
+            say(out, SMIME_INVALID, "the signature uses a digest that can be forged");
+        else
+            say(out, SMIME_UNKNOWN, "the signature uses a digest that is not supported");
+        return out->verdict;
+    }
+    key = X509_get0_pubkey(x);
+    kind = key == NULL ? NID_undef : EVP_PKEY_get_base_id(key);
+    if (kind != EVP_PKEY_RSA && kind != EVP_PKEY_RSA_PSS && kind != EVP_PKEY_EC) {
+        say(out, SMIME_UNKNOWN, "the signer's kind of key is not supported");
+        return out->verdict;
+    }
+    return SMIME_VALID;
 }
 
 static enum smime_verdict verdict_of(enum status status)
@@ -49,128 +83,133 @@ static enum smime_verdict verdict_of(enum status status)
     }
 }
 
-/* Is one of the certificate's addresses `from`? The matching one, else the first, becomes the signer's. */
-static bool is_from(const struct certificate_record *record, struct slice from, char signer[ADDRESS_MAX + 1])
+/* The signer's name: the first one's first address, until one is found that is `from`. */
+static void note_signer(struct verification *v, const struct certificate_record *record)
 {
-    for (size_t i = 0; i < record->address_count; i++) {
-        bool match = from.len > 0 && slice_equal_nocase(record->addresses[i], from);
+    struct smime_verified *out = v->out;
+    bool first = !v->named;
 
-        if (match || i == 0) {
-            memcpy(signer, record->addresses[i].data, record->addresses[i].len);
-            signer[record->addresses[i].len] = '\0';
+    for (size_t i = 0; i < record->address_count && !v->matched; i++) {
+        v->matched = v->from.len > 0 && slice_equal_nocase(record->addresses[i], v->from);
+        if (v->matched || (first && i == 0)) {
+            memcpy(out->signer, record->addresses[i].data, record->addresses[i].len);
+            out->signer[record->addresses[i].len] = '\0';
+            out->signer_certificate = record->der;
         }
-        if (match)
-            return true;
     }
-    return false;
+    if (first && out->signer_certificate.len == 0)
+        out->signer_certificate = record->der;
+    v->named = true;
 }
 
-/* One signer whose signature holds: path, then name. The first verdict that is not VALID stays. */
-static void judge_signer(X509 *x, STACK_OF(X509) * extra, struct slice from, struct trust *trust,
-                         uint64_t now_ms, struct arena *a, bool first, struct smime_verified *out)
+/* One signer whose signature holds: its path. The first verdict that is not VALID stays. */
+static enum status judge_signer(struct verification *v, X509 *x, STACK_OF(X509) * extra)
 {
-    struct buf der = BUF_INIT((size_t)128 << 10);
+    struct buf der = BUF_INIT(CERTIFICATE_MAX);
     struct certificate_record record;
     struct slice kept;
     struct failure why = {0};
-    char signer[ADDRESS_MAX + 1] = "";
     enum status status = certificate_to_der(x, &der);
 
-    if (status == STATUS_OK && !arena_copy(a, buf_slice(&der), &kept))
+    if (status == STATUS_TOO_LARGE)
+        (void)failure_set(&why, STATUS_INVALID, "the signer's certificate is too large");
+    else if (status == STATUS_OK && !arena_copy(v->arena, buf_slice(&der), &kept))
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK)
-        status = certificate_describe(kept, (struct slice){0}, now_ms, a, &record, &why);
+        status = certificate_describe(kept, (struct slice){0}, v->now_ms, v->arena, &record, &why);
     if (status == STATUS_OK) {
-        bool matches = is_from(&record, from, signer);
-
-        status = trust_check(trust, kept, extra, TRUST_FOR_SIGNATURE, now_ms, &why);
-        if (first) {
-            out->signer_certificate = kept;
-            memcpy(out->signer, signer, sizeof(out->signer));
-        }
-        if (status == STATUS_OK && !matches)
-            say(out, SMIME_MISMATCH, "the signer is not the address in From");
+        note_signer(v, &record);
+        status = trust_check(v->trust, kept, extra, TRUST_FOR_SIGNATURE, v->now_ms, &why);
     }
-    if (status != STATUS_OK)
-        say(out, verdict_of(status), why.text);
     buf_release(&der);
+    if (status == STATUS_NO_MEMORY)
+        return status;
+    if (status != STATUS_OK && v->out->verdict == SMIME_VALID)
+        say(v->out, verdict_of(status), why.text);
+    return STATUS_OK;
 }
 
-static bool keep_content(BIO *content, struct smime_verified *out)
+static enum status judge_signers(struct verification *v, CMS_ContentInfo *cms)
 {
-    char *data = NULL;
-    long len = BIO_get_mem_data(content, &data);
-
-    return len >= 0 && buf_append(&out->content, data, (size_t)len) == STATUS_OK;
-}
-
-static void verify_parsed(CMS_ContentInfo *cms, struct slice entity, bool detached, struct slice from,
-                          struct trust *trust, uint64_t now_ms, struct arena *a, struct smime_verified *out)
-{
-    STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(cms);
     STACK_OF(X509) *extra = CMS_get1_certs(cms);
-    STACK_OF(X509) *signers = NULL;
-    BIO *in = detached ? BIO_new_mem_buf(entity.data, (int)entity.len) : NULL;
-    BIO *content = BIO_new(BIO_s_mem());
-    int count = sk_CMS_SignerInfo_num(infos);
+    STACK_OF(X509) *signers = CMS_get0_signers(cms);
+    enum status status = STATUS_OK;
 
-    if ((detached && in == NULL) || content == NULL) {
-        say(out, SMIME_INVALID, "out of memory");
-        goto out;
-    }
-    if (count <= 0 || count > SIGNERS_MAX) {
-        say(out, SMIME_INVALID, count <= 0 ? "there is no signer" : "there are too many signers");
-        goto out;
-    }
-    if ((CMS_is_detached(cms) == 1) != detached) {
-        say(out, SMIME_INVALID, "the signature does not have the form that the message says");
-        goto out;
-    }
-    if (CMS_verify(cms, NULL, NULL, in, content, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
-        if (ERR_GET_REASON(ERR_peek_last_error()) == CMS_R_SIGNER_CERTIFICATE_NOT_FOUND)
-            say(out, SMIME_UNKNOWN, "the signer's certificate is not in the message");
-        else
-            say(out, SMIME_INVALID,
-                "the message was changed after it was signed, or the signature is broken");
-        goto out;
-    }
-    for (int i = 0; i < count; i++)
-        if (digest_is_weak(sk_CMS_SignerInfo_value(infos, i))) {
-            say(out, SMIME_INVALID, "the signature uses a digest that can be forged");
-            goto out;
-        }
-    if (!detached && !keep_content(content, out)) {
-        say(out, SMIME_INVALID, "the signed content is too large");
-        goto out;
-    }
-    signers = CMS_get0_signers(cms);
-    out->verdict = SMIME_VALID;
-    for (int i = 0; i < sk_X509_num(signers) && out->verdict == SMIME_VALID; i++)
-        judge_signer(sk_X509_value(signers, i), extra, from, trust, now_ms, a, i == 0, out);
-    if (sk_X509_num(signers) <= 0)
-        say(out, SMIME_UNKNOWN, "the signer's certificate is not in the message");
-out:
+    v->out->verdict = SMIME_VALID;
+    for (int i = 0; i < sk_X509_num(signers) && status == STATUS_OK; i++)
+        status = judge_signer(v, sk_X509_value(signers, i), extra);
+    if (status == STATUS_OK && v->out->verdict == SMIME_VALID && !v->matched)
+        say(v->out, SMIME_MISMATCH,
+            v->from.len == 0 ? "the message has no From address that a signature could be for"
+                             : "no signer is the address in From");
     sk_X509_free(signers);
     sk_X509_pop_free(extra, X509_free);
+    return status;
+}
+
+/* Does the signature hold, with algorithms that mean something? VALID, or the verdict with its reason in
+ * `out`. */
+static enum smime_verdict check_signature(CMS_ContentInfo *cms, struct slice entity, bool detached,
+                                          struct smime_verified *out)
+{
+    STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(cms);
+    BIO *in = detached ? smime_bio_of(entity) : NULL;
+    BIO *content = detached ? NULL : buf_sink_new(&out->content);
+    enum smime_verdict verdict = SMIME_VALID;
+
+    if (in == NULL && content == NULL) {
+        say(out, SMIME_UNKNOWN, "no memory to verify the signature");
+        return out->verdict;
+    }
+    if (CMS_set1_signers_certs(cms, NULL, 0) < 0)
+        ERR_clear_error(); /* check_algorithms() sees who is missing */
+    for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && verdict == SMIME_VALID; i++)
+        verdict = check_algorithms(sk_CMS_SignerInfo_value(infos, i), out);
+    if (verdict == SMIME_VALID &&
+        CMS_verify(cms, NULL, NULL, in, content, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
+        say(out, SMIME_INVALID, "the message was changed after it was signed, or the signature is broken");
+        verdict = out->verdict;
+        buf_reset(&out->content);
+    }
     BIO_free(in);
     BIO_free(content);
+    return verdict;
+}
+
+static bool is_plain_data(struct slice oid)
+{
+    const ASN1_OBJECT *data = OBJ_nid2obj(NID_pkcs7_data);
+
+    return slice_equal(oid, slice_of(OBJ_get0_data(data), OBJ_length(data)));
 }
 
 enum status smime_verify(struct slice cms, struct slice entity, bool detached, struct slice from,
                          struct trust *trust, uint64_t now_ms, struct arena *a, struct smime_verified *out)
 {
-    CMS_ContentInfo *parsed =
-        smime_kind(cms) == CMS_KIND_SIGNED && entity.len <= INT_MAX ? smime_parse(cms) : NULL;
+    struct verification v = {.from = from, .trust = trust, .now_ms = now_ms, .arena = a, .out = out};
+    struct cms_facts facts;
+    enum status status = cms_scan(cms, &facts), judged = STATUS_OK;
+    CMS_ContentInfo *parsed = NULL;
 
     memset(out, 0, sizeof(*out));
     out->content = BUF_INIT(CMS_MAX);
+    if (status == STATUS_OK && facts.kind == CMS_KIND_SIGNED)
+        parsed = smime_parse(cms);
     if (parsed == NULL)
-        say(out, SMIME_INVALID, "the signature is no CMS object");
-    else
-        verify_parsed(parsed, entity, detached, from, trust, now_ms, a, out);
+        say(out, SMIME_INVALID,
+            status == STATUS_TOO_LARGE ? "the signature has too many signers or certificates"
+                                       : "the signature is no CMS object");
+    else if (facts.signers == 0)
+        say(out, SMIME_INVALID, "there is no signer");
+    else if (!is_plain_data(facts.content_type))
+        say(out, SMIME_INVALID, "what is signed is not a message");
+    else if ((CMS_is_detached(parsed) == 1) != detached)
+        say(out, SMIME_INVALID, "the signature does not have the form that the message says");
+    else if (check_signature(parsed, entity, detached, out) == SMIME_VALID)
+        judged = judge_signers(&v, parsed);
     CMS_ContentInfo_free(parsed);
     ERR_clear_error();
-    return STATUS_OK;
+    return judged;
 }
 
 void smime_verified_release(struct smime_verified *v)
