@@ -39,7 +39,6 @@ void session_reset(struct server_session *s)
 {
     message_free(s->message);
     s->message = NULL;
-    s->recipients = NULL;
     s->recipient_room = 0;
     buf_release(&s->content);
     s->written = 0;
@@ -130,6 +129,7 @@ static enum smtp_reply mail(struct server_session *s, const struct smtp_command 
         return REPLY_MEMORY_FULL;
     }
     s->message = m;
+    s->recipient_room = 0;
     s->body = c->body;
     session_move(s, SERVER_MAIL);
     return REPLY_SENDER_OK;

@@ -19,9 +19,8 @@ struct server_session {
     struct session_limits limits; /* as they were when it began */
     uint64_t errors, messages;    /* refused commands; messages that went to a worker */
     /* the present transaction */
-    struct message *message;  /* sender and recipients so far; NULL if none */
-    struct slice *recipients; /* grows in the message's arena */
-    size_t recipient_room;
+    struct message *message; /* sender and recipients so far; NULL if none */
+    size_t recipient_room;   /* of the envelope's list, in the message's arena */
     enum smtp_body body;
     struct data_reader reader;
     struct buf content; /* of the body, not yet in the memfd */
