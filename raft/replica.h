@@ -34,6 +34,7 @@ struct replica_options {
     unsigned election_timeout_ms, heartbeat_ms; /* 1000 and 100 */
     uint64_t log_tail_bytes;  /* snapshot after this many bytes of log; 0 = 16 MB */
     uint64_t disk_reserve;    /* bytes: below it proposals are refused and leadership is handed over; 0 = 64 MB */
+    uint64_t segment_bytes;   /* of a file of the log; 0 = 32 MB */
 };
 
 enum status replica_new(const struct replica_options *options, struct replica **out, struct failure *f) MUST_CHECK;
