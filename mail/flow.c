@@ -112,6 +112,7 @@ static enum status decide(struct flow *fl, struct failure *f)
         .already_encrypted = shape_is_encrypted(&fl->shape),
         .already_signed = shape_is_signed(&fl->shape),
         .now_ms = fl->job->now_ms,
+        .known = fl->env->known,
     };
     if (!arena_copy(fl->arena, slice_of_text(sender), &facts.envelope_sender)) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the sender");

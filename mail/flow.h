@@ -10,6 +10,7 @@
 #include "crypto/x509.h"
 #include "mail/issuers.h"
 #include "mail/job.h"
+#include "mail/known.h"
 
 typedef void (*mail_random_cb)(void *context, void *out, size_t len);
 
@@ -18,6 +19,7 @@ struct mail_environment {
     struct trust *trust;
     const struct keyring *keys;
     const struct issuers *issuers; /* intermediates that are sent along with a signature; may be NULL */
+    struct known *known;           /* what the process remembers; may be NULL */
     mail_random_cb random;         /* for MIME boundaries */
     void *random_context;
 };

@@ -191,7 +191,7 @@ static enum status open_with(struct flow *fl, struct own_key *own, struct slice 
     own->outcome = OUTCOME_CLOSED;
     enum status status = store_key_get(fl->env->view, own->thumbprint, &sealed);
     if (status == STATUS_OK) {
-        status = private_key_open(fl->env->keys, own->thumbprint, sealed, &key, f);
+        status = known_key_open(fl->env->known, fl->env->keys, own->thumbprint, sealed, &key, f);
     }
     if (status != STATUS_OK) { /* our own trouble, not the message's: try again later */
         return failure_set(f, status_retryable(status) ? status : STATUS_UNAVAILABLE,

@@ -119,8 +119,8 @@ static enum status signed_form_make(struct flow *fl, bool opaque, struct failure
         entity = buf_slice(&sendable);
     }
     if (status == STATUS_OK) {
-        status = private_key_open(fl->env->keys, fl->decision.signer.thumbprint,
-                                  fl->decision.signer.sealed_key, &key, f);
+        status = known_key_open(fl->env->known, fl->env->keys, fl->decision.signer.thumbprint,
+                                fl->decision.signer.sealed_key, &key, f);
     }
     if (status == STATUS_OK) {
         status = sign_with(fl, key, opaque, entity, out, f);

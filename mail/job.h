@@ -4,11 +4,10 @@
  * takes the connection with it: smtp then knows which job to give to another, and after the second death puts
  * the message in quarantine.
  *
- *   worker -> smtp   [ READY, pid u64 ]                                   after connecting, and after each
- * answer it is free again by itself smtp -> worker   [ MESSAGE, job u64, facts... ]  fd 0: the message struct
- * job_message smtp -> worker   [ TO_7BIT, job u64 ]            fd 0: the message    a next hop lacks 8BITMIME
- * (RFC 6152 section 3) worker -> smtp   [ DONE, job u64, ... ]          fd i: variant i      struct
- * job_result
+ *   worker -> smtp   [ READY, pid u64 ]                              once, after connecting
+ *   smtp -> worker   [ MESSAGE, job u64, facts... ]  fd 0: message    struct job_message
+ *   smtp -> worker   [ TO_7BIT, job u64 ]            fd 0: message    a next hop lacks 8BITMIME (RFC 6152)
+ *   worker -> smtp   [ DONE, job u64, ... ]          fd i: variant i  struct job_result; it is free again
  *
  * Messages travel as sealed memfds (base/channel.h: memory_file_*, mapping_*): CRLF line ends, dot-stuffing
  * removed, the Received field of this node already in front. smtp is the only one that makes Received fields.

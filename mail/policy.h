@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "crypto/x509.h"
+#include "mail/known.h"
 #include "store/records.h"
 #include "store/setting.h"
 
@@ -25,6 +26,7 @@ struct policy_facts {
     struct slice subject;                   /* decoded; may be empty */
     bool already_encrypted, already_signed; /* what the entity as a whole is */
     uint64_t now_ms;
+    struct known *known; /* what the process remembers (mail/known.h); may be NULL */
 };
 
 #define POLICY_CERTIFICATES_MAX 16

@@ -76,7 +76,8 @@ static enum status judge(struct policy_context *c, const struct certificate_reco
         return failure_set(why, STATUS_INVALID, "the certificate %s is not made for %s", thumbprint,
                            purpose == TRUST_FOR_ENCRYPTION ? "encryption" : "signing");
     }
-    enum status status = trust_check(c->trust, record->der, NULL, purpose, now, why);
+    enum status status =
+        known_trust_check(c->facts->known, c->trust, record->thumbprint, record->der, purpose, now, why);
     return status == STATUS_OK ? STATUS_OK : failure_wrap(why, status, "the certificate %s", thumbprint);
 }
 

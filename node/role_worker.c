@@ -54,6 +54,7 @@ struct worker {
     struct keyring keyring;
     struct trust *trust;
     struct issuers *issuers;
+    struct known *known;
     uint64_t trust_generation; /* of trust and issuers */
     int jobs_fd;               /* -1 while smtp is away */
     uint64_t next_connect_ms;
@@ -97,6 +98,7 @@ static enum status keys_refresh(struct worker *w, struct store_view *view, struc
         slice_equal(cluster.data_key_id, slice_of(w->keyring.data_key_id, sizeof w->keyring.data_key_id))) {
         return STATUS_OK;
     }
+    known_forget(w->known);
     return keyring_load(&w->keyring, cluster.data_key_id, cluster.data_key, f);
 }
 
@@ -121,6 +123,7 @@ static enum status trust_refresh(struct worker *w, struct store_view *view, stru
     w->trust = trust;
     w->issuers = issuers;
     w->trust_generation = generation;
+    known_forget(w->known);
     return STATUS_OK;
 }
 
@@ -237,8 +240,12 @@ static void process(struct worker *w, const struct job_message *job, struct slic
         answer_failure(w, job->job, STATUS_UNAVAILABLE, "the mail gateway is not ready");
         return;
     }
-    struct mail_environment env = {
-        .view = view, .trust = w->trust, .keys = &w->keyring, .issuers = w->issuers, .random = random_cb};
+    struct mail_environment env = {.view = view,
+                                   .trust = w->trust,
+                                   .keys = &w->keyring,
+                                   .issuers = w->issuers,
+                                   .known = w->known,
+                                   .random = random_cb};
     mail_process(&env, job, message, &w->arena, &out);
     log_event(
         LOG_DEBUG, "message decided", LOG_TEXT("id", job->message_id), LOG_NUMBER("bytes", message.len),
@@ -387,6 +394,9 @@ int role_worker_run(struct role_context *c)
         status = secret_copy(&w.keyring.kek, secret_slice(&c->kek));
     }
     if (status == STATUS_OK) {
+        status = known_new(&w.known);
+    }
+    if (status == STATUS_OK) {
         status = core_client_new("worker", CORE_SOCKET, core_event_cb_ignore, NULL, &w.core);
     }
     if (status != STATUS_OK) {
@@ -405,6 +415,7 @@ int role_worker_run(struct role_context *c)
     }
     trust_free(w.trust);
     issuers_free(w.issuers);
+    known_free(w.known);
     keyring_release(&w.keyring);
     arena_release(&w.arena);
     return result;

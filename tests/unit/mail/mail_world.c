@@ -207,6 +207,7 @@ void world_make(struct world *w)
     assert_non_null(mkdtemp(w->dir));
     w->now_ms = clock_wall_ms() + 10 * DAY_MS;
     arena_init(&w->arena, (size_t)128 << 20);
+    OK(known_new(&w->known));
     random_bytes(key, sizeof key);
     OK(secret_copy(&w->keyring.kek, slice_of(key, sizeof key)));
     OK(keyring_wrap_new_data_key(secret_slice(&w->keyring.kek), w->keyring.data_key_id, &wrapped,
@@ -240,6 +241,7 @@ static void forget(struct world *w)
     store_view_end(w->view);
     trust_free(w->trust);
     issuers_free(w->issuers);
+    known_forget(w->known);
     w->view = NULL;
     w->trust = NULL;
     w->issuers = NULL;
@@ -250,6 +252,7 @@ void world_end(struct world *w)
 {
     char command[100];
     forget(w);
+    known_free(w->known);
     store_close(w->reader);
     store_close(w->writer);
     keyring_release(&w->keyring);
@@ -291,6 +294,7 @@ void world_process(struct world *w, const char *sender, const char *const *recip
                                    .trust = w->trust,
                                    .keys = &w->keyring,
                                    .issuers = w->issuers,
+                                   .known = w->known,
                                    .random = counted_cb,
                                    .random_context = w};
     mail_process(&env, &job, message, &w->arena, &w->out);

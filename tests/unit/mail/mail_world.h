@@ -22,6 +22,7 @@ struct world {
     struct store_view *view;
     struct trust *trust;
     struct issuers *issuers;
+    struct known *known;
     struct mail_output out;
 };
 

@@ -202,6 +202,31 @@ static void the_trace_is_json(void **state)
     json_decref(trace);
 }
 
+/* What was found good is remembered for a minute, and no longer than the store is as it was. */
+static void good_ones_are_remembered_in_time(void **state)
+{
+    (void)state;
+    struct failure f = {.status = STATUS_OK};
+    struct certificate_record *old = NULL;
+    world_look(&w);
+    struct buf pem = BUF_INIT(65536);
+    struct certificate_file *file = calloc(1, sizeof *file);
+    struct certificate_record record;
+    world_file_read(&w, "old.pem", &pem);
+    OK(certificate_file_read(buf_slice(&pem), &w.arena, file, &f));
+    OK(certificate_describe(file->der[0], SLICE_LITERAL("x"), w.now_ms, &w.arena, &record, &f));
+    old = &record;
+    uint64_t good = old->not_after_ms - 3600000;
+    for (int i = 0; i < 2; i++) {
+        OK(known_trust_check(w.known, w.trust, old->thumbprint, old->der, TRUST_FOR_ENCRYPTION, good, &f));
+        assert_int_not_equal(known_trust_check(w.known, w.trust, old->thumbprint, old->der,
+                                               TRUST_FOR_ENCRYPTION, w.now_ms, &f),
+                             STATUS_OK);
+    }
+    free(file);
+    buf_release(&pem);
+}
+
 static void many_recipients_keep_the_trace_bounded(void **state)
 {
     (void)state;
@@ -235,6 +260,7 @@ int main(void)
         cmocka_unit_test(signing_follows_the_sender),
         cmocka_unit_test(capabilities_and_directions),
         cmocka_unit_test(the_trace_is_json),
+        cmocka_unit_test(good_ones_are_remembered_in_time),
         cmocka_unit_test(many_recipients_keep_the_trace_bounded),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
