@@ -31,13 +31,15 @@ void arena_release(struct arena *a)
 
 static bool add_block(struct arena *a, size_t at_least)
 {
-    size_t size = a->blocks == NULL ? ARENA_FIRST_BLOCK : a->blocks->size * 2;
+    size_t size = ARENA_FIRST_BLOCK;
     struct arena_block *block;
 
-    if (size > ARENA_BLOCK_MAX)
-        size = ARENA_BLOCK_MAX;
+    if (a->blocks != NULL)
+        size = a->blocks->size < ARENA_BLOCK_MAX / 2 ? a->blocks->size * 2 : ARENA_BLOCK_MAX;
     if (size < at_least)
         size = at_least;
+    if (size > SIZE_MAX - sizeof(*block))
+        return false;
     block = malloc(sizeof(*block) + size);
     if (block == NULL)
         return false;

@@ -16,7 +16,8 @@
 
 enum frame_kind { FRAME_INLINE = 0, FRAME_IN_MEMORY_FILE = 1 };
 
-#define SOCKET_BUFFER (256 << 10) /* bytes: several packets of the largest size */
+#define SOCKET_BUFFER    (256 << 10)         /* bytes: several packets of the largest size */
+#define PAYLOAD_KEPT_MAX ((size_t)256 << 10) /* bytes: the memory of larger payloads is not kept */
 
 void channel_frame_init(struct channel_frame *frame)
 {
@@ -245,6 +246,8 @@ enum status channel_receive(int fd, struct channel_frame *frame)
     enum status status;
 
     close_fds(frame);
+    if (frame->payload.cap > PAYLOAD_KEPT_MAX)
+        buf_release(&frame->payload);
     buf_reset(&frame->payload);
     status = buf_reserve(&frame->payload, CHANNEL_INLINE_MAX);
     if (status != STATUS_OK)
@@ -256,10 +259,11 @@ enum status channel_receive(int fd, struct channel_frame *frame)
     } while (got < 0 && errno == EINTR);
     if (got < 0)
         return errno == EAGAIN ? STATUS_BUSY : STATUS_CLOSED;
-    if (got == 0)
-        return STATUS_CLOSED;
     if (!take_fds(&message, frame, &payload_fd, kind == FRAME_IN_MEMORY_FILE))
         status = STATUS_MALFORMED;
+    else if (got == 0)
+        status =
+            STATUS_CLOSED; /* or an empty packet, which no peer of ours sends; its descriptors are closed */
     else if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || kind > FRAME_IN_MEMORY_FILE)
         status = STATUS_MALFORMED;
     else if (kind == FRAME_INLINE)
@@ -272,9 +276,10 @@ enum status channel_receive(int fd, struct channel_frame *frame)
         (void)close(payload_fd);
     if (status != STATUS_OK) {
         close_fds(frame);
-        return status == STATUS_NO_MEMORY ? status : STATUS_MALFORMED;
+        frame->payload.len = 0;
     }
-    return STATUS_OK;
+    return status == STATUS_OK || status == STATUS_CLOSED || status == STATUS_NO_MEMORY ? status
+                                                                                        : STATUS_MALFORMED;
 }
 
 static enum status wait_for(int fd, short events, int timeout_ms)

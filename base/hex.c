@@ -46,7 +46,8 @@ bool hex_parse(struct slice text, uint8_t *out, size_t len)
 
 static enum status encode(struct slice bytes, const char *alphabet, bool padded, struct buf *out)
 {
-    enum status status = buf_reserve(out, (bytes.len + 2) / 3 * 4);
+    size_t rest = bytes.len % 3;
+    enum status status = buf_reserve(out, bytes.len / 3 * 4 + (rest == 0 ? 0 : padded ? 4 : rest + 1));
 
     for (size_t i = 0; i < bytes.len && status == STATUS_OK; i += 3) {
         size_t left = bytes.len - i;
@@ -97,15 +98,18 @@ enum status base64url_decode(struct slice text, struct buf *out)
 {
     uint32_t bits = 0;
     unsigned count = 0;
-    enum status status = buf_reserve(out, text.len / 4 * 3 + 2);
+    size_t before = out->len;
+    enum status status = buf_reserve(out, text.len / 4 * 3 + text.len % 4 * 6 / 8);
 
     if (text.len % 4 == 1)
         return STATUS_MALFORMED;
     for (size_t i = 0; i < text.len && status == STATUS_OK; i++) {
         int digit = base64url_digit(text.data[i]);
 
-        if (digit < 0)
-            return STATUS_MALFORMED;
+        if (digit < 0) {
+            status = STATUS_MALFORMED;
+            break;
+        }
         bits = bits << 6 | (uint32_t)digit;
         count += 6;
         if (count >= 8) {
@@ -114,6 +118,8 @@ enum status base64url_decode(struct slice text, struct buf *out)
         }
     }
     if (status == STATUS_OK && (bits & ((1U << count) - 1)) != 0)
-        return STATUS_MALFORMED; /* bits that no encoder leaves */
+        status = STATUS_MALFORMED; /* bits that no encoder leaves */
+    if (status != STATUS_OK)
+        out->len = before;
     return status;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define LOG_LINE_MAX 4096
+#define LINE_END_MAX 8 /* bytes kept for a closing quote, " ..." and the line end */
 
 static char log_role[32] = "sealpost";
 static enum log_level log_threshold = LOG_INFO;
@@ -42,9 +43,10 @@ bool log_level_parse(struct slice text, enum log_level *level)
     return false;
 }
 
+/* All or nothing; after the first thing that does not fit, nothing more. */
 static void put(struct line *line, const char *data, size_t len)
 {
-    if (len > sizeof(line->text) - 8 - line->len) {
+    if (line->cut || len > sizeof(line->text) || line->len + len > sizeof(line->text) - LINE_END_MAX) {
         line->cut = true;
         return;
     }
@@ -71,7 +73,7 @@ static bool is_plain(uint8_t c)
     return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
 }
 
-/* Bare if it is made of plain characters only, else quoted with C-like escapes. */
+/* Bare if it is made of plain characters only, else quoted with C-like escapes. What is too long is cut. */
 static void put_value(struct line *line, struct slice value)
 {
     static const char digits[] = "0123456789abcdef";
@@ -79,28 +81,29 @@ static void put_value(struct line *line, struct slice value)
 
     for (size_t i = 0; i < value.len && plain; i++)
         plain = is_plain(value.data[i]);
-    if (plain) {
-        size_t room = sizeof(line->text) - 16 - line->len;
-
-        if (line->len + 16 > sizeof(line->text) || value.len > room)
-            line->cut = true;
-        else
-            put(line, (const char *)value.data, value.len);
+    if (!plain)
+        put(line, "\"", 1);
+    if (line->cut)
         return;
-    }
-    put(line, "\"", 1);
     for (size_t i = 0; i < value.len && !line->cut; i++) {
         uint8_t c = value.data[i];
 
-        if (c == '"' || c == '\\') {
+        if (c == '"' || c == '\\')
             put(line, (const char[]){'\\', (char)c}, 2);
-        } else if (c >= ' ' && c < 0x7f) {
-            put(line, (const char *)&value.data[i], 1);
-        } else {
+        else if (c >= ' ' && c < 0x7f)
+            put(line, (const char[]){(char)c}, 1);
+        else
             put(line, (const char[]){'\\', 'x', digits[c >> 4], digits[c & 15]}, 4);
-        }
     }
-    put(line, "\"", 1);
+    if (!plain)
+        line->text[line->len++] = '"'; /* what is kept for the line's end has room for it */
+}
+
+/* Events are our own words; a status text among them must not end the line. */
+static void put_event(struct line *line, const char *event)
+{
+    for (; *event != '\0' && !line->cut; event++)
+        put(line, (unsigned char)*event < ' ' || *event == 0x7f ? "?" : event, 1);
 }
 
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
@@ -123,8 +126,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     put_text(&line, "[");
     put_number(&line, getpid());
     put_text(&line, "] ");
-    put_text(&line, event);
-    for (; fields->key != NULL; fields++) {
+    put_event(&line, event);
+    for (; fields->key != NULL && !line.cut; fields++) {
         put_text(&line, " ");
         put_text(&line, fields->key);
         put_text(&line, "=");
@@ -133,7 +136,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         else
             put_value(&line, fields->text);
     }
-    if (line.cut) { /* put() always leaves room for this */
+    if (line.cut) {
         memcpy(line.text + line.len, " ...", 4);
         line.len += 4;
     }

@@ -40,6 +40,9 @@ enum status memory_file_of(const char *name, struct slice content, int *fd, stru
         content.data += written;
         content.len -= (size_t)written;
     }
+    /* The offset travels with the descriptor: who reads instead of mapping begins at the first byte. */
+    if (status == STATUS_OK && lseek(made, 0, SEEK_SET) != 0)
+        status = failure_errno(f, errno, "cannot rewind a memory file");
     if (status == STATUS_OK)
         status = memory_file_seal(made);
     if (status != STATUS_OK && made >= 0)

@@ -59,6 +59,45 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
+/* Bytes of the UTF-8 sequence at the start of `s` (RFC 3629, section 4), or 0 if there is none. */
+static size_t utf8_length(struct slice s)
+{
+    uint8_t first = s.data[0];
+    uint8_t low = 0x80, high = 0xbf; /* of the second byte */
+    size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+
+    if ((first >= 0x80 && first < 0xc2) || first > 0xf4 || len > s.len)
+        return 0;
+    if (first == 0xe0)
+        low = 0xa0; /* shorter forms exist below */
+    else if (first == 0xed)
+        high = 0x9f; /* surrogates */
+    else if (first == 0xf0)
+        low = 0x90;
+    else if (first == 0xf4)
+        high = 0x8f; /* beyond U+10FFFF */
+    if (len > 1 && (s.data[1] < low || s.data[1] > high))
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if ((s.data[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+bool slice_is_text(struct slice s)
+{
+    while (s.len > 0) {
+        size_t len = utf8_length(s);
+
+        if (len == 0 || s.data[0] < ' ' || s.data[0] == 0x7f)
+            return false;
+        if (len == 2 && s.data[0] == 0xc2 && s.data[1] < 0xa0)
+            return false; /* C1 */
+        s = slice_of(s.data + len, s.len - len);
+    }
+    return true;
+}
+
 bool slice_parse_u64(struct slice s, uint64_t *out)
 {
     uint64_t value = 0;

@@ -40,6 +40,8 @@ bool slice_starts_with_nocase(struct slice s, struct slice prefix);
 size_t slice_find_byte(struct slice s, uint8_t byte);
 /* Without leading and trailing spaces and tabs. */
 struct slice slice_trim(struct slice s);
+/* Well-formed UTF-8 (RFC 3629) without control characters (C0, DEL, C1). Empty is text. */
+bool slice_is_text(struct slice s);
 /* Decimal digits only, no sign, no overflow: false (and *out untouched) otherwise. */
 bool slice_parse_u64(struct slice s, uint64_t *out);
 

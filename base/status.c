@@ -67,12 +67,15 @@ enum status failure_set(struct failure *f, enum status status, const char *forma
 {
     va_list args;
 
+    char text[FAILURE_TEXT_MAX]; /* the arguments may point into the text that is there */
+
     if (f == NULL)
         return status;
-    f->status = status;
     va_start(args, format);
-    format_text(f->text, sizeof(f->text), format, args);
+    format_text(text, sizeof(text), format, args);
     va_end(args);
+    f->status = status;
+    memcpy(f->text, text, sizeof(text));
     return status;
 }
 
@@ -87,7 +90,12 @@ enum status failure_wrap(struct failure *f, enum status status, const char *form
     va_start(args, format);
     format_text(context, sizeof(context), format, args);
     va_end(args);
-    if (snprintf(whole, sizeof(whole), "%s: %s", context, f->text) < 0)
+    if (f->status == STATUS_OK) { /* the callee said nothing: a failure must not come out as a success */
+        f->status = status;
+        memcpy(f->text, "", 1);
+    }
+    if (snprintf(whole, sizeof(whole), "%s: %s", context,
+                 f->text[0] != '\0' ? f->text : status_text(f->status)) < 0)
         whole[0] = '\0';
     memcpy(f->text, whole, sizeof(whole));
     return f->status;

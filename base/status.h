@@ -75,7 +75,8 @@ struct failure {
 /* Set status and text; returns `status`, so that `return failure_set(f, ...)` reads well. `f` may be NULL. */
 enum status failure_set(struct failure *f, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Put "context: " before the text that is there. Returns the status that `f` holds, or `status` if `f` is NULL. */
+/* Put "context: " before the text that is there. Returns the status that `f` holds, or `status` if `f` is NULL or
+ * holds none (then with the status's own text). */
 enum status failure_wrap(struct failure *f, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* As failure_set with ": " and strerror(errno_value) at the end; ENOSPC becomes NO_SPACE and ENOMEM NO_MEMORY, else IO. */
