@@ -46,8 +46,8 @@ static const struct config_key table[] = {
     {"log", "level", CONFIG_LOG_LEVEL, MEMBER(log_level), "info", 0, 0, "error, warn, info or debug"},
     {"limits", "log_tail_bytes", CONFIG_BYTES, MEMBER(log_tail_bytes), "16M", MEBI(1), MEBI(256),
      "a snapshot is made after this much of log"},
-    {"limits", "segment_bytes", CONFIG_BYTES, MEMBER(segment_bytes), "64M", MEBI(1), MEBI(1024),
-     "size of a segment of the spool"},
+    {"limits", "segment_bytes", CONFIG_BYTES, MEMBER(segment_bytes), "32M", MEBI(1), MEBI(1024),
+     "size of a file of the raft log, in whole megabytes"},
     {"limits", "disk_reserve", CONFIG_BYTES, MEMBER(disk_reserve), "64M", MEBI(1), MEBI(1024 * 1024),
      "below this much free space nothing new is taken"},
 };

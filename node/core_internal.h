@@ -15,7 +15,7 @@
 #include "store/records.h"
 
 #define CORE_TICK_MS      50
-#define CORE_PERIOD_MS    1000 /* asking the peers for their state, reconciling the membership */
+#define CORE_PERIOD_MS    500 /* asking the peers for their state */
 #define CORE_EVENT_MS     250
 #define CORE_WAIT_MS      5000 /* a proposal or barrier waits this long for a leader */
 #define CORE_PEER_CALL_MS 3000
@@ -70,6 +70,7 @@ struct core {
     uv_timer_t tick, event_timer;
     uv_poll_t stop_poll;
     uint64_t next_period_ms, next_event_ms;
+    uint64_t turned_away_id, turned_away_ms; /* logged last */
     int exit_status;
 };
 

@@ -1,8 +1,8 @@
 /*
- * Who belongs to the Raft cluster. The store's table of nodes is the truth; once a second the leader brings
- * c-raft's configuration to it, one change at a time: a node of the store that is no member is added (as
- * spare), a member that the store does not know is removed, one whose address changed is removed and added
- * anew, and a spare that can be reached becomes a voter, up to VOTERS_MAX. So whatever is interrupted
+ * Who belongs to the Raft cluster. The store's table of nodes is the truth; a few times a second the leader
+ * brings c-raft's configuration to it, one change at a time: a node of the store that is no member is added
+ * (as spare), a member that the store does not know is removed, one whose address changed is removed and
+ * added anew, and a spare that can be reached becomes a voter, up to VOTERS_MAX. So whatever is interrupted
  * half-way is finished by the next leader.
  *
  * Removing a node: the command NODE_REMOVE is what counts; its raft membership follows at once. The node
@@ -15,13 +15,16 @@
 #include "base/msgpack_write.h"
 
 #define VOTERS_MAX      7
-#define CHANGE_REST_MS  500  /* between two changes */
+#define LOOK_MS         200 /* how often the leader compares */
+#define CHANGE_REST_MS  50  /* between two changes */
+#define SETTLE_MS       2000
 #define PROMOTE_REST_MS 3000 /* after a promotion that did not work: the node may be slow */
 
 struct core_membership {
     struct core *core;
-    bool under_way; /* our own change */
-    uint64_t rest_until_ms;
+    struct wish *settling; /* leadership was handed over; who has it shows in a moment */
+    bool under_way;        /* our own change */
+    uint64_t rest_until_ms, next_look_ms;
     uint64_t node_id;
     const char *what;
 };
@@ -78,7 +81,7 @@ static const struct known_peer *node_find(const struct known_peer *nodes, size_t
     return NULL;
 }
 
-void core_membership_tick(struct core *core, uint64_t now)
+static void reconcile(struct core *core, uint64_t now)
 {
     struct core_membership *m = core->membership;
     struct known_peer nodes[CORE_NODES_MAX];
@@ -119,6 +122,8 @@ void core_membership_tick(struct core *core, uint64_t now)
 /* --- an administrator's wish --- */
 
 struct wish {
+    struct wish *next; /* settling */
+    uint64_t settle_until_ms;
     struct core *core;
     enum peer_method method;
     char name[NODE_NAME_MAX + 1];
@@ -204,16 +209,51 @@ static bool wish_resolve(struct wish *w)
     return false;
 }
 
-static void transferred_cb(void *context, enum status status, const char *text)
+static void wish_settle(struct wish *w)
+{
+    struct core_membership *m = w->core->membership;
+    w->settle_until_ms = clock_monotonic_ms() + SETTLE_MS;
+    w->next = m->settling;
+    m->settling = w;
+}
+
+/* Leadership was handed over: the transfer is done, a removal goes on at the new leader. */
+static void wish_settled(struct wish *w, bool known)
+{
+    char name[NODE_NAME_MAX + 1] = "";
+    if (w->method == PEER_TRANSFER) {
+        (void)core_node_name(w->core, known ? w->core->info.leader_id : w->node_id, name);
+        wish_end(w, STATUS_OK, "", 0, name);
+    } else if (!wish_forward(w, true)) {
+        wish_end(w, STATUS_UNAVAILABLE, "leadership could not be handed over", 0, "");
+    }
+}
+
+static void wishes_look(struct core *core, uint64_t now)
+{
+    struct wish *list = core->membership->settling;
+    bool known = core->info.leader_id != 0 && core->info.leader_id != core->identity.node_id;
+    core->membership->settling = NULL;
+    while (list != NULL) {
+        struct wish *w = list;
+        list = w->next;
+        if (known || now >= w->settle_until_ms || core->closing) {
+            wish_settled(w, known);
+        } else {
+            w->next = core->membership->settling;
+            core->membership->settling = w;
+        }
+    }
+}
+
+static void handed_over_cb(void *context, enum status status, const char *text)
 {
     struct wish *w = context;
-    char name[NODE_NAME_MAX + 1] = "";
-    core_refresh(w->core);
-    if (status == STATUS_OK) {
-        uint64_t leader = w->core->info.leader_id != 0 ? w->core->info.leader_id : w->node_id;
-        (void)core_node_name(w->core, leader, name);
+    if (status != STATUS_OK) {
+        wish_end(w, status, text, 0, "");
+    } else {
+        wish_settle(w);
     }
-    wish_end(w, status, text, 0, name);
 }
 
 void core_transfer(struct core *core, struct slice name, bool forward, core_done_cb cb, void *context)
@@ -231,7 +271,7 @@ void core_transfer(struct core *core, struct slice name, bool forward, core_done
         wish_end(w, STATUS_CONFLICT, "the node is not a voter", 0, "");
         return;
     }
-    replica_transfer(core->replica, w->node_id, transferred_cb, w);
+    replica_transfer(core->replica, w->node_id, handed_over_cb, w);
 }
 
 static void remove_proposed_cb(void *context, const struct core_outcome *outcome)
@@ -245,19 +285,8 @@ static void remove_proposed_cb(void *context, const struct core_outcome *outcome
     const struct apply_result *result = outcome->result;
     core_refresh(core);
     core->membership->rest_until_ms = 0;
-    core_membership_tick(core, clock_monotonic_ms()); /* at once, not in a second */
+    reconcile(core, clock_monotonic_ms()); /* at once, not in a second */
     wish_end(w, result->status, result->failure.text, result->index, "");
-}
-
-static void handed_over_cb(void *context, enum status status, const char *text)
-{
-    struct wish *w = context;
-    core_refresh(w->core);
-    if (status != STATUS_OK) {
-        wish_end(w, status, text, 0, "");
-    } else if (!wish_forward(w, true)) {
-        wish_end(w, STATUS_UNAVAILABLE, "leadership could not be handed over", 0, "");
-    }
 }
 
 void core_node_remove(struct core *core, struct slice name, bool forward, core_done_cb cb, void *context)
@@ -279,4 +308,14 @@ void core_node_remove(struct core *core, struct slice name, bool forward, core_d
     command_init(&c, COMMAND_NODE_REMOVE, clock_wall_ms(), SLICE_LITERAL("core"));
     c.values[0].number = w->node_id;
     core_propose_command(core, &c, remove_proposed_cb, w);
+}
+
+void core_membership_tick(struct core *core, uint64_t now)
+{
+    struct core_membership *m = core->membership;
+    wishes_look(core, now);
+    if (now >= m->next_look_ms) {
+        m->next_look_ms = now + LOOK_MS;
+        reconcile(core, now);
+    }
 }

@@ -1,7 +1,7 @@
 /*
  * Who the other nodes are: the store knows; before it does (a node that has just joined) what the join
- * brought. And what each said of itself last: every node asks every other once a second, which makes `cluster
- * status` an answer without waiting.
+ * brought. And what each said of itself last: every node asks every other twice a second, which makes
+ * `cluster status` an answer without waiting.
  */
 #include "node/core_internal.h"
 
@@ -244,7 +244,8 @@ void core_peers_ask(struct core *core, uint64_t now)
         if (a != NULL) {
             *a = (struct asking){.core = core, .id = p->id};
             p->asking = true;
-            peer_call(core->links, p->id, PEER_INFO, SLICE_LITERAL(""), 0, CORE_PERIOD_MS, asked_cb, a);
+            peer_call(core->links, p->id, PEER_INFO, SLICE_LITERAL(""), 0, CORE_REACHABLE_MS / 2, asked_cb,
+                      a);
         }
     }
 }

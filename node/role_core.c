@@ -115,6 +115,18 @@ static void applied_cb(void *context, uint64_t index)
 
 /* --- connections of other nodes that are not raft's own --- */
 
+/* It tries again and again: say it once a minute. */
+static void turned_away_log(struct core *core, uint64_t id)
+{
+    uint64_t now = clock_monotonic_ms();
+    if (id != core->turned_away_id || now - core->turned_away_ms >= 60000) {
+        core->turned_away_id = id;
+        core->turned_away_ms = now;
+        log_event(LOG_INFO, "a node that this one does not know (yet) was turned away",
+                  LOG_NUMBER("node_id", id));
+    }
+}
+
 static void accept_cb(void *context, struct tls_stream *stream, const struct tls_peer *peer)
 {
     struct core *core = context;
@@ -147,8 +159,7 @@ static void accept_cb(void *context, struct tls_stream *stream, const struct tls
             "this node was removed from its cluster: give it an empty data folder and join again");
         return;
     }
-    log_event(LOG_WARN, "a node that the cluster does not know was turned away",
-              LOG_NUMBER("node_id", peer->node_id));
+    turned_away_log(core, peer->node_id);
     tls_stream_close(stream);
 }
 
@@ -275,6 +286,7 @@ static void tick_cb(uv_timer_t *timer)
     core_hashes_tick(core, now);
     core_joins_tick(core, now);
     core_founding_tick(core, now);
+    core_membership_tick(core, now);
     if (now >= core->next_event_ms) {
         event_send(core, now);
     }
@@ -283,7 +295,6 @@ static void tick_cb(uv_timer_t *timer)
         removal_look(core);
         core_peers_remember(core);
         core_peers_ask(core, now);
-        core_membership_tick(core, now);
     }
     if (core->removed_stop_ms != 0 && now >= core->removed_stop_ms) {
         core_removed(core,
@@ -364,6 +375,7 @@ static enum status replica_open(struct core *core, struct failure *f)
         .heartbeat_ms = HEARTBEAT_MS,
         .log_tail_bytes = core->config->log_tail_bytes,
         .disk_reserve = core->config->disk_reserve,
+        .segment_bytes = core->config->segment_bytes & ~(uint64_t)0xfffff,
     };
     struct replica *replica = NULL;
     enum status status = replica_new(&options, &replica, f);
