@@ -1,0 +1,123 @@
+/*
+ * /metrics in Prometheus' text format: what core's events say, smtp's STATS (one gauge or counter each), and
+ * counters of the API itself. Counts and the names of nodes only, nothing about anybody's mail: so it needs
+ * no token, as Prometheus expects it.
+ */
+#include "api/resources.h"
+#include "base/clock.h"
+#include "base/msgpack_read.h"
+
+#define METRICS_MAX   ((size_t)256 << 10)
+#define STATS_NUMBERS 512
+
+struct metrics {
+    struct buf *out;
+    enum status status; /* the first failure */
+};
+
+static void line(struct metrics *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void line(struct metrics *m, const char *format, ...)
+{
+    va_list args;
+    if (m->status == STATUS_OK) {
+        va_start(args, format);
+        m->status = buf_vprintf(m->out, format, args);
+        va_end(args);
+    }
+}
+
+static void gauge(struct metrics *m, const char *name, const char *help, uint64_t value)
+{
+    line(m, "# HELP sealpost_%s %s\n# TYPE sealpost_%s gauge\nsealpost_%s %llu\n", name, help, name, name,
+         (unsigned long long)value);
+}
+
+static void counter(struct metrics *m, const char *name, const char *help, uint64_t value)
+{
+    line(m, "# HELP sealpost_%s %s\n# TYPE sealpost_%s counter\nsealpost_%s %llu\n", name, help, name, name,
+         (unsigned long long)value);
+}
+
+static void of_core(struct metrics *m, struct api *api)
+{
+    struct bus_health h;
+    uint64_t now = clock_monotonic_ms();
+    api->health(api, &h);
+    gauge(m, "core_ready", "1 when core has loaded its state", h.core_ready);
+    gauge(m, "raft_applied_index", "index of the last command that this node applied", h.applied_index);
+    gauge(m, "raft_voters", "voting nodes of the cluster", h.voters);
+    gauge(m, "raft_leader", "1 when this node leads", h.leader[0] != '\0' && strcmp(h.leader, h.node) == 0);
+    gauge(m, "raft_leader_known", "1 when a leader is known", h.leader[0] != '\0');
+    if (h.contact_ms != 0) {
+        gauge(m, "raft_leader_contact_milliseconds", "time since the last proof of a leader",
+              now > h.contact_ms ? now - h.contact_ms : 0);
+    }
+    gauge(m, "smtp_up", "1 when smtp answers", h.queue_ms != 0 && now - h.queue_ms < 4000);
+    line(m, "# HELP sealpost_build_info the release that runs\n# TYPE sealpost_build_info gauge\n"
+            "sealpost_build_info{version=\"" SEALPOST_VERSION "\"} 1\n");
+}
+
+static bool is_metric_name(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i];
+        if (!((c >= 'a' && c <= 'z') || c == '_' || (c >= '0' && c <= '9'))) {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len <= 80;
+}
+
+/* smtp's own names: those that end in _total are counters. */
+static void of_smtp(struct metrics *m, struct api *api)
+{
+    struct buf stats = BUF_INIT(BUS_STATS_MAX);
+    struct msgpack_reader r;
+    api->stats(api, &stats);
+    if (stats.len > 0) {
+        msgpack_reader_init(&r, buf_slice(&stats));
+        size_t count = read_map(&r, STATS_NUMBERS);
+        for (size_t i = 0; i < count; i++) {
+            struct slice name = read_text(&r, 80);
+            unsigned long long value = read_u64(&r);
+            if (msgpack_reader_status(&r, false) != STATUS_OK) {
+                break;
+            }
+            if (is_metric_name(name)) {
+                bool total = name.len > 6 && memcmp(name.data + name.len - 6, "_total", 6) == 0;
+                line(m, "# TYPE sealpost_smtp_%.*s %s\nsealpost_smtp_%.*s %llu\n", SLICE_ARGS(name),
+                     total ? "counter" : "gauge", SLICE_ARGS(name), value);
+            }
+        }
+    }
+    buf_release(&stats);
+}
+
+static void of_api(struct metrics *m, const struct api_counters *c)
+{
+    counter(m, "api_requests_total", "requests to the API", c->requests);
+    counter(m, "api_denied_total", "requests without a token that permits them", c->denied);
+    counter(m, "api_refused_heads_total", "requests whose framing was ambiguous", c->refused_heads);
+    counter(m, "api_connections_total", "connections to the API", c->connections);
+    gauge(m, "api_connections", "open connections to the API", c->connections_open);
+    line(m, "# HELP sealpost_api_answers_total answers by the first digit of their status\n"
+            "# TYPE sealpost_api_answers_total counter\n");
+    for (unsigned i = 2; i < 6; i++) {
+        line(m, "sealpost_api_answers_total{code=\"%uxx\"} %llu\n", i, (unsigned long long)c->answers[i]);
+    }
+}
+
+void metrics_get(struct exchange *x)
+{
+    struct buf text = BUF_INIT(METRICS_MAX);
+    struct metrics m = {.out = &text};
+    of_core(&m, x->api);
+    of_smtp(&m, x->api);
+    of_api(&m, &x->api->counters);
+    if (m.status != STATUS_OK) {
+        buf_release(&text);
+        exchange_failf(x, m.status, "the metrics do not fit");
+        return;
+    }
+    exchange_answer_text(x, "text/plain; version=0.0.4; charset=utf-8", &text);
+}

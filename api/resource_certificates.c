@@ -1,0 +1,251 @@
+/* /v1/certificates: the certificates of partners, CAs and our own users. Their keys are in resource_keys.c.
+ */
+#include "api/certificate_import.h"
+#include "api/certificate_json.h"
+#include "api/json_out.h"
+#include "api/list_page.h"
+#include "api/resources.h"
+#include "base/clock.h"
+#include "base/hex.h"
+
+static const struct api_field request_fields[] = {
+    {.name = "data",
+     .type = API_BASE64,
+     .flags = API_REQUIRED,
+     .min = 1,
+     .max = CERTIFICATE_DATA_MAX,
+     .help = "PEM as it is; DER or PKCS#7 in base64; several certificates at once are fine"},
+};
+const struct api_object certificates_request_object = {.name = "CertificatesRequest",
+                                                       API_FIELDS(request_fields)};
+
+static const struct api_field imported_fields[] = {
+    {.name = "items", .type = API_OBJECTS, .flags = API_REQUIRED, .object = &import_entry_object},
+};
+const struct api_object imported_object = {.name = "ImportedCertificates", API_FIELDS(imported_fields)};
+
+static const struct api_field query_fields[] = {
+    {.name = "address",
+     .type = API_TEXT,
+     .min = 1,
+     .max = ADDRESS_MAX,
+     .help = "only those for this mail address"},
+    {.name = "limit",
+     .type = API_NUMBER,
+     .min = 1,
+     .max = API_LIST_LIMIT,
+     .help = "entries of the answer at most"},
+    {.name = "after", .type = API_TEXT, .max = 2 * THUMBPRINT_SIZE, .help = "\"next\" of the page before"},
+};
+const struct api_object certificates_query = {.name = "CertificatesQuery", API_FIELDS(query_fields)};
+
+static const struct api_field check_fields[] = {
+    {.name = "status", .type = API_TEXT, .flags = API_REQUIRED, .help = "OK, UNTRUSTED, EXPIRED or INVALID"},
+    {.name = "reason", .type = API_TEXT, .flags = API_REQUIRED, .help = "in plain words; empty if OK"},
+};
+static const struct api_object check_object = {.name = "CertificateCheck", API_FIELDS(check_fields)};
+
+static const struct api_field certificate_fields[] = {
+    {.name = "thumbprint", .type = API_TEXT, .flags = API_REQUIRED, .help = "SHA-256 of the certificate"},
+    {.name = "subject", .type = API_TEXT, .flags = API_REQUIRED, .help = "RFC 4514"},
+    {.name = "issuer", .type = API_TEXT, .flags = API_REQUIRED},
+    {.name = "serial", .type = API_TEXT, .flags = API_REQUIRED, .help = "hexadecimal"},
+    {.name = "addresses", .type = API_TEXTS, .flags = API_REQUIRED, .help = "mail addresses that it is for"},
+    {.name = "not_before", .type = API_TIME, .flags = API_REQUIRED},
+    {.name = "not_after", .type = API_TIME, .flags = API_REQUIRED},
+    {.name = "uses", .type = API_TEXTS, .flags = API_REQUIRED, .help = "sign, encrypt, ca"},
+    {.name = "capabilities", .type = API_TEXTS, .flags = API_REQUIRED, .help = "aes256-gcm"},
+    {.name = "trusted", .type = API_BOOL, .help = "it is a trust anchor"},
+    {.name = "has_key", .type = API_BOOL, .help = "its private key is stored"},
+    {.name = "source", .type = API_TEXT, .help = "where it came from"},
+    {.name = "added", .type = API_TIME},
+    {.name = "encryption",
+     .type = API_OBJECT,
+     .object = &check_object,
+     .help = "fit to encrypt to, now (not in lists)"},
+    {.name = "signature",
+     .type = API_OBJECT,
+     .object = &check_object,
+     .help = "fit to sign, now (not in lists)"},
+    {.name = "pem", .type = API_TEXT, .help = "the certificate (not in lists)"},
+};
+const struct api_object certificate_object = {
+    .name = "Certificate", .help = "A certificate.", API_FIELDS(certificate_fields)};
+
+static const struct api_field certificates_fields[] = {
+    {.name = "items", .type = API_OBJECTS, .flags = API_REQUIRED, .object = &certificate_object},
+    {.name = "next", .type = API_TEXT, .help = "value of ?after= for the next page; absent on the last"},
+};
+const struct api_object certificates_object = {.name = "Certificates", API_FIELDS(certificates_fields)};
+
+struct certificates_walk {
+    struct list_page page;
+    struct store_view *view;
+    bool with_key;
+};
+
+static bool certificate_visit(void *context, const struct certificate_record *record)
+{
+    struct certificates_walk *walk = context;
+    char key[2 * THUMBPRINT_SIZE + 1];
+    if (walk->with_key && !store_has_key(walk->view, record->thumbprint)) {
+        return true;
+    }
+    hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), key);
+    struct slice k = slice_of(key, sizeof(key) - 1);
+    if (list_page_wants(&walk->page, k)) {
+        list_page_add(&walk->page, k, certificate_to_json(walk->view, record));
+    }
+    return !walk->page.more;
+}
+
+static void list(struct exchange *x, bool with_key, bool anchors)
+{
+    struct certificates_walk walk = {.view = exchange_view(x), .with_key = with_key};
+    const char *address = query_get(&x->query, "address");
+    char normal[ADDRESS_MAX + 1];
+    struct failure f = {.status = STATUS_OK};
+    enum status status;
+    if (walk.view == NULL) {
+        return;
+    }
+    if (address != NULL && address_normalise(slice_of_text(address), normal, &f) != STATUS_OK) {
+        exchange_fail_field(x, &f, "address");
+        return;
+    }
+    list_page_begin(&walk.page, x);
+    if (anchors) {
+        status = store_anchors_all(walk.view, certificate_visit, &walk);
+    } else if (address != NULL) {
+        status = store_certificates_for(walk.view, slice_of_text(normal), certificate_visit, &walk);
+    } else {
+        status = store_certificates_all(walk.view, certificate_visit, &walk);
+    }
+    if (status != STATUS_OK) {
+        json_decref(walk.page.items);
+        exchange_failf(x, status, "the certificates cannot be read");
+        return;
+    }
+    list_page_answer(&walk.page, x);
+}
+
+void certificates_list(struct exchange *x)
+{
+    list(x, false, false);
+}
+
+void keys_list(struct exchange *x)
+{
+    list(x, true, false);
+}
+
+void trust_list(struct exchange *x)
+{
+    list(x, false, true);
+}
+
+static json_t *check_to_json(struct trust *trust, struct slice der, enum trust_purpose purpose)
+{
+    struct failure f = {.status = STATUS_OK};
+    json_t *object = json_object();
+    enum status status = trust_check(trust, der, NULL, purpose, clock_wall_ms(), &f);
+    json_put(object, "status", json_string(status_name(status)));
+    json_put(object, "reason", json_of_slice(slice_of_text(status == STATUS_OK ? "" : f.text)));
+    return object;
+}
+
+void certificate_get(struct exchange *x)
+{
+    struct certificate_record record;
+    struct failure f = {.status = STATUS_OK};
+    struct buf pem = BUF_INIT(4 * COMMAND_MAX);
+    struct store_view *view = exchange_view(x);
+    if (view == NULL || !certificate_of_path(x, view, &record)) {
+        return;
+    }
+    if (api_trust_refresh(x->api, view, &f) != STATUS_OK ||
+        certificate_to_pem(record.der, &pem) != STATUS_OK) {
+        buf_release(&pem);
+        exchange_failf(x, STATUS_INTERNAL, "the certificate cannot be read%s%s",
+                       f.text[0] != '\0' ? ": " : "", f.text);
+        return;
+    }
+    json_t *object = certificate_to_json(view, &record);
+    json_put(object, "encryption", check_to_json(x->api->trust, record.der, TRUST_FOR_ENCRYPTION));
+    json_put(object, "signature", check_to_json(x->api->trust, record.der, TRUST_FOR_SIGNATURE));
+    json_put(object, "pem", json_of_slice(buf_slice(&pem)));
+    buf_release(&pem);
+    exchange_answer(x, object);
+}
+
+/* --- import --- */
+
+static void imported(struct exchange *x, const struct bus_answer *answer)
+{
+    json_t *items;
+    (void)answer;
+    if (import_results(x, x->state, &items)) {
+        exchange_answer(x, json_page(items, NULL));
+    }
+}
+
+void certificates_import(struct exchange *x)
+{
+    struct buf content = BUF_INIT(API_BODY_MAX);
+    struct failure f = {.status = STATUS_OK};
+    struct certificate_file *file = arena_alloc(&x->arena, sizeof(*file));
+    struct certificate_import *import = arena_alloc(&x->arena, sizeof(*import));
+    if (file == NULL || import == NULL) {
+        exchange_failf(x, STATUS_NO_MEMORY, "there is no memory for the certificates");
+    } else if (import_file_of_body(x, "data", &content)) {
+        if (certificate_file_read(buf_slice(&content), &x->arena, file, &f) != STATUS_OK) {
+            exchange_fail_field(x, &f, "data");
+        } else if (import_certificates(x, file, import)) {
+            x->state = import;
+            exchange_write_run(x, false, imported);
+        }
+    }
+    buf_release(&content);
+}
+
+/* --- removal --- */
+
+static void removed(struct exchange *x, const struct bus_answer *answer)
+{
+    json_t *gone = json_object();
+    (void)answer;
+    json_put(gone, "removed", json_string(x->state));
+    exchange_answer(x, gone);
+}
+
+/* A command whose only field is the thumbprint of the certificate in the path. */
+static void remove_by(struct exchange *x, enum command_number number)
+{
+    struct certificate_record record;
+    struct command c;
+    char text[2 * THUMBPRINT_SIZE + 1];
+    struct store_view *view = exchange_view(x);
+    if (view == NULL || !certificate_of_path(x, view, &record)) {
+        return;
+    }
+    hex_format(slice_of(record.thumbprint, THUMBPRINT_SIZE), text);
+    x->state = arena_text(&x->arena, slice_of_text(text));
+    exchange_command(x, &c, number);
+    c.values[0].bytes = slice_of(record.thumbprint, THUMBPRINT_SIZE);
+    exchange_write_one(x, &c, removed);
+}
+
+void certificate_remove(struct exchange *x)
+{
+    remove_by(x, COMMAND_CERT_REMOVE);
+}
+
+void key_remove(struct exchange *x)
+{
+    remove_by(x, COMMAND_KEY_REMOVE);
+}
+
+void trust_remove(struct exchange *x)
+{
+    remove_by(x, COMMAND_TRUST_REMOVE);
+}

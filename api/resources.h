@@ -1,0 +1,94 @@
+/* The steps that serve the routes, and the objects that they take and give: one file a resource. For
+ * routes.c. */
+#ifndef SEALPOST_API_RESOURCES_H
+#define SEALPOST_API_RESOURCES_H
+
+#include "api/exchange.h"
+#include "store/setting.h"
+
+/* resource_health.c, metrics.c */
+extern const struct api_object livez_object, readyz_object;
+void livez_get(struct exchange *x);
+void readyz_get(struct exchange *x);
+void metrics_get(struct exchange *x);
+void openapi_get(struct exchange *x);
+
+/* resource_cluster.c */
+extern const struct api_object cluster_object, verify_object, transfer_request_object, transfer_object;
+void cluster_get(struct exchange *x);
+void cluster_verify(struct exchange *x);
+void cluster_transfer(struct exchange *x);
+
+/* resource_nodes.c */
+extern const struct api_object node_object, nodes_object, node_token_request_object, node_token_object,
+    removed_object;
+void nodes_list(struct exchange *x);
+void node_token_add(struct exchange *x);
+void node_remove(struct exchange *x);
+struct core_node_status;
+json_t *node_to_json(const struct core_node_status *n);
+/* The body of core's answer to STATUS; the result is in the exchange's arena, NULL: the exchange was failed.
+ */
+const struct core_status *core_status_of(struct exchange *x, const struct bus_answer *answer);
+
+/* resource_settings.c */
+extern const struct api_object settings_object, setting_object, setting_value_object, setting_request_object,
+    setting_scope_query;
+/* What is set at exactly this level and scope. */
+json_t *settings_set_for(struct store_view *view, enum setting_level level, struct slice scope);
+void settings_list(struct exchange *x);
+void setting_get_one(struct exchange *x);
+void setting_put(struct exchange *x);
+void setting_delete(struct exchange *x);
+
+/* resource_domains.c, resource_users.c */
+extern const struct api_object list_query;
+extern const struct api_object domains_object, domain_object, domain_request_object;
+void domains_list(struct exchange *x);
+void domain_add(struct exchange *x);
+void domain_get(struct exchange *x);
+void domain_remove(struct exchange *x);
+extern const struct api_object users_object, user_object, user_request_object;
+void users_list(struct exchange *x);
+void user_add(struct exchange *x);
+void user_get(struct exchange *x);
+void user_remove(struct exchange *x);
+
+/* resource_certificates.c, certificate_json.c, certificate_import.c */
+extern const struct api_object certificates_query, certificates_object, certificate_object,
+    certificates_request_object, imported_object;
+void certificates_list(struct exchange *x);
+void certificates_import(struct exchange *x);
+void certificate_get(struct exchange *x);
+void certificate_remove(struct exchange *x);
+
+/* resource_trust.c */
+extern const struct api_object trust_request_object;
+void trust_list(struct exchange *x);
+void trust_add(struct exchange *x);
+void trust_remove(struct exchange *x);
+
+/* resource_keys.c */
+extern const struct api_object key_request_object;
+void keys_list(struct exchange *x);
+void key_import(struct exchange *x);
+void key_remove(struct exchange *x);
+
+/* resource_queue.c */
+extern const struct api_object queue_query, queue_object, queue_entry_object, count_object;
+void queue_list(struct exchange *x);
+void queue_show(struct exchange *x);
+void queue_retry(struct exchange *x);
+void queue_retry_all(struct exchange *x);
+void queue_delete(struct exchange *x);
+
+/* resource_policy.c */
+extern const struct api_object explain_request_object, explain_object;
+void policy_explain(struct exchange *x);
+
+/* resource_tokens.c */
+extern const struct api_object token_request_object, token_object;
+void token_add(struct exchange *x);
+void token_remove(struct exchange *x);
+
+#endif
