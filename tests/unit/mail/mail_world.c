@@ -155,13 +155,14 @@ static void import_identity(struct world *w, const struct identity *id)
 
 void world_identity(struct world *w, const struct identity *id)
 {
+    const char *issuer = id->issuer != NULL ? id->issuer : "ca";
     const char *type = id->key_type != NULL ? id->key_type : "rsa:2048";
     const char *usage = id->usage != NULL ? id->usage : "digitalSignature,keyEncipherment,keyAgreement";
     world_shell(
         w,
         "printf '[e]\\nsubjectAltName=email:%s\\nkeyUsage=critical,%s\\nextendedKeyUsage=emailProtection\\n"
-        "basicConstraints=CA:FALSE\\n%s' > %s.ext",
-        id->address, usage,
+        "basicConstraints=critical,CA:%s\\n%s' > %s.ext",
+        id->address, usage, id->ca ? "TRUE" : "FALSE",
         id->knows_gcm ? "1.2.840.113549.1.9.15=DER:300D300B060960864801650304012E\\n" : "", id->name);
     world_shell(w, "openssl req -new -newkey %s %s -nodes -subj /CN=%s -keyout %s.key -out %s.csr", type,
                 strcmp(type, "ec") == 0 ? "-pkeyopt ec_paramgen_curve:P-256" : "", id->name, id->name,
@@ -174,9 +175,9 @@ void world_identity(struct world *w, const struct identity *id)
     } else {
         world_shell(
             w,
-            "openssl x509 -req -in %s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days %u -extfile %s.ext "
+            "openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %u -extfile %s.ext "
             "-extensions e -out %s.pem",
-            id->name, id->days, id->name, id->name);
+            id->name, issuer, issuer, id->days, id->name, id->name);
     }
     import_identity(w, id);
 }

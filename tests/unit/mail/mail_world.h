@@ -41,7 +41,9 @@ struct identity {
     const char *key_type; /* "rsa:2048", "ec", ... as for openssl's -newkey */
     unsigned days;
     bool self, with_key, knows_gcm;
-    const char *usage; /* keyUsage; NULL: digitalSignature,keyEncipherment,keyAgreement */
+    bool ca;            /* may issue others */
+    const char *issuer; /* another identity's name; NULL: the CA that is trusted */
+    const char *usage;  /* keyUsage; NULL: digitalSignature,keyEncipherment,keyAgreement */
 };
 void world_identity(struct world *w, const struct identity *id);
 /* Decides and makes; `recipients` ends with NULL. The result is in w->out until the next call. */

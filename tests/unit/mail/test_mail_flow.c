@@ -4,7 +4,7 @@
  */
 #include "mail_world.h"
 
-#include "mail/entity.h"
+#include "mail/transfer_encoding.h"
 
 static struct world w;
 
@@ -472,6 +472,105 @@ static void only_the_recipients_own_key_opens(void **state)
     buf_release(&message);
 }
 
+/* Somebody adds a recipient info for dave to a message that only alice's key opens, and sends it to both. */
+static void an_added_recipient_gets_nothing(void **state)
+{
+    (void)state;
+    static const char rsa_oid[] = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+    struct buf der = BUF_INIT(1 << 20), message = BUF_INIT(1 << 20);
+    world_file_write(&w, "inner", slice_of_text(inner));
+    world_shell(
+        &w, "openssl cms -encrypt -binary -in inner -aes-256-gcm -outform DER -out msg alice.pem dave.pem");
+    world_file_read(&w, "msg", &der);
+    uint8_t *first = memmem(der.data, der.len, rsa_oid, 9);
+    assert_non_null(first);
+    size_t after = (size_t)(first - der.data) + 9;
+    uint8_t *second = memmem(der.data + after, der.len - after, rsa_oid, 9);
+    assert_non_null(second);
+    second[60] ^= 1; /* within the encrypted key of one of the two */
+    OK(buf_append_text(&message, "From: bob@partner.example\r\nContent-Type: application/pkcs7-mime\r\n"
+                                 "Content-Transfer-Encoding: base64\r\n\r\n"));
+    OK(base64_lines_encode(buf_slice(&der), &message));
+    world_process(&w, PARTNER, (const char *const[]){"dave@ours.example", OURS, NULL}, buf_slice(&message));
+    assert_accepted();
+    assert_int_equal(w.out.result.variant_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        bool opened = slice_equal(w.out.result.variants[i].protection, SLICE_LITERAL("decrypted"));
+        assert_int_equal(opened, slice_holds(buf_slice(&w.out.contents[i]), "Gr\xc3\xbc"));
+    }
+    assert_false(slice_equal(w.out.result.variants[0].protection, w.out.result.variants[1].protection));
+    buf_release(&der);
+    buf_release(&message);
+}
+
+static void what_is_protected_already(void **state)
+{
+    (void)state;
+    struct buf sealed = BUF_INIT(1 << 20), signed_one = BUF_INIT(1 << 20);
+    const char *const to_bob[] = {PARTNER, NULL};
+    world_process_text(&w, OURS, to_bob, plain);
+    assert_accepted();
+    OK(buf_append_slice(&sealed, buf_slice(&w.out.contents[0])));
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.already", "refuse");
+    world_process(&w, OURS, to_bob, buf_slice(&sealed));
+    assert_int_equal(w.out.result.status, STATUS_POLICY);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.already", "wrap");
+    world_process(&w, OURS, to_bob, buf_slice(&sealed));
+    assert_accepted();
+    assert_true(slice_holds(w.out.result.variants[0].protection, "encrypted"));
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.already", "pass");
+
+    /* Signed by the sender's own program: kept, and encrypted as it is. */
+    world_file_write(&w, "inner", SLICE_LITERAL("Content-Type: text/plain\r\n\r\nsigned at home\r\n"));
+    world_shell(&w, "openssl cms -sign -binary -in inner -signer alice.pem -inkey alice.key -from "
+                    "alice@ours.example -out signed");
+    message_from_file("signed", &signed_one);
+    world_process(&w, OURS, to_bob, buf_slice(&signed_one));
+    assert_accepted();
+    assert_slice(w.out.result.variants[0].protection, "smime-encrypted");
+    world_file_write(&w, "msg", buf_slice(&w.out.contents[0]));
+    world_shell(&w, "openssl cms -decrypt -in msg -inkey bob.key -recip bob.pem -out opened && "
+                    "openssl cms -verify -in opened -CAfile ca.pem | grep 'signed at home'");
+    /* Replaced: one signature, over the content that was signed. */
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.already", "replace");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "always");
+    world_process(&w, OURS, (const char *const[]){"nobody@partner.example", NULL}, buf_slice(&signed_one));
+    assert_accepted();
+    assert_slice(w.out.result.variants[0].protection, "smime-signed");
+    assert_int_equal(slice_occurrences(buf_slice(&w.out.contents[0]), "Content-Type: multipart/signed"), 1);
+    world_file_write(&w, "msg", buf_slice(&w.out.contents[0]));
+    world_shell(&w, "openssl cms -verify -in msg -CAfile ca.pem | grep 'signed at home'");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "with-encryption");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.already", "keep");
+    buf_release(&sealed);
+    buf_release(&signed_one);
+}
+
+static void intermediates_go_along(void **state)
+{
+    (void)state;
+    world_identity(&w, &(struct identity){.name = "middle",
+                                          .address = "ca@ours.example",
+                                          .key_type = "ec",
+                                          .days = 300,
+                                          .ca = true,
+                                          .usage = "keyCertSign,cRLSign"});
+    world_identity(&w, &(struct identity){.name = "emma",
+                                          .address = "emma@ours.example",
+                                          .key_type = "ec",
+                                          .days = 300,
+                                          .with_key = true,
+                                          .issuer = "middle"});
+    world_set(&w, SETTING_USER, "emma@ours.example", "sign.mode", "always");
+    world_process_text(&w, "emma@ours.example", (const char *const[]){"nobody@partner.example", NULL},
+                       "From: emma@ours.example\r\n\r\nwords\r\n");
+    assert_accepted();
+    assert_slice(w.out.result.variants[0].protection, "smime-signed");
+    world_file_write(&w, "msg", buf_slice(&w.out.contents[0]));
+    world_shell(
+        &w, "openssl cms -verify -in msg -CAfile ca.pem | grep words"); /* the root alone is known there */
+}
+
 static void expired_keys_still_open(void **state)
 {
     (void)state;
@@ -588,6 +687,9 @@ int main(void)
         cmocka_unit_test(changed_after_signing_is_invalid),
         cmocka_unit_test(forged_verdicts_go),
         cmocka_unit_test(only_the_recipients_own_key_opens),
+        cmocka_unit_test(an_added_recipient_gets_nothing),
+        cmocka_unit_test(what_is_protected_already),
+        cmocka_unit_test(intermediates_go_along),
         cmocka_unit_test(expired_keys_still_open),
         cmocka_unit_test(an_encrypted_part_beside_others_stays_closed),
         cmocka_unit_test(damaged_ciphertext_is_delivered_closed),

@@ -179,6 +179,16 @@ static void capabilities_and_directions(void **state)
     assert_int_equal(d.recipients[0].protection, PROTECT_NONE);
 }
 
+static void the_trace_is_json_whatever_comes(void **state)
+{
+    (void)state;
+    struct policy_decision d = decide("we\"ird\\\xff\xc0\xaf\xed\xa0\x80\x7f@ours.example", "\xe2\x82@x",
+                                      "\"\xf0\x9f\x98\x80\"@partner.example");
+    json_t *trace = json_loadb((const char *)d.trace.data, d.trace.len, 0, NULL);
+    assert_non_null(trace);
+    json_decref(trace);
+}
+
 static void the_trace_is_json(void **state)
 {
     (void)state;
@@ -260,6 +270,7 @@ int main(void)
         cmocka_unit_test(signing_follows_the_sender),
         cmocka_unit_test(capabilities_and_directions),
         cmocka_unit_test(the_trace_is_json),
+        cmocka_unit_test(the_trace_is_json_whatever_comes),
         cmocka_unit_test(good_ones_are_remembered_in_time),
         cmocka_unit_test(many_recipients_keep_the_trace_bounded),
     };
