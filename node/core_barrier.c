@@ -206,8 +206,14 @@ void core_barriers_free(struct core_barriers *b)
     }
 }
 
+struct for_peer {
+    struct core *core;
+    struct peer_request *request;
+};
+
 static void for_peer_cb(void *context, enum status status, uint64_t index)
 {
+    struct for_peer *p = context;
     struct buf out = BUF_INIT(64);
     struct msgpack_writer w;
     msgpack_writer_init(&w, &out);
@@ -215,8 +221,13 @@ static void for_peer_cb(void *context, enum status status, uint64_t index)
     if (status == STATUS_OK) {
         status = msgpack_writer_status(&w);
     }
-    peer_request_answer(context, status, status_text(status), buf_slice(&out), status == STATUS_OK ? 1 : 0);
+    if (status == STATUS_OK) {
+        core_peer_waits(p->core, peer_request_node(p->request));
+    }
+    peer_request_answer(p->request, status, status_text(status), buf_slice(&out),
+                        status == STATUS_OK ? 1 : 0);
     buf_release(&out);
+    free(p);
 }
 
 void core_barrier_for_peer(struct core *core, struct peer_request *q)
@@ -225,5 +236,11 @@ void core_barrier_for_peer(struct core *core, struct peer_request *q)
         peer_request_answer(q, STATUS_NOT_LEADER, status_text(STATUS_NOT_LEADER), SLICE_LITERAL(""), 0);
         return;
     }
-    replica_barrier(core->replica, for_peer_cb, q);
+    struct for_peer *p = malloc(sizeof(*p));
+    if (p == NULL) {
+        peer_request_answer(q, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), SLICE_LITERAL(""), 0);
+        return;
+    }
+    *p = (struct for_peer){.core = core, .request = q};
+    replica_barrier(core->replica, for_peer_cb, p);
 }

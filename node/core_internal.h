@@ -35,6 +35,7 @@ struct peer_state {
     enum replica_role role;
     uint64_t term, commit_index, applied_index, last_index;
     bool asking;
+    bool waits; /* for what we committed: tell it when it has acknowledged that much */
     char release[32];
 };
 
@@ -68,6 +69,7 @@ struct core {
     uint64_t removed_stop_ms; /* the log says that we were removed: stop then */
 
     uv_timer_t tick, event_timer;
+    uv_prepare_t waits; /* active while a peer waits */
     uv_poll_t stop_poll;
     uint64_t next_period_ms, next_event_ms;
     uint64_t turned_away_id, turned_away_ms; /* logged last */
@@ -94,6 +96,8 @@ void core_peers_ask(struct core *core, uint64_t now); /* INFO to each, once a pe
 const struct peer_state *core_peer_state(const struct core *core, uint64_t id); /* NULL if never heard of */
 bool core_peer_reachable(const struct core *core, uint64_t id, uint64_t now);
 enum status core_status_build(struct core *core, struct core_status *s, struct failure *f) MUST_CHECK;
+/* Leader: this peer was answered and now waits until its own store is as far. */
+void core_peer_waits(struct core *core, uint64_t id);
 void core_info_write(struct core *core, struct buf *out, size_t *count); /* results of INFO */
 
 /* --- core_proposal.c --- */

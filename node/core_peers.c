@@ -189,7 +189,7 @@ struct asking {
 
 static void info_read(struct peer_state *p, struct msgpack_reader *r)
 {
-    struct peer_state said = {.id = p->id, .heard_ms = clock_monotonic_ms()};
+    struct peer_state said = {.id = p->id, .heard_ms = clock_monotonic_ms(), .waits = p->waits};
     uint64_t role = read_u64(r);
     said.role = role <= REPLICA_LEADER ? (enum replica_role)role : REPLICA_FOLLOWER;
     said.term = read_u64(r);
@@ -263,6 +263,34 @@ void core_info_write(struct core *core, struct buf *out, size_t *count)
     write_bool(&w, core->info.space_low);
     write_text(&w, SLICE_LITERAL(SEALPOST_VERSION));
     *count = msgpack_writer_status(&w) == STATUS_OK ? 8 : 0;
+}
+
+/* --- peers that wait for what we committed --- */
+
+static void waits_cb(uv_prepare_t *prepare)
+{
+    struct core *core = prepare->data;
+    bool left = false;
+    for (size_t i = 0; i < core->peer_count; i++) {
+        struct peer_state *p = &core->peers[i];
+        if (p->waits) {
+            p->waits = !replica_tell_commit(core->replica, p->id);
+            left = left || p->waits;
+        }
+    }
+    if (!left || core->closing) {
+        uv_prepare_stop(prepare);
+    }
+}
+
+void core_peer_waits(struct core *core, uint64_t id)
+{
+    struct peer_state *p = peer_state_make(core, id);
+    if (p != NULL && !core->closing) {
+        p->waits = true;
+        core->waits.data = core;
+        uv_prepare_start(&core->waits, waits_cb);
+    }
 }
 
 /* --- cluster status --- */

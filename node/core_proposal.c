@@ -291,9 +291,15 @@ void core_proposals_free(struct core_proposals *l)
     }
 }
 
+struct for_peer {
+    struct core *core;
+    struct peer_request *request;
+};
+
 static void for_peer_cb(void *context, enum status status, const struct apply_result *result)
 {
-    struct peer_request *q = context;
+    struct for_peer *p = context;
+    struct peer_request *q = p->request;
     struct buf out = BUF_INIT(4096);
     struct msgpack_writer w;
     if (status == STATUS_OK) {
@@ -304,8 +310,12 @@ static void for_peer_cb(void *context, enum status status, const struct apply_re
         write_bytes(&w, slice_of(result->value, result->value_len));
         status = msgpack_writer_status(&w);
     }
+    if (status == STATUS_OK) {
+        core_peer_waits(p->core, peer_request_node(q));
+    }
     peer_request_answer(q, status, status_text(status), buf_slice(&out), status == STATUS_OK ? 4 : 0);
     buf_release(&out);
+    free(p);
 }
 
 void core_propose_for_peer(struct core *core, struct slice command, struct peer_request *q)
@@ -314,5 +324,11 @@ void core_propose_for_peer(struct core *core, struct slice command, struct peer_
         peer_request_answer(q, STATUS_NOT_LEADER, status_text(STATUS_NOT_LEADER), SLICE_LITERAL(""), 0);
         return;
     }
-    replica_propose(core->replica, command, for_peer_cb, q);
+    struct for_peer *p = malloc(sizeof(*p));
+    if (p == NULL) {
+        peer_request_answer(q, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), SLICE_LITERAL(""), 0);
+        return;
+    }
+    *p = (struct for_peer){.core = core, .request = q};
+    replica_propose(core->replica, command, for_peer_cb, p);
 }

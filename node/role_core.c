@@ -185,6 +185,7 @@ static void replica_closed_cb(void *context)
     core_sessions_free(core->sessions);
     core->links = NULL;
     uv_close((uv_handle_t *)&core->tick, NULL);
+    uv_close((uv_handle_t *)&core->waits, NULL);
     if (!uv_is_closing((uv_handle_t *)&core->stop_poll)) {
         uv_close((uv_handle_t *)&core->stop_poll, NULL);
     }
@@ -402,6 +403,7 @@ static enum status core_open(struct core *core, struct failure *f)
 {
     char boot_id[37];
     enum status status = boot_id_read(boot_id, f);
+    uv_prepare_init(&core->loop, &core->waits);
     status = status == STATUS_OK ? parts_make(core, f) : status;
     status = status == STATUS_OK ? keys_open(core, f) : status;
     status =

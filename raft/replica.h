@@ -54,6 +54,10 @@ void replica_barrier(struct replica *r, replica_barrier_cb cb, void *context);
 /* Calls back once the local store has committed an index >= `index` (UNAVAILABLE when closing). */
 void replica_wait_applied(struct replica *r, uint64_t index, replica_barrier_cb cb, void *context);
 
+/* Leader: let this follower know the commit index now, not at the next heartbeat. False: it has not acknowledged that much yet, try again in a later
+ * turn of the loop. */
+bool replica_tell_commit(struct replica *r, uint64_t id);
+
 typedef void (*replica_change_cb)(void *context, enum status status, const char *text);
 void replica_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb, void *context);     /* as spare */
 void replica_promote(struct replica *r, uint64_t id, replica_change_cb cb, void *context);                       /* to voter */
