@@ -190,14 +190,14 @@ static enum status make_variant(struct flow *fl, const struct flow_group *g, str
 {
     *v = (struct job_variant){.recipients = g->recipients, .recipient_count = g->recipient_count};
     *content = BUF_INIT(fl->content_max);
-    json_object(&fl->trace, NULL);
-    json_number(&fl->trace, "recipients", g->recipient_count);
-    json_text(&fl->trace, "first_recipient", fl->addresses[g->recipients[0]]);
+    json_open_object(&fl->trace, NULL);
+    json_put_number(&fl->trace, "recipients", g->recipient_count);
+    json_put_text(&fl->trace, "first_recipient", fl->addresses[g->recipients[0]]);
     enum status status = g->direction == POLICY_OUTGOING ? outgoing_make(fl, g, v, content, f)
                                                          : incoming_make(fl, g, v, content, f);
-    json_text(&fl->trace, "protection", v->protection);
-    json_bool(&fl->trace, "unchanged", v->unchanged);
-    json_object_end(&fl->trace);
+    json_put_text(&fl->trace, "protection", v->protection);
+    json_put_bool(&fl->trace, "unchanged", v->unchanged);
+    json_close_object(&fl->trace);
     return status;
 }
 
@@ -209,7 +209,7 @@ static void make_variants(struct flow *fl)
         fail(fl->arena, fl->out, STATUS_NO_MEMORY, "no memory for the variants");
         return;
     }
-    json_array(&fl->trace, "variants");
+    json_open_array(&fl->trace, "variants");
     for (size_t i = 0; i < fl->group_count; i++) {
         struct failure f = {.status = STATUS_OK};
         enum status status = make_variant(fl, &fl->groups[i], &r->variants[i], &fl->out->contents[i], &f);
@@ -218,7 +218,7 @@ static void make_variants(struct flow *fl)
             refuse_group(fl, &fl->groups[i], status, f.text);
         }
     }
-    json_array_end(&fl->trace);
+    json_close_array(&fl->trace);
     if (r->refusal_count > 0) {
         mail_output_release(fl->out);
     }

@@ -276,15 +276,15 @@ void incoming_release(struct flow *fl)
 
 static void trace_verdict(struct flow *fl, const struct verdict *v)
 {
-    json_object(&fl->trace, "signature");
-    json_text(&fl->trace, "verdict", slice_of_text(smime_verdict_name(v->verdict)));
+    json_open_object(&fl->trace, "signature");
+    json_put_text(&fl->trace, "verdict", slice_of_text(smime_verdict_name(v->verdict)));
     if (v->signer[0] != '\0') {
-        json_text(&fl->trace, "signer", slice_of_text(v->signer));
+        json_put_text(&fl->trace, "signer", slice_of_text(v->signer));
     }
     if (v->reason[0] != '\0') {
-        json_text(&fl->trace, "reason", slice_of_text(v->reason));
+        json_put_text(&fl->trace, "reason", slice_of_text(v->reason));
     }
-    json_object_end(&fl->trace);
+    json_close_object(&fl->trace);
 }
 
 static enum status opened_compose(struct flow *fl, struct opened *o, struct buf *content, bool *needs_8bit,
@@ -346,8 +346,8 @@ enum status incoming_make(struct flow *fl, const struct flow_group *group, struc
         content->wipe = true;
         v->protection = SLICE_LITERAL("decrypted");
         status = opened_compose(fl, o, content, &v->needs_8bit, f);
-        json_text(&fl->trace, "encryption", SLICE_LITERAL("decrypted"));
-        json_text(&fl->trace, "cipher", slice_of_text(o->plain.cipher));
+        json_put_text(&fl->trace, "encryption", SLICE_LITERAL("decrypted"));
+        json_put_text(&fl->trace, "cipher", slice_of_text(o->plain.cipher));
         trace_verdict(fl, &o->verdict);
         return status;
     }
@@ -362,7 +362,7 @@ enum status incoming_make(struct flow *fl, const struct flow_group *group, struc
     }
     v->protection = SLICE_LITERAL("none");
     v->needs_8bit = mime_has_8bit(fl->message.body);
-    json_text(&fl->trace, "encryption", slice_of_text(closed ? "failed" : "none"));
+    json_put_text(&fl->trace, "encryption", slice_of_text(closed ? "failed" : "none"));
     trace_verdict(fl, verdict);
     if (status == STATUS_OK) {
         status = buf_reserve(content, fl->message.bytes.len + 1024);

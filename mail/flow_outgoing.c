@@ -196,8 +196,8 @@ static enum status encrypted_append(struct flow *fl, const struct flow_group *gr
     if (status == STATUS_OK) {
         status = compose_pkcs7(cipher == SMIME_AES256_GCM ? "authEnveloped-data" : "enveloped-data",
                                buf_slice(&cms), out);
-        json_text(&fl->trace, "cipher", slice_of_text(smime_cipher_name(cipher)));
-        json_number(&fl->trace, "certificates", count);
+        json_put_text(&fl->trace, "cipher", slice_of_text(smime_cipher_name(cipher)));
+        json_put_number(&fl->trace, "certificates", count);
     }
     buf_release(&cms);
     return status;

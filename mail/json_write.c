@@ -75,45 +75,45 @@ static void before_value(struct json_writer *w, const char *key)
     w->comma = true;
 }
 
-void json_object(struct json_writer *w, const char *key)
+void json_open_object(struct json_writer *w, const char *key)
 {
     before_value(w, key);
     put(w, SLICE_LITERAL("{"));
     w->comma = false;
 }
 
-void json_object_end(struct json_writer *w)
+void json_close_object(struct json_writer *w)
 {
     put(w, SLICE_LITERAL("}"));
     w->comma = true;
 }
 
-void json_array(struct json_writer *w, const char *key)
+void json_open_array(struct json_writer *w, const char *key)
 {
     before_value(w, key);
     put(w, SLICE_LITERAL("["));
     w->comma = false;
 }
 
-void json_array_end(struct json_writer *w)
+void json_close_array(struct json_writer *w)
 {
     put(w, SLICE_LITERAL("]"));
     w->comma = true;
 }
 
-void json_text(struct json_writer *w, const char *key, struct slice text)
+void json_put_text(struct json_writer *w, const char *key, struct slice text)
 {
     before_value(w, key);
     put_string(w, text);
 }
 
-void json_bool(struct json_writer *w, const char *key, bool value)
+void json_put_bool(struct json_writer *w, const char *key, bool value)
 {
     before_value(w, key);
     put(w, slice_of_text(value ? "true" : "false"));
 }
 
-void json_number(struct json_writer *w, const char *key, uint64_t value)
+void json_put_number(struct json_writer *w, const char *key, uint64_t value)
 {
     char text[24];
     before_value(w, key);

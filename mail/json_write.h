@@ -12,14 +12,14 @@ struct json_writer {
 
 void json_writer_init(struct json_writer *w, struct buf *out);
 /* `key` NULL: an element of an array, or the outermost value. */
-void json_object(struct json_writer *w, const char *key);
-void json_object_end(struct json_writer *w);
-void json_array(struct json_writer *w, const char *key);
-void json_array_end(struct json_writer *w);
+void json_open_object(struct json_writer *w, const char *key);
+void json_close_object(struct json_writer *w);
+void json_open_array(struct json_writer *w, const char *key);
+void json_close_array(struct json_writer *w);
 /* Any bytes: quotes, control bytes and what is no UTF-8 are escaped or replaced by U+FFFD. */
-void json_text(struct json_writer *w, const char *key, struct slice text);
-void json_bool(struct json_writer *w, const char *key, bool value);
-void json_number(struct json_writer *w, const char *key, uint64_t value);
+void json_put_text(struct json_writer *w, const char *key, struct slice text);
+void json_put_bool(struct json_writer *w, const char *key, bool value);
+void json_put_number(struct json_writer *w, const char *key, uint64_t value);
 enum status json_writer_status(const struct json_writer *w) MUST_CHECK;
 
 /* Bytes of the well-formed UTF-8 sequence at the start of `s` (RFC 3629); 0 if there is none. */

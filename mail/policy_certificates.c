@@ -99,7 +99,7 @@ enum status policy_recipient_certificates(struct policy_context *c, struct polic
         return status;
     }
     (void)failure_set(why, STATUS_NO_KEY, "none is stored");
-    json_array(w, "certificates");
+    json_open_array(w, "certificates");
     for (size_t i = 0; i < list.count; i++) {
         const struct certificate_record *record = list.records[i];
         status = judge(c, record, TRUST_FOR_ENCRYPTION, &reason);
@@ -116,11 +116,11 @@ enum status policy_recipient_certificates(struct policy_context *c, struct polic
             }
         } else {
             *why = reason;
-            json_array_end(w);
+            json_close_array(w);
             return status;
         }
     }
-    json_array_end(w);
+    json_close_array(w);
     recipient->all_know_gcm = recipient->all_know_gcm && recipient->certificate_count > 0;
     if (recipient->certificate_count == 0 && unusable + list.passed_over > 1) {
         (void)failure_set(why, STATUS_NO_KEY, "%s (and %zu more cannot be used)", reason.text,
@@ -140,7 +140,7 @@ enum status policy_choose_signer(struct policy_context *c, struct json_writer *w
         return status;
     }
     (void)failure_set(why, STATUS_NO_KEY, "no certificate with its key is stored");
-    json_array(w, "certificates");
+    json_open_array(w, "certificates");
     for (size_t i = 0; i < list.count; i++) {
         const struct certificate_record *record = list.records[i];
         if (!store_has_key(c->view, record->thumbprint)) {
@@ -151,14 +151,14 @@ enum status policy_choose_signer(struct policy_context *c, struct json_writer *w
         if (status != STATUS_OK) {
             *why = reason;
             if (!is_no(status)) {
-                json_array_end(w);
+                json_close_array(w);
                 return status;
             }
         } else if (best == NULL || record->not_after_ms > best->not_after_ms) {
             best = record;
         }
     }
-    json_array_end(w);
+    json_close_array(w);
     if (best == NULL) {
         return STATUS_NO_KEY;
     }

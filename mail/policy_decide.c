@@ -189,7 +189,7 @@ static enum status decide_outgoing(struct policy_context *c, struct policy_recip
     if (status == STATUS_OK) {
         status = recipient_settings(c, r, w, &enabled, f);
     }
-    json_array_end(w); /* of the settings */
+    json_close_array(w); /* of the settings */
     if (status != STATUS_OK) {
         return refuse(c, r, status, f->text);
     }
@@ -212,22 +212,22 @@ static enum status decide_outgoing(struct policy_context *c, struct policy_recip
 
 static void trace_outcome(const struct policy_recipient *r, const char *const rules[2], struct json_writer *w)
 {
-    json_array(w, "rules");
+    json_open_array(w, "rules");
     for (size_t i = 0; i < 2 && rules[i] != NULL; i++) {
-        json_text(w, NULL, slice_of_text(rules[i]));
+        json_put_text(w, NULL, slice_of_text(rules[i]));
     }
-    json_array_end(w);
-    json_array(w, "protection");
+    json_close_array(w);
+    json_open_array(w, "protection");
     if ((r->protection & PROTECT_SIGN) != 0) {
-        json_text(w, NULL, SLICE_LITERAL("sign"));
+        json_put_text(w, NULL, SLICE_LITERAL("sign"));
     }
     if ((r->protection & PROTECT_ENCRYPT) != 0) {
-        json_text(w, NULL, SLICE_LITERAL("encrypt"));
+        json_put_text(w, NULL, SLICE_LITERAL("encrypt"));
     }
-    json_array_end(w);
-    json_text(w, "status", slice_of_text(status_name(r->status)));
-    json_text(w, "reason", r->reason);
-    json_object_end(w);
+    json_close_array(w);
+    json_put_text(w, "status", slice_of_text(status_name(r->status)));
+    json_put_text(w, "reason", r->reason);
+    json_close_object(w);
 }
 
 static enum status decide_one(struct policy_context *c, struct policy_recipient *r,
@@ -235,17 +235,17 @@ static enum status decide_one(struct policy_context *c, struct policy_recipient 
 {
     const char *rules[2] = {NULL, NULL};
     enum status status = STATUS_OK;
-    json_object(w, NULL);
-    json_text(w, "address", r->address);
-    json_text(w, "direction", slice_of_text(r->direction == POLICY_OUTGOING ? "outgoing" : "incoming"));
-    json_array(w, "settings");
+    json_open_object(w, NULL);
+    json_put_text(w, "address", r->address);
+    json_put_text(w, "direction", slice_of_text(r->direction == POLICY_OUTGOING ? "outgoing" : "incoming"));
+    json_open_array(w, "settings");
     trace_setting(w, locality);
     if (r->direction == POLICY_OUTGOING) {
         status = decide_outgoing(c, r, w, rules, f);
     } else {
         struct policy_value enabled;
         enum status found = recipient_settings(c, r, w, &enabled, f);
-        json_array_end(w);
+        json_close_array(w);
         rules[0] = "the recipient is internal: decrypted and verified";
         if (found != STATUS_OK) {
             status = refuse(c, r, found, f->text);
@@ -261,30 +261,30 @@ static void decide_signer(struct policy_context *c, bool outgoing, struct json_w
 {
     c->signer_status = STATUS_NO_KEY;
     (void)failure_set(&c->no_signer, STATUS_NO_KEY, "the message has no clear sender");
-    json_object(w, "signer");
-    json_text(w, "address", c->sender);
+    json_open_object(w, "signer");
+    json_put_text(w, "address", c->sender);
     if (outgoing && c->facts->from.len > 0 && c->facts->envelope_sender.len > 0 &&
         !policy_value_is(&c->sign_mode, "none")) {
         c->signer_status = policy_choose_signer(c, w, &c->no_signer);
     }
-    json_bool(w, "found", c->signer_status == STATUS_OK);
-    json_object_end(w);
+    json_put_bool(w, "found", c->signer_status == STATUS_OK);
+    json_close_object(w);
 }
 
 static void trace_head(struct policy_context *c, struct json_writer *w)
 {
     char now[TIME_RFC3339_SIZE];
     time_format_rfc3339(c->facts->now_ms, now);
-    json_object(w, NULL);
-    json_number(w, "version", 1);
-    json_text(w, "time", slice_of_text(now));
-    json_object(w, "message");
-    json_text(w, "envelope_sender", c->facts->envelope_sender);
-    json_text(w, "from", c->facts->from);
-    json_bool(w, "already_encrypted", c->facts->already_encrypted);
-    json_bool(w, "already_signed", c->facts->already_signed);
-    json_object_end(w);
-    json_array(w, "sender_settings");
+    json_open_object(w, NULL);
+    json_put_number(w, "version", 1);
+    json_put_text(w, "time", slice_of_text(now));
+    json_open_object(w, "message");
+    json_put_text(w, "envelope_sender", c->facts->envelope_sender);
+    json_put_text(w, "from", c->facts->from);
+    json_put_bool(w, "already_encrypted", c->facts->already_encrypted);
+    json_put_bool(w, "already_signed", c->facts->already_signed);
+    json_close_object(w);
+    json_open_array(w, "sender_settings");
     for (size_t i = 0; i < c->sender_mode_count; i++) {
         trace_setting(w, &c->sender_modes[i]);
     }
@@ -292,7 +292,7 @@ static void trace_head(struct policy_context *c, struct json_writer *w)
     trace_setting(w, &c->sign_mode);
     trace_setting(w, &c->sign_already);
     trace_setting(w, &c->on_missing_key);
-    json_array_end(w);
+    json_close_array(w);
 }
 
 /* All recipients, each into a piece of its own: a trace that grows too long leaves whole recipients out and
@@ -303,7 +303,7 @@ static enum status decide_all(struct policy_context *c, const struct policy_valu
     struct buf piece = BUF_INIT(TRACE_PIECE_MAX);
     size_t omitted = 0, written = 0;
     enum status status = STATUS_OK;
-    json_array(w, "recipients");
+    json_open_array(w, "recipients");
     for (size_t i = 0; i < c->out->recipient_count && status == STATUS_OK; i++) {
         struct json_writer one;
         buf_reset(&piece);
@@ -321,11 +321,11 @@ static enum status decide_all(struct policy_context *c, const struct policy_valu
             omitted++;
         }
     }
-    json_array_end(w);
+    json_close_array(w);
     if (omitted > 0) {
-        json_number(w, "recipients_omitted", omitted);
+        json_put_number(w, "recipients_omitted", omitted);
     }
-    json_object_end(w);
+    json_close_object(w);
     buf_release(&piece);
     return status;
 }

@@ -13,15 +13,15 @@
 void trace_setting(struct json_writer *w, const struct policy_value *value)
 {
     static const char *const sides[] = {"sender", "envelope-sender", "recipient"};
-    json_object(w, NULL);
-    json_text(w, "name", slice_of_text(value->name));
-    json_text(w, "of", slice_of_text(sides[value->side]));
-    json_text(w, "value", value->text);
-    json_text(w, "level", slice_of_text(value->level));
+    json_open_object(w, NULL);
+    json_put_text(w, "name", slice_of_text(value->name));
+    json_put_text(w, "of", slice_of_text(sides[value->side]));
+    json_put_text(w, "value", value->text);
+    json_put_text(w, "level", slice_of_text(value->level));
     if (value->scope.len > 0) {
-        json_text(w, "scope", value->scope);
+        json_put_text(w, "scope", value->scope);
     }
-    json_object_end(w);
+    json_close_object(w);
 }
 
 void trace_certificate(struct json_writer *w, const struct certificate_record *record, const char *use,
@@ -29,16 +29,16 @@ void trace_certificate(struct json_writer *w, const struct certificate_record *r
 {
     char thumbprint[2 * THUMBPRINT_SIZE + 1];
     hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), thumbprint);
-    json_object(w, NULL);
-    json_text(w, "thumbprint", slice_of_text(thumbprint));
-    json_text(w, "subject",
-              slice_of(record->subject.data, record->subject.len < 512 ? record->subject.len : 512));
-    json_text(w, "use", slice_of_text(use));
-    json_bool(w, "usable", usable);
+    json_open_object(w, NULL);
+    json_put_text(w, "thumbprint", slice_of_text(thumbprint));
+    json_put_text(w, "subject",
+                  slice_of(record->subject.data, record->subject.len < 512 ? record->subject.len : 512));
+    json_put_text(w, "use", slice_of_text(use));
+    json_put_bool(w, "usable", usable);
     if (!usable) {
-        json_text(w, "why", slice_of_text(why));
+        json_put_text(w, "why", slice_of_text(why));
     }
-    json_object_end(w);
+    json_close_object(w);
 }
 
 enum status reason_set(struct arena *a, struct slice *reason, const char *format, ...)
