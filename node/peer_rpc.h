@@ -59,6 +59,9 @@ void peer_sessions_close(
 void peer_session_start(struct peer_sessions *s, struct tls_stream *stream);
 /* Tell a removed node so, then close. Takes the stream. */
 void peer_session_refuse(struct peer_sessions *s, struct tls_stream *stream, const char *text);
+/* The same for the sessions of nodes that `removed` says are gone. */
+void peer_sessions_refuse(struct peer_sessions *s, bool (*removed)(struct core *core, uint64_t node_id),
+                          const char *text);
 /* Exactly once; `results` are raw MessagePack values. Frees the request. */
 void peer_request_answer(struct peer_request *q, enum status status, const char *text, struct slice results,
                          size_t count);

@@ -146,23 +146,39 @@ void peer_session_start(struct peer_sessions *sessions, struct tls_stream *strea
     (void)session_new(sessions, stream);
 }
 
-void peer_session_refuse(struct peer_sessions *sessions, struct tls_stream *stream, const char *text)
+static void notice_send(struct peer_session *s, const char *text)
 {
     struct buf notice = BUF_INIT(FAILURE_TEXT_MAX + 16);
     struct msgpack_writer w;
-    struct peer_session *s = session_new(sessions, stream);
-    if (s == NULL) {
-        return;
-    }
     s->refused = true; /* the peer closes when it has read it */
     msgpack_writer_init(&w, &notice);
     write_array(&w, 2);
     write_u64(&w, 2);
     write_text(&w, slice_of_text(text));
-    if (msgpack_writer_status(&w) != STATUS_OK || peer_frame_send(stream, buf_slice(&notice)) != STATUS_OK) {
+    if (msgpack_writer_status(&w) != STATUS_OK ||
+        peer_frame_send(s->stream, buf_slice(&notice)) != STATUS_OK) {
         session_end(s);
     }
     buf_release(&notice);
+}
+
+void peer_session_refuse(struct peer_sessions *sessions, struct tls_stream *stream, const char *text)
+{
+    struct peer_session *s = session_new(sessions, stream);
+    if (s != NULL) {
+        notice_send(s, text);
+    }
+}
+
+void peer_sessions_refuse(struct peer_sessions *sessions,
+                          bool (*removed)(struct core *core, uint64_t node_id), const char *text)
+{
+    for (struct peer_session *s = sessions->list, *next; s != NULL; s = next) {
+        next = s->next;
+        if (s->stream != NULL && !s->refused && removed(sessions->core, s->node_id)) {
+            notice_send(s, text);
+        }
+    }
 }
 
 void peer_request_answer(struct peer_request *q, enum status status, const char *text, struct slice results,

@@ -29,6 +29,9 @@
 #define HEARTBEAT_MS        100
 #define EVENT_GATHER_MS     5
 
+static const char removed_text[] =
+    "this node was removed from its cluster: give it an empty data folder and join again";
+
 bool core_is_leader(const struct core *core)
 {
     return core->info.role == REPLICA_LEADER;
@@ -54,19 +57,26 @@ static void cluster_look(struct core *core)
     }
 }
 
-static void removal_look(struct core *core)
+static bool node_removed(struct core *core, uint64_t id)
 {
     struct store_view *view;
     struct failure f;
-    if (core->removed || core->removed_stop_ms != 0 ||
-        store_view_begin(core->store, &view, &f) != STATUS_OK) {
-        return;
+    bool removed = false;
+    if (store_view_begin(core->store, &view, &f) == STATUS_OK) {
+        removed = store_node_was_removed(view, id);
+        store_view_end(view);
     }
-    if (store_node_was_removed(view, core->identity.node_id)) {
+    return removed;
+}
+
+/* Were we removed, or is one connected that was? */
+static void removal_look(struct core *core)
+{
+    if (!core->removed && core->removed_stop_ms == 0 && node_removed(core, core->identity.node_id)) {
         core->removed_stop_ms = clock_monotonic_ms() + REMOVED_GRACE_MS;
         log_event(LOG_WARN, "this node was removed from the cluster and will stop");
     }
-    store_view_end(view);
+    peer_sessions_refuse(core->peer_sessions, node_removed, removed_text);
 }
 
 void core_refresh(struct core *core)
@@ -130,8 +140,6 @@ static void turned_away_log(struct core *core, uint64_t id)
 static void accept_cb(void *context, struct tls_stream *stream, const struct tls_peer *peer)
 {
     struct core *core = context;
-    struct store_view *view;
-    struct failure f;
     if (core->closing) {
         tls_stream_close(stream);
         return;
@@ -148,15 +156,8 @@ static void accept_cb(void *context, struct tls_stream *stream, const struct tls
         peer_session_start(core->peer_sessions, stream);
         return;
     }
-    bool removed = false;
-    if (store_view_begin(core->store, &view, &f) == STATUS_OK) {
-        removed = store_node_was_removed(view, peer->node_id);
-        store_view_end(view);
-    }
-    if (removed) {
-        peer_session_refuse(
-            core->peer_sessions, stream,
-            "this node was removed from its cluster: give it an empty data folder and join again");
+    if (node_removed(core, peer->node_id)) {
+        peer_session_refuse(core->peer_sessions, stream, removed_text);
         return;
     }
     turned_away_log(core, peer->node_id);
@@ -298,8 +299,7 @@ static void tick_cb(uv_timer_t *timer)
         core_peers_ask(core, now);
     }
     if (core->removed_stop_ms != 0 && now >= core->removed_stop_ms) {
-        core_removed(core,
-                     "this node was removed from its cluster: give it an empty data folder and join again");
+        core_removed(core, removed_text);
     }
 }
 
