@@ -5,6 +5,10 @@
  */
 #include "store/records.h"
 
+#include <arpa/inet.h>
+
+#define HOST_MAX 253 /* bytes: RFC 1035 without the root */
+
 static bool is_domain_byte(uint8_t c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
@@ -15,11 +19,14 @@ static uint8_t lower(uint8_t c)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
 }
 
-/* Labels of 1 to 63 bytes; 255 in all; "[literal]" as it is. */
+/* Labels of 1 to 63 bytes; 255 in all; "[literal]" as it is. The dot of the root is dropped: "example.org."
+ * is the same domain, and must not get round what is set for it. */
 static bool write_domain(struct slice domain, char *out)
 {
     size_t label = 0;
 
+    if (domain.len > 1 && domain.data[domain.len - 1] == '.')
+        domain.len--;
     if (domain.len == 0 || domain.len > DOMAIN_MAX)
         return false;
     if (domain.data[0] == '[') {
@@ -108,4 +115,51 @@ struct slice address_domain(struct slice address)
     while (at > 0 && address.data[at - 1] != '@')
         at--;
     return at == 0 ? (struct slice){0} : slice_of(address.data + at, address.len - at);
+}
+
+static bool is_host_byte(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '-' || c == '_';
+}
+
+/* Cuts "[v6]..." or "host..." into the host without brackets and what follows. */
+static bool cut_host(struct slice text, struct slice *host, struct slice *rest)
+{
+    uint8_t bytes[16];
+    char copy[INET6_ADDRSTRLEN];
+    size_t end;
+
+    if (text.len > 0 && text.data[0] == '[') {
+        end = slice_find_byte(text, ']');
+        if (end == text.len || end - 1 >= sizeof(copy))
+            return false;
+        *host = slice_of(text.data + 1, end - 1);
+        *rest = slice_of(text.data + end + 1, text.len - end - 1);
+        memcpy(copy, host->data, host->len);
+        copy[host->len] = '\0';
+        return inet_pton(AF_INET6, copy, bytes) == 1;
+    }
+    end = slice_find_byte(text, ':');
+    *host = slice_of(text.data, end);
+    *rest = slice_of(text.data + end, text.len - end);
+    for (size_t i = 0; i < host->len; i++)
+        if (!is_host_byte(host->data[i]))
+            return false;
+    return host->len > 0 && host->len <= HOST_MAX;
+}
+
+bool endpoint_parse(struct slice text, struct slice *host, uint16_t *port)
+{
+    struct slice rest;
+    uint64_t number = 0;
+
+    if (!cut_host(text, host, &rest))
+        return false;
+    if (rest.len > 0 &&
+        (rest.data[0] != ':' || !slice_parse_u64(slice_of(rest.data + 1, rest.len - 1), &number) ||
+         number == 0 || number > 65535))
+        return false;
+    *port = (uint16_t)number;
+    return true;
 }

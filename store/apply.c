@@ -211,6 +211,38 @@ static void forget_old(struct store_apply *a, uint64_t index)
     mdb_cursor_close(cursor);
 }
 
+/* An entry that the state holds already: the log is replayed from a snapshot that is older than the map. Its
+ * result is looked up; nothing is written. Another id at this index means that log and map are of two
+ * histories (a map that was kept while the log was cut): going on would fork the state. */
+static void look_back(struct store_apply *a, uint64_t index, uint64_t applied)
+{
+    uint8_t key[KEY_U64_SIZE];
+    struct slice id;
+
+    a->result->repeated = true;
+    key_u64_write(index, key);
+    if (apply_get(a, TABLE_COMMAND_INDEX, slice_of(key, sizeof(key)), &id) != STATUS_OK) {
+        if (a->result->status == STATUS_OK) /* sent a second time, or long ago; else refused as malformed */
+            (void)recall(a);
+        return;
+    }
+    if (a->result->status == STATUS_OK && slice_equal(id, slice_of(a->command->id, ID_SIZE)))
+        (void)recall(a);
+    else if (a->broken == STATUS_OK)
+        a->broken = failure_set(&a->broken_text, STATUS_CONFLICT,
+                                "the store is at index %llu and holds another command there: it does not "
+                                "belong to this log",
+                                (unsigned long long)applied);
+}
+
+/* Statuses that tell of this node's state, not of the command: they must not become its answer, since other
+ * nodes will answer otherwise. */
+static bool is_of_the_node(enum status status)
+{
+    return status == STATUS_NO_MEMORY || status == STATUS_NO_SPACE || status == STATUS_IO ||
+           status == STATUS_CRYPTO || status == STATUS_CORRUPT || status == STATUS_INTERNAL;
+}
+
 enum status store_apply_entry(struct store *store, uint64_t index, struct slice entry,
                               struct apply_result *result, struct failure *f)
 {
@@ -218,24 +250,32 @@ enum status store_apply_entry(struct store *store, uint64_t index, struct slice 
     struct slice encoded;
     struct store_apply a = {.store = store, .command = &command, .result = result};
     enum status status = store_batch_begin(store, f);
+    uint64_t applied;
 
     memset(result, 0, sizeof(*result));
     result->index = index;
     if (status != STATUS_OK)
         return status;
     a.txn = store->batch;
-    status = command_entry_read(entry, &encoded);
-    if (status == STATUS_OK)
-        status = command_decode(encoded, &command, &result->failure);
-    if (status != STATUS_OK) {
-        result->status = status; /* the same on every node: the entry is passed over */
-    } else if (!recall(&a) && a.broken == STATUS_OK) {
-        result->status = command_type_of(command.number)->apply(&a);
-        if (a.broken == STATUS_OK)
-            remember(&a, index);
+    applied = apply_meta_number(&a, "applied", 0);
+    result->status = command_entry_read(entry, &encoded);
+    if (result->status == STATUS_OK) /* if not: the same on every node, and the entry is passed over */
+        result->status = command_decode(encoded, &command, &result->failure);
+    if (index <= applied) {
+        look_back(&a, index, applied);
+    } else {
+        if (result->status == STATUS_OK && a.broken == STATUS_OK && !recall(&a) && a.broken == STATUS_OK) {
+            result->status = command_type_of(command.number)->apply(&a);
+            if (a.broken == STATUS_OK && !is_of_the_node(result->status))
+                remember(&a, index);
+        }
+        forget_old(&a, index);
+        apply_meta_set(&a, "applied", index);
     }
-    forget_old(&a, index);
-    apply_meta_set(&a, "applied", index);
+    if (a.broken == STATUS_OK && !result->repeated && is_of_the_node(result->status))
+        a.broken =
+            failure_set(&a.broken_text, result->status, "%s",
+                        result->failure.text[0] != '\0' ? result->failure.text : status_text(result->status));
     if (a.broken != STATUS_OK)
         return failure_set(f, a.broken, "cannot apply command %llu: %s", (unsigned long long)index,
                            a.broken_text.text);

@@ -213,12 +213,50 @@ enum status apply_node_remove(struct store_apply *a)
     return STATUS_OK;
 }
 
+#define TOKEN_KEPT_MS    ((uint64_t)7 * 24 * 3600 * 1000) /* after its end: so long "expired" is the answer */
+#define TOKENS_FORGOTTEN 64                               /* at a time */
+
+struct old_tokens {
+    uint64_t now_ms;
+    size_t count;
+    uint8_t hashes[TOKENS_FORGOTTEN][32];
+};
+
+static bool collect_old_token(void *context, struct slice key, struct slice value)
+{
+    struct old_tokens *old = context;
+    struct msgpack_reader r;
+    uint64_t expires_ms;
+
+    msgpack_reader_init(&r, value);
+    (void)read_array(&r, 2);
+    expires_ms = read_u64(&r);
+    if (msgpack_reader_status(&r, false) == STATUS_OK && key.len == sizeof(old->hashes[0]) &&
+        old->now_ms > TOKEN_KEPT_MS && expires_ms < old->now_ms - TOKEN_KEPT_MS)
+        memcpy(old->hashes[old->count++], key.data, key.len);
+    return old->count < TOKENS_FORGOTTEN;
+}
+
+/* Used or not, a join token's record stays until it could not be used any more for long. */
+static void forget_old_tokens(struct store_apply *a)
+{
+    struct old_tokens old = {.now_ms = a->command->time_ms};
+
+    if (table_walk(a->store, a->txn, TABLE_NODE_TOKENS, (struct slice){0}, collect_old_token, &old) !=
+            STATUS_OK &&
+        a->broken == STATUS_OK)
+        a->broken = failure_set(&a->broken_text, STATUS_IO, "cannot read the join tokens");
+    for (size_t i = 0; i < old.count; i++)
+        apply_delete(a, TABLE_NODE_TOKENS, slice_of(old.hashes[i], sizeof(old.hashes[i])));
+}
+
 enum status apply_node_token_add(struct store_apply *a)
 {
     if (apply_has(a, TABLE_NODE_TOKENS, apply_bytes(a, 0)))
         return apply_refuse(a, STATUS_EXISTS, "this join token exists already");
     if (apply_number(a, 1) <= a->command->time_ms)
         return apply_refuse(a, STATUS_INVALID, "the join token would have expired before it is made");
+    forget_old_tokens(a);
     put_node_token(a, apply_bytes(a, 0), apply_number(a, 1), 0);
     return STATUS_OK;
 }
@@ -261,9 +299,6 @@ enum status apply_api_token_add(struct store_apply *a)
     struct buf value = BUF_INIT(256);
     struct msgpack_writer w;
 
-    if (!slice_equal(apply_bytes(a, 2), SLICE_LITERAL("admin")))
-        return apply_refuse(a, STATUS_INVALID,
-                            "there is no role of this name; the role of a token is: admin");
     if (apply_has(a, TABLE_API_TOKENS, apply_bytes(a, 0)) || search_tokens(a, apply_bytes(a, 1)).found)
         return apply_refuse(a, STATUS_EXISTS, "a token named %.*s exists already",
                             SLICE_ARGS(apply_bytes(a, 1)));

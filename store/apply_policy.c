@@ -27,67 +27,22 @@ static void put_setting(struct store_apply *a, enum setting_level level, struct 
     apply_put(a, TABLE_SETTINGS, slice_of(key, len), value);
 }
 
-/* The scope in its normal form; INVALID with a reason. `out` holds ADDRESS_MAX + 1 bytes. */
-static enum status normal_scope(struct store_apply *a, uint64_t level, struct slice scope, char *out)
-{
-    switch (level) {
-    case SETTING_GLOBAL:
-        out[0] = '\0';
-        if (scope.len > 0)
-            return apply_refuse(a, STATUS_INVALID, "a global setting has no domain or user");
-        return STATUS_OK;
-    case SETTING_DOMAIN:
-        return domain_normalise(scope, out, &a->result->failure);
-    case SETTING_USER:
-        return address_normalise(scope, out, &a->result->failure);
-    default:
-        return apply_refuse(a, STATUS_INVALID, "there is no level %llu", (unsigned long long)level);
-    }
-}
-
-static enum status check_level(struct store_apply *a, const struct setting *setting, uint64_t level)
-{
-    unsigned flag = level == SETTING_GLOBAL   ? SETTING_AT_GLOBAL
-                    : level == SETTING_DOMAIN ? SETTING_AT_DOMAIN
-                                              : SETTING_AT_USER;
-
-    if ((setting->levels & flag) == 0)
-        return apply_refuse(a, STATUS_INVALID, "%s cannot be set for a %s", setting->name,
-                            level == SETTING_GLOBAL ? "whole cluster"
-                                                    : setting_level_name((enum setting_level)level));
-    return STATUS_OK;
-}
-
-static enum status find_setting(struct store_apply *a, struct slice name, const struct setting **setting)
-{
-    const char *near;
-
-    *setting = setting_find(name);
-    if (*setting != NULL)
-        return STATUS_OK;
-    near = setting_nearest(name);
-    return apply_refuse(a, STATUS_NOT_FOUND, "there is no setting %.*s%s%s%s", SLICE_ARGS(name),
-                        near != NULL ? "; did you mean " : "", near != NULL ? near : "",
-                        near != NULL ? "?" : "");
-}
-
 enum status apply_setting_set(struct store_apply *a)
 {
     uint64_t level = apply_number(a, 0);
-    const struct setting *setting;
-    char scope[ADDRESS_MAX + 1];
+    struct failure *f = &a->result->failure;
+    const struct setting *setting = setting_named(apply_bytes(a, 2), f);
+    char scope[SETTING_SCOPE_MAX + 1];
+    struct slice scope_slice;
     struct buf canonical = BUF_INIT(SETTING_VALUE_MAX);
-    enum status status = find_setting(a, apply_bytes(a, 2), &setting);
+    enum status status = STATUS_NOT_FOUND;
 
+    if (setting != NULL)
+        status = setting_scope(setting, level, apply_bytes(a, 1), scope, f);
     if (status == STATUS_OK)
-        status = normal_scope(a, level, apply_bytes(a, 1), scope);
-    if (status == STATUS_OK)
-        status = check_level(a, setting, level);
-    if (status == STATUS_OK)
-        status = setting_canonical(setting, apply_bytes(a, 3), &canonical, &a->result->failure);
+        status = setting_canonical(setting, apply_bytes(a, 3), &canonical, f);
     if (status == STATUS_OK) {
-        struct slice scope_slice = slice_of_text(scope);
-
+        scope_slice = slice_of_text(scope);
         put_setting(a, (enum setting_level)level, scope_slice, setting->name, buf_slice(&canonical));
         if (level == SETTING_DOMAIN && !apply_has(a, TABLE_DOMAINS, scope_slice))
             put_added(a, TABLE_DOMAINS, scope_slice);
@@ -101,14 +56,14 @@ enum status apply_setting_set(struct store_apply *a)
 enum status apply_setting_unset(struct store_apply *a)
 {
     uint64_t level = apply_number(a, 0);
-    const struct setting *setting;
-    char scope[ADDRESS_MAX + 1];
+    const struct setting *setting = setting_named(apply_bytes(a, 2), &a->result->failure);
+    char scope[SETTING_SCOPE_MAX + 1];
     uint8_t key[SETTING_KEY_MAX];
     size_t len;
-    enum status status = find_setting(a, apply_bytes(a, 2), &setting);
+    enum status status = STATUS_NOT_FOUND;
 
-    if (status == STATUS_OK)
-        status = normal_scope(a, level, apply_bytes(a, 1), scope);
+    if (setting != NULL)
+        status = setting_scope(setting, level, apply_bytes(a, 1), scope, &a->result->failure);
     if (status != STATUS_OK)
         return status;
     len = setting_key_write((unsigned)level, slice_of_text(scope), slice_of_text(setting->name), key);

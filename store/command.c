@@ -21,14 +21,6 @@ void command_init(struct command *c, enum command_number number, uint64_t now_ms
     id_make(c->id, now_ms, random);
 }
 
-static bool is_text(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.data[i] < ' ' || s.data[i] == 0x7f)
-            return false;
-    return true;
-}
-
 enum status command_check(const struct command *c, struct failure *f)
 {
     const struct command_type *type = command_type_of(c->number);
@@ -38,7 +30,7 @@ enum status command_check(const struct command *c, struct failure *f)
     if (c->version > COMMAND_SET_VERSION)
         return failure_set(f, STATUS_VERSION, "%s: version %u is newer than this release", type->name,
                            c->version);
-    if (c->actor.len > COMMAND_ACTOR_MAX || !is_text(c->actor))
+    if (c->actor.len > COMMAND_ACTOR_MAX || !slice_is_text(c->actor))
         return failure_set(f, STATUS_INVALID, "%s: the actor is not a short text", type->name);
     for (size_t i = 0; i < type->field_count; i++) {
         const struct command_field *field = &type->fields[i];
@@ -49,10 +41,11 @@ enum status command_check(const struct command *c, struct failure *f)
         if (len < field->min || len > field->max)
             return failure_set(f, STATUS_INVALID, "%s: %s has %zu bytes; it must have %u to %u", type->name,
                                field->name, len, field->min, field->max);
-        if (field->type == FIELD_TEXT && !is_text(c->values[i].bytes))
-            return failure_set(f, STATUS_INVALID, "%s: %s holds control characters", type->name, field->name);
+        if (field->type == FIELD_TEXT && !slice_is_text(c->values[i].bytes))
+            return failure_set(f, STATUS_INVALID, "%s: %s is not UTF-8 text without control characters",
+                               type->name, field->name);
     }
-    return STATUS_OK;
+    return type->check != NULL ? type->check(c, f) : STATUS_OK;
 }
 
 enum status command_encode(const struct command *c, struct buf *out)

@@ -41,7 +41,7 @@ enum command_number {
     COMMAND_DOMAIN_REMOVE = 11, /* domain; with its settings */
     COMMAND_USER_ADD = 12,      /* address */
     COMMAND_USER_REMOVE = 13,   /* address; with its settings */
-    COMMAND_CERT_ADD = 14,      /* certificate: the record of store/records.h as MessagePack; EXISTS if there */
+    COMMAND_CERT_ADD = 14,      /* certificate: the record of store/records.h as MessagePack, its thumbprint that of its DER; EXISTS if there */
     COMMAND_CERT_REMOVE = 15,   /* thumbprint bytes32; and its key */
     COMMAND_KEY_ADD = 16,       /* thumbprint bytes32 (of its certificate, which must be there), sealed private key */
     COMMAND_KEY_REMOVE = 17,    /* thumbprint bytes32 */
@@ -60,6 +60,7 @@ struct command_field {
     const char *help;
 };
 
+struct command;
 struct store_apply; /* one command being applied; store/apply_internal.h */
 
 struct command_type {
@@ -70,6 +71,8 @@ struct command_type {
     const char *help;
     const struct command_field *fields;
     size_t field_count;
+    /* What the fields say together, without the state (store/command_check.c); NULL: their lengths are all. */
+    enum status (*check)(const struct command *c, struct failure *f);
     enum status (*apply)(struct store_apply *a); /* never fails half-way: see store/apply_internal.h */
 };
 

@@ -3,6 +3,7 @@
  * of the apply_*.c files. Fields are only ever added at the end, with a new version.
  */
 #include "store/apply_internal.h"
+#include "store/command_check_internal.h"
 #include "store/records.h"
 
 #define HASH_SIZE 32
@@ -99,48 +100,49 @@ static const struct command_field trust_add_fields[] = {
     TEXT("comment", 0, 255, "why it is trusted"),
 };
 
-#define ROW(n, t, p, f, a, h)                                                                                \
+#define ROW(n, t, p, f, c, a, h)                                                                             \
     {                                                                                                        \
         .number = (n), .name = (t), .version = 1, .permission = (p), .help = (h), .fields = (f),             \
-        .field_count = COUNT_OF(f), .apply = (a)                                                             \
+        .field_count = COUNT_OF(f), .check = (c), .apply = (a)                                               \
     }
 
 static const struct command_type types[] = {
-    ROW(COMMAND_CLUSTER_INIT, "cluster.init", "cluster.write", cluster_init_fields, apply_cluster_init,
+    ROW(COMMAND_CLUSTER_INIT, "cluster.init", "cluster.write", cluster_init_fields, NULL, apply_cluster_init,
         "found the cluster"),
-    ROW(COMMAND_NODE_ADMIT, "node.admit", "node.write", node_admit_fields, apply_node_admit,
+    ROW(COMMAND_NODE_ADMIT, "node.admit", "node.write", node_admit_fields, check_node_admit, apply_node_admit,
         "admit a node by its join token"),
-    ROW(COMMAND_NODE_UPDATE, "node.update", "node.write", node_update_fields, apply_node_update,
-        "a node's addresses or release changed"),
-    ROW(COMMAND_NODE_REMOVE, "node.remove", "node.write", node_remove_fields, apply_node_remove,
+    ROW(COMMAND_NODE_UPDATE, "node.update", "node.write", node_update_fields, check_node_update,
+        apply_node_update, "a node's addresses or release changed"),
+    ROW(COMMAND_NODE_REMOVE, "node.remove", "node.write", node_remove_fields, NULL, apply_node_remove,
         "remove a node for good"),
-    ROW(COMMAND_NODE_TOKEN_ADD, "node.token", "node.write", node_token_add_fields, apply_node_token_add,
+    ROW(COMMAND_NODE_TOKEN_ADD, "node.token", "node.write", node_token_add_fields, NULL, apply_node_token_add,
         "make a join token"),
-    ROW(COMMAND_API_TOKEN_ADD, "token.add", "token.write", api_token_add_fields, apply_api_token_add,
-        "make an API token"),
-    ROW(COMMAND_API_TOKEN_REMOVE, "token.remove", "token.write", name_fields, apply_api_token_remove,
+    ROW(COMMAND_API_TOKEN_ADD, "token.add", "token.write", api_token_add_fields, check_api_token_add,
+        apply_api_token_add, "make an API token"),
+    ROW(COMMAND_API_TOKEN_REMOVE, "token.remove", "token.write", name_fields, NULL, apply_api_token_remove,
         "remove an API token"),
-    ROW(COMMAND_SETTING_SET, "setting.set", "setting.write", setting_set_fields, apply_setting_set,
-        "set a setting at a level"),
-    ROW(COMMAND_SETTING_UNSET, "setting.unset", "setting.write", setting_unset_fields, apply_setting_unset,
-        "let a setting be inherited again"),
-    ROW(COMMAND_DOMAIN_ADD, "domain.add", "domain.write", domain_add_fields, apply_domain_add,
-        "add a domain"),
-    ROW(COMMAND_DOMAIN_REMOVE, "domain.remove", "domain.write", domain_fields, apply_domain_remove,
-        "remove a domain with its settings"),
-    ROW(COMMAND_USER_ADD, "user.add", "user.write", user_fields, apply_user_add, "add a user"),
-    ROW(COMMAND_USER_REMOVE, "user.remove", "user.write", user_fields, apply_user_remove,
+    ROW(COMMAND_SETTING_SET, "setting.set", "setting.write", setting_set_fields, check_setting_set,
+        apply_setting_set, "set a setting at a level"),
+    ROW(COMMAND_SETTING_UNSET, "setting.unset", "setting.write", setting_unset_fields, check_setting_unset,
+        apply_setting_unset, "let a setting be inherited again"),
+    ROW(COMMAND_DOMAIN_ADD, "domain.add", "domain.write", domain_add_fields, check_domain_add,
+        apply_domain_add, "add a domain"),
+    ROW(COMMAND_DOMAIN_REMOVE, "domain.remove", "domain.write", domain_fields, check_domain_remove,
+        apply_domain_remove, "remove a domain with its settings"),
+    ROW(COMMAND_USER_ADD, "user.add", "user.write", user_fields, check_user, apply_user_add, "add a user"),
+    ROW(COMMAND_USER_REMOVE, "user.remove", "user.write", user_fields, check_user, apply_user_remove,
         "remove a user with its settings"),
-    ROW(COMMAND_CERT_ADD, "cert.add", "cert.write", cert_add_fields, apply_cert_add, "add a certificate"),
-    ROW(COMMAND_CERT_REMOVE, "cert.remove", "cert.write", thumbprint_fields, apply_cert_remove,
+    ROW(COMMAND_CERT_ADD, "cert.add", "cert.write", cert_add_fields, check_cert_add, apply_cert_add,
+        "add a certificate"),
+    ROW(COMMAND_CERT_REMOVE, "cert.remove", "cert.write", thumbprint_fields, NULL, apply_cert_remove,
         "remove a certificate and its key"),
-    ROW(COMMAND_KEY_ADD, "key.add", "key.write", key_add_fields, apply_key_add,
+    ROW(COMMAND_KEY_ADD, "key.add", "key.write", key_add_fields, NULL, apply_key_add,
         "add the private key of a certificate"),
-    ROW(COMMAND_KEY_REMOVE, "key.remove", "key.write", thumbprint_fields, apply_key_remove,
+    ROW(COMMAND_KEY_REMOVE, "key.remove", "key.write", thumbprint_fields, NULL, apply_key_remove,
         "remove a private key"),
-    ROW(COMMAND_TRUST_ADD, "trust.add", "ca.write", trust_add_fields, apply_trust_add,
+    ROW(COMMAND_TRUST_ADD, "trust.add", "ca.write", trust_add_fields, NULL, apply_trust_add,
         "make a certificate a trust anchor"),
-    ROW(COMMAND_TRUST_REMOVE, "trust.remove", "ca.write", thumbprint_fields, apply_trust_remove,
+    ROW(COMMAND_TRUST_REMOVE, "trust.remove", "ca.write", thumbprint_fields, NULL, apply_trust_remove,
         "no longer trust a certificate"),
     {.number = COMMAND_CHECKPOINT,
      .name = "cluster.checkpoint",

@@ -58,6 +58,9 @@ enum status certificate_record_decode(struct slice in, struct certificate_record
     c->source = read_text(&r, 64);
     if (msgpack_reader_status(&r, true) != STATUS_OK || thumbprint.len != THUMBPRINT_SIZE || c->der.len == 0)
         return STATUS_MALFORMED;
+    if (!slice_is_text(c->subject) || !slice_is_text(c->issuer) || !slice_is_text(c->serial) ||
+        !slice_is_text(c->source))
+        return STATUS_MALFORMED;
     memcpy(c->thumbprint, thumbprint.data, THUMBPRINT_SIZE);
     for (size_t i = 0; i < c->address_count; i++)
         if (address_normalise(c->addresses[i], normal, NULL) != STATUS_OK ||
@@ -99,6 +102,8 @@ static bool visit_by_address(void *context, struct slice key, struct slice value
     if (!slice_starts_with(key, walk->prefix) || key.len != walk->prefix.len + THUMBPRINT_SIZE)
         return false;
     walk->status = store_certificate_get(walk->view, key.data + walk->prefix.len, &record);
+    if (walk->status == STATUS_NOT_FOUND)
+        walk->status = STATUS_CORRUPT; /* an index entry without its record */
     return walk->status == STATUS_OK && walk->visit(walk->context, &record);
 }
 
@@ -168,6 +173,8 @@ static bool visit_anchor(void *context, struct slice key, struct slice value)
     (void)value;
     walk->status =
         key.len == THUMBPRINT_SIZE ? store_certificate_get(walk->view, key.data, &record) : STATUS_CORRUPT;
+    if (walk->status == STATUS_NOT_FOUND)
+        walk->status = STATUS_CORRUPT;
     return walk->status == STATUS_OK && walk->visit(walk->context, &record);
 }
 

@@ -17,6 +17,8 @@
 enum status address_normalise(struct slice address, char out[ADDRESS_MAX + 1], struct failure *f) MUST_CHECK;
 enum status domain_normalise(struct slice domain, char out[DOMAIN_MAX + 1], struct failure *f) MUST_CHECK; /* also "*.x" */
 struct slice address_domain(struct slice address); /* what follows the last @ */
+/* HOST, HOST:PORT, [v6] or [v6]:PORT. `host` has no brackets and points into `text`; port 0 if none is given. */
+bool endpoint_parse(struct slice text, struct slice *host, uint16_t *port);
 
 enum certificate_use { CERT_USE_SIGN = 1, CERT_USE_ENCRYPT = 2, CERT_USE_CA = 4 }; /* flags, as its extensions allow */
 enum certificate_capability { CERT_CAP_AES256_GCM = 1 }; /* flags, from its SMIMECapabilities extension */

@@ -167,32 +167,43 @@ static enum status read_added(struct slice value, uint64_t *added_ms)
     return msgpack_reader_status(&r, true) == STATUS_OK ? STATUS_OK : STATUS_CORRUPT;
 }
 
+/* The key of a domain or user in the map, and when it was added. */
+static enum status find_added(struct store_view *v, enum table table, struct slice *key, uint64_t *added_ms)
+{
+    struct slice value;
+    enum status status = table_find(v->store, v->txn, table, key, &value);
+
+    return status == STATUS_OK ? read_added(value, added_ms) : status;
+}
+
 enum status store_domain_get(struct store_view *v, struct slice domain, struct domain_record *out)
 {
     char normal[DOMAIN_MAX + 1];
-    struct slice value;
-    enum status status = domain_normalise(domain, normal, NULL);
+    struct slice key;
+    enum status status;
 
-    if (status == STATUS_OK)
-        status = view_get(v, TABLE_DOMAINS, slice_of_text(normal), &value);
-    if (status != STATUS_OK)
+    if (domain_normalise(domain, normal, NULL) != STATUS_OK)
         return STATUS_NOT_FOUND;
-    out->name = domain;
-    return read_added(value, &out->added_ms);
+    key = slice_of_text(normal);
+    status = find_added(v, TABLE_DOMAINS, &key, &out->added_ms);
+    if (status == STATUS_OK)
+        out->name = key;
+    return status;
 }
 
 enum status store_user_get(struct store_view *v, struct slice address, struct user_record *out)
 {
     char normal[ADDRESS_MAX + 1];
-    struct slice value;
-    enum status status = address_normalise(address, normal, NULL);
+    struct slice key;
+    enum status status;
 
-    if (status == STATUS_OK)
-        status = view_get(v, TABLE_USERS, slice_of_text(normal), &value);
-    if (status != STATUS_OK)
+    if (address_normalise(address, normal, NULL) != STATUS_OK)
         return STATUS_NOT_FOUND;
-    out->address = address;
-    return read_added(value, &out->added_ms);
+    key = slice_of_text(normal);
+    status = find_added(v, TABLE_USERS, &key, &out->added_ms);
+    if (status == STATUS_OK)
+        out->address = key;
+    return status;
 }
 
 struct added_walk {

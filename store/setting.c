@@ -4,10 +4,9 @@
  */
 #include "store/setting.h"
 
+#include "base/nearest.h"
 #include "store/records.h"
 #include "store/tables.h"
-
-#define NAME_MAX_LEN 64
 
 const char *setting_level_name(enum setting_level level)
 {
@@ -16,89 +15,73 @@ const char *setting_level_name(enum setting_level level)
     return (unsigned)level < 4 ? names[level] : "unknown";
 }
 
-static unsigned smallest(unsigned a, unsigned b, unsigned c)
-{
-    unsigned least = a < b ? a : b;
-
-    return least < c ? least : c;
-}
-
-/* Levenshtein's distance, one row at a time. */
-static unsigned distance(struct slice a, struct slice b)
-{
-    unsigned row[NAME_MAX_LEN + 1];
-
-    for (unsigned j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned above = row[j];
-
-            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + (a.data[i - 1] != b.data[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[b.len];
-}
-
 const char *setting_nearest(struct slice name)
 {
+    struct nearest nearest = {.name = name};
     const struct setting *s;
-    const char *nearest = NULL;
-    unsigned best = 4; /* what is farther is no slip of the finger */
 
-    if (name.len > NAME_MAX_LEN)
-        return NULL;
-    for (size_t i = 0; (s = setting_at(i)) != NULL; i++) {
-        unsigned d = distance(name, slice_of_text(s->name));
+    for (size_t i = 0; (s = setting_at(i)) != NULL; i++)
+        nearest_offer(&nearest, s->name);
+    return nearest.best;
+}
 
-        if (d < best) {
-            best = d;
-            nearest = s->name;
-        }
-    }
-    return nearest;
+const struct setting *setting_named(struct slice name, struct failure *f)
+{
+    const struct setting *s = setting_find(name);
+    const char *near = s == NULL ? setting_nearest(name) : NULL;
+
+    if (s == NULL)
+        (void)failure_set(f, STATUS_NOT_FOUND, "there is no setting %.*s%s%s%s", SLICE_ARGS(name),
+                          near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                          near != NULL ? "?" : "");
+    return s;
+}
+
+enum status setting_scope(const struct setting *s, uint64_t level, struct slice scope,
+                          char out[SETTING_SCOPE_MAX + 1], struct failure *f)
+{
+    static const unsigned flags[] = {0, SETTING_AT_GLOBAL, SETTING_AT_DOMAIN, SETTING_AT_USER};
+    enum status status = STATUS_OK;
+
+    if (level < SETTING_GLOBAL || level > SETTING_USER)
+        return failure_set(f, STATUS_INVALID, "there is no level %llu", (unsigned long long)level);
+    out[0] = '\0';
+    if (level == SETTING_DOMAIN)
+        status = domain_normalise(scope, out, f);
+    else if (level == SETTING_USER)
+        status = address_normalise(scope, out, f);
+    else if (scope.len > 0)
+        status = failure_set(f, STATUS_INVALID, "a global setting has no domain or user");
+    if (status == STATUS_OK && (s->levels & flags[level]) == 0)
+        status = failure_set(f, STATUS_INVALID, "%s cannot be set for a %s", s->name,
+                             level == SETTING_GLOBAL ? "whole cluster"
+                                                     : setting_level_name((enum setting_level)level));
+    return status;
+}
+
+/* `scope` is in its normal form; the one in `out` is the map's copy. */
+static enum status get_at(struct store_view *v, const struct setting *s, enum setting_level level,
+                          struct slice scope, struct setting_value *out)
+{
+    uint8_t bytes[SETTING_KEY_MAX];
+    struct slice key = slice_of(bytes, setting_key_write(level, scope, slice_of_text(s->name), bytes));
+    struct slice value;
+    enum status status = table_find(v->store, v->txn, TABLE_SETTINGS, &key, &value);
+
+    if (status == STATUS_OK)
+        *out = (struct setting_value){
+            .setting = s, .text = value, .level = level, .scope = slice_of(key.data + 1, scope.len)};
+    return status;
 }
 
 enum status setting_get_exact(struct store_view *v, const struct setting *s, enum setting_level level,
                               struct slice scope, struct setting_value *out)
 {
-    uint8_t key[SETTING_KEY_MAX];
-    size_t len = setting_key_write(level, scope, slice_of_text(s->name), key);
-    struct slice value;
-    enum status status = table_get(v->store, v->txn, TABLE_SETTINGS, slice_of(key, len), &value);
+    char normal[SETTING_SCOPE_MAX + 1];
 
-    if (status == STATUS_OK)
-        *out = (struct setting_value){.setting = s, .text = value, .level = level, .scope = scope};
-    return status;
-}
-
-/* The scope must outlive the look-up: the key in the map is its copy. */
-static enum status get_at(struct store_view *v, const struct setting *s, enum setting_level level,
-                          struct slice scope, struct setting_value *out)
-{
-    uint8_t key[SETTING_KEY_MAX];
-    size_t len = setting_key_write(level, scope, slice_of_text(s->name), key);
-    MDB_cursor *cursor;
-    MDB_val k = {.mv_size = len, .mv_data = key}, value;
-    int rc = mdb_cursor_open(v->txn, v->store->tables[TABLE_SETTINGS], &cursor);
-
-    if (rc != 0)
-        return tables_failure(NULL, rc, "");
-    rc = mdb_cursor_get(cursor, &k, &value, MDB_SET_KEY);
-    mdb_cursor_close(cursor);
-    if (rc == MDB_NOTFOUND)
-        return STATUS_NOT_FOUND;
-    if (rc != 0)
-        return tables_failure(NULL, rc, "");
-    *out = (struct setting_value){.setting = s,
-                                  .text = slice_of(value.mv_data, value.mv_size),
-                                  .level = level,
-                                  .scope = slice_of((uint8_t *)k.mv_data + 1, scope.len)};
-    return STATUS_OK;
+    if (setting_scope(s, level, scope, normal, NULL) != STATUS_OK)
+        return STATUS_NOT_FOUND; /* nothing can be set there */
+    return get_at(v, s, level, slice_of_text(normal), out);
 }
 
 static enum status get_for_domain(struct store_view *v, const struct setting *s, const char *domain,
@@ -121,15 +104,18 @@ static enum status get_for_domain(struct store_view *v, const struct setting *s,
 enum status setting_get(struct store_view *v, const struct setting *s, struct slice address,
                         struct setting_value *out)
 {
+    struct slice after_at = address_domain(address);
     char normal[ADDRESS_MAX + 1];
     const char *domain = NULL;
     enum status status = STATUS_NOT_FOUND;
 
-    if (address.len > 0 && address_normalise(address, normal, NULL) == STATUS_OK) {
+    /* A local part that has no normal form ("a b"@example.org) has no settings of its own, but its domain's
+     * hold: else odd quoting would get round them. */
+    if (address_normalise(address, normal, NULL) == STATUS_OK) {
         domain = strrchr(normal, '@') + 1;
         if ((s->levels & SETTING_AT_USER) != 0)
             status = get_at(v, s, SETTING_USER, slice_of_text(normal), out);
-    } else if (address.len > 0 && domain_normalise(address, normal, NULL) == STATUS_OK) {
+    } else if (domain_normalise(after_at.len > 0 ? after_at : address, normal, NULL) == STATUS_OK) {
         domain = normal;
     }
     if (status == STATUS_NOT_FOUND && domain != NULL && (s->levels & SETTING_AT_DOMAIN) != 0)

@@ -9,6 +9,7 @@
 #include "store/store.h"
 
 #define SETTING_VALUE_MAX 4096 /* bytes of canonical text */
+#define SETTING_SCOPE_MAX 320  /* bytes: the longest address */
 
 enum setting_level { SETTING_FACTORY, SETTING_GLOBAL, SETTING_DOMAIN, SETTING_USER }; /* numbers are in commands: append only */
 enum setting_levels { SETTING_AT_GLOBAL = 1, SETTING_AT_DOMAIN = 2, SETTING_AT_USER = 4 };
@@ -43,6 +44,11 @@ struct setting {
 const struct setting *setting_find(struct slice name);     /* NULL if unknown */
 const struct setting *setting_at(size_t i);                /* i from 0; NULL at the end */
 const char *setting_nearest(struct slice name);            /* for "did you mean"; NULL if nothing is near */
+/* As setting_find; NULL with a failure text that names the nearest. */
+const struct setting *setting_named(struct slice name, struct failure *f);
+/* Can `s` be set at this level (any number), and what is the normal form of the scope? INVALID with the reason. */
+enum status setting_scope(const struct setting *s, uint64_t level, struct slice scope, char out[SETTING_SCOPE_MAX + 1],
+                          struct failure *f) MUST_CHECK;
 /* Check a value and give its canonical text; the failure says what would be right. */
 enum status setting_canonical(const struct setting *s, struct slice value, struct buf *out, struct failure *f) MUST_CHECK;
 const char *setting_level_name(enum setting_level level);  /* "factory", "global", "domain", "user" */
@@ -56,7 +62,7 @@ struct setting_value {
 /* `address` may be empty (global), a bare domain, or a mailbox. Never fails for a setting of the table: a store error gives the
  * status, and the caller fails closed. */
 enum status setting_get(struct store_view *v, const struct setting *s, struct slice address, struct setting_value *out) MUST_CHECK;
-/* What is set at exactly this level and scope: NOT_FOUND if nothing. */
+/* What is set at exactly this level and scope (in any case of letters): NOT_FOUND if nothing. */
 enum status setting_get_exact(struct store_view *v, const struct setting *s, enum setting_level level, struct slice scope,
                               struct setting_value *out) MUST_CHECK;
 typedef bool (*setting_visit_cb)(void *context, const struct setting_value *value);

@@ -4,6 +4,8 @@
  */
 #include "store/setting.h"
 
+#include "store/records.h"
+
 #include <arpa/inet.h>
 
 #define LIST_ITEMS_MAX 256
@@ -106,41 +108,6 @@ static bool network_holds(const struct network *n, const uint8_t ip[16])
     return rest == 0 || ((n->bytes[whole] ^ ip[whole]) & mask) == 0;
 }
 
-static bool parse_host(struct slice text, struct slice *host, uint16_t *port)
-{
-    struct slice rest;
-    uint64_t number = 0;
-    size_t colon;
-
-    if (text.len > 0 && text.data[0] == '[') {
-        size_t close = slice_find_byte(text, ']');
-
-        if (close == text.len)
-            return false;
-        *host = slice_of(text.data + 1, close - 1);
-        rest = slice_of(text.data + close + 1, text.len - close - 1);
-    } else {
-        colon = slice_find_byte(text, ':');
-        *host = slice_of(text.data, colon);
-        rest = slice_of(text.data + colon, text.len - colon);
-    }
-    if (host->len == 0 || host->len > 253)
-        return false;
-    for (size_t i = 0; i < host->len; i++) {
-        uint8_t c = host->data[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-              c == '-' || c == '_' || (c == ':' && text.data[0] == '[')))
-            return false;
-    }
-    if (rest.len > 0 &&
-        (rest.data[0] != ':' || !slice_parse_u64(slice_of(rest.data + 1, rest.len - 1), &number) ||
-         number == 0 || number > 65535))
-        return false;
-    *port = (uint16_t)number;
-    return true;
-}
-
 static bool check_item(enum setting_type type, const struct setting *s, struct slice item)
 {
     struct network network;
@@ -152,7 +119,7 @@ static bool check_item(enum setting_type type, const struct setting *s, struct s
     case SETTING_NETWORKS:
         return parse_network(item, &network);
     case SETTING_HOSTS:
-        return parse_host(item, &host, &port);
+        return endpoint_parse(item, &host, &port);
     default:
         return parse_with_unit(item, time_units, &ms) && ms >= s->min && ms <= s->max;
     }
@@ -330,6 +297,6 @@ bool setting_host_at(const struct setting_value *value, size_t i, struct slice *
 
     for (size_t at = 0; next_item(&rest, &item); at++)
         if (at == i)
-            return parse_host(item, host, port);
+            return endpoint_parse(item, host, port);
     return false;
 }

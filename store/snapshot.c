@@ -1,19 +1,75 @@
 /*
  * Snapshots and the hash of the state.
  *
- * A snapshot is a copy of the map in one file (mdb_env_copy2, compacted). To restore it, the bytes are put
- * into a file beside the map, opened as an environment of their own, checked, and all tables are copied into
- * the live map in one transaction: readers see the old state, then the new one. docs/decisions/0005.
+ * A snapshot is a copy of the map in one file (mdb_env_copyfd2, compacted), and behind it:
+ *   bytes 0..7: "SPSNAP01"    bytes 8..39: SHA-256 of all that is before
+ * LMDB reads what lies in a page as it is, and c-raft checks no snapshot's content: a flipped bit or a cut
+ * must be found before the file is opened. Snapshots come from this node's disk and from peers that were
+ * authenticated.
+ *
+ * To restore one, its bytes are put into a file beside the map, opened as an environment of their own, and
+ * all tables are copied into the live map in one transaction: readers see the old state, then the new one.
+ * docs/decisions/0005. Runs on core's loop, but store_snapshot_write on any thread.
  */
 #include "store/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PATH_SIZE 4096
+#define PATH_SIZE    4096
+#define TRAILER_MARK "SPSNAP01"
+#define MARK_SIZE    (sizeof(TRAILER_MARK) - 1)
+#define TRAILER_SIZE (MARK_SIZE + STORE_HASH_SIZE)
+
+static bool hash_bytes(struct slice bytes, uint8_t hash[STORE_HASH_SIZE])
+{
+    return EVP_Digest(bytes.data, bytes.len, hash, NULL, EVP_sha256(), NULL) == 1;
+}
+
+/* Is the snapshot whole? `content` becomes what lies before the trailer. */
+static enum status check_trailer(struct slice snapshot, struct slice *content, struct failure *f)
+{
+    uint8_t hash[STORE_HASH_SIZE];
+    const uint8_t *trailer;
+
+    if (snapshot.len <= TRAILER_SIZE)
+        return failure_set(f, STATUS_CORRUPT, "the snapshot is cut short");
+    *content = slice_of(snapshot.data, snapshot.len - TRAILER_SIZE);
+    trailer = content->data + content->len;
+    if (memcmp(trailer, TRAILER_MARK, MARK_SIZE) != 0)
+        return failure_set(f, STATUS_CORRUPT, "the snapshot is cut short or none of ours");
+    if (!hash_bytes(*content, hash))
+        return failure_set(f, STATUS_CRYPTO, "cannot hash the snapshot");
+    if (memcmp(trailer + MARK_SIZE, hash, STORE_HASH_SIZE) != 0)
+        return failure_set(f, STATUS_CORRUPT, "the snapshot is damaged: its checksum is another");
+    return STATUS_OK;
+}
+
+static enum status append_trailer(int fd, struct failure *f)
+{
+    uint8_t trailer[TRAILER_SIZE];
+    struct stat info;
+    void *content;
+    bool hashed;
+
+    if (fstat(fd, &info) != 0)
+        return failure_errno(f, errno, "cannot read the snapshot");
+    content = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (content == MAP_FAILED)
+        return failure_errno(f, errno, "cannot map the snapshot");
+    memcpy(trailer, TRAILER_MARK, MARK_SIZE);
+    hashed = hash_bytes(slice_of(content, (size_t)info.st_size), trailer + MARK_SIZE);
+    (void)munmap(content, (size_t)info.st_size);
+    if (!hashed)
+        return failure_set(f, STATUS_CRYPTO, "cannot hash the snapshot");
+    if (pwrite(fd, trailer, sizeof(trailer), info.st_size) != (ssize_t)sizeof(trailer))
+        return failure_errno(f, errno, "cannot write the snapshot");
+    return STATUS_OK;
+}
 
 static enum status open_file(const char *path, struct store *file, struct failure *f)
 {
@@ -59,11 +115,13 @@ enum status store_snapshot_write(struct store *store, const char *path, uint64_t
     rc = mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT);
     if (rc != 0)
         status = tables_failure(f, rc, "cannot write the snapshot");
-    else if (fsync(fd) != 0)
-        status = failure_errno(f, errno, "cannot sync the snapshot %s", path);
     else
-        status = open_file(path, &file, f);
+        status = append_trailer(fd, f);
+    if (status == STATUS_OK && fsync(fd) != 0)
+        status = failure_errno(f, errno, "cannot sync the snapshot %s", path);
     (void)close(fd);
+    if (status == STATUS_OK)
+        status = open_file(path, &file, f);
     if (status != STATUS_OK)
         goto err_after_open;
     status = store_view_begin(&file, &view, f);
@@ -140,15 +198,17 @@ enum status store_snapshot_restore(struct store *store, struct slice snapshot, s
 {
     struct store file = {0};
     struct store_view *view = NULL;
-    struct slice format;
+    struct slice content, format;
     uint64_t number;
     char path[PATH_SIZE];
-    int len = snprintf(path, sizeof(path), "%s/restore.mdb", store->dir);
-    enum status status;
+    int len = snprintf(path, sizeof(path), "%s/" RESTORE_FILE, store->dir);
+    enum status status = check_trailer(snapshot, &content, f);
 
+    if (status != STATUS_OK)
+        return status;
     if (len < 0 || len >= (int)sizeof(path))
         return failure_set(f, STATUS_INVALID, "the path of the store is too long");
-    status = write_bytes_to(path, snapshot, f);
+    status = write_bytes_to(path, content, f);
     if (status == STATUS_OK)
         status = open_file(path, &file, f);
     if (status != STATUS_OK)

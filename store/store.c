@@ -15,8 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READERS_MAX 126
-#define PATH_SIZE   4096
+#define READERS_MAX        126
+#define READER_CHECK_EVERY 256 /* batches */
+#define PATH_SIZE          4096
 
 static enum status path_of(char path[PATH_SIZE], const char *dir, const char *name, struct failure *f)
 {
@@ -187,25 +188,19 @@ static enum status narrow_modes(const char *dir, struct failure *f)
     return status;
 }
 
-enum status store_open_writer(const char *dir, struct slice boot_id, struct store **out, struct failure *f)
+static enum status remove_map(const char *dir, struct failure *f)
 {
-    struct store *store;
-    bool stale = false;
+    enum status status = remove_file(dir, "data.mdb", f);
+
+    return status == STATUS_OK ? remove_file(dir, "lock.mdb", f) : status;
+}
+
+static enum status open_map(const char *dir, struct store **out, struct failure *f)
+{
+    struct store *store = store_alloc(dir, true);
     int dead = 0;
     enum status status;
 
-    if (mkdir(dir, 0750) != 0 && errno != EEXIST)
-        return failure_errno(f, errno, "cannot make %s", dir);
-    status = check_marker(dir, boot_id, &stale, f);
-    if (status == STATUS_OK && stale)
-        status = remove_file(dir, "data.mdb", f);
-    if (status == STATUS_OK && stale)
-        status = remove_file(dir, "lock.mdb", f);
-    if (status == STATUS_OK)
-        status = write_marker(dir, boot_id, f);
-    if (status != STATUS_OK)
-        return status;
-    store = store_alloc(dir, true);
     if (store == NULL)
         return failure_set(f, STATUS_NO_MEMORY, "cannot open the store: out of memory");
     status = open_env(store, dir, MDB_NOSYNC | MDB_NOMETASYNC, f);
@@ -225,10 +220,35 @@ err_after_alloc:
     return status;
 }
 
+enum status store_open_writer(const char *dir, struct slice boot_id, struct store **out, struct failure *f)
+{
+    bool stale = false;
+    enum status status;
+
+    if (mkdir(dir, 0750) != 0 && errno != EEXIST)
+        return failure_errno(f, errno, "cannot make %s", dir);
+    status = check_marker(dir, boot_id, &stale, f);
+    if (status == STATUS_OK && stale)
+        status = remove_map(dir, f);
+    if (status == STATUS_OK)
+        status = remove_file(dir, RESTORE_FILE, f); /* of a restore that was cut short */
+    if (status == STATUS_OK)
+        status = write_marker(dir, boot_id, f);
+    if (status == STATUS_OK)
+        status = open_map(dir, out, f);
+    if (status == STATUS_CORRUPT) { /* a view of the log: rather built again than not at all */
+        status = remove_map(dir, f);
+        if (status == STATUS_OK)
+            status = open_map(dir, out, f);
+    }
+    return status;
+}
+
 enum status store_open_reader(const char *dir, struct store **out, struct failure *f)
 {
     struct store *store = store_alloc(dir, false);
     MDB_txn *txn;
+    bool fresh;
     enum status status;
     int rc;
 
@@ -247,7 +267,10 @@ enum status store_open_reader(const char *dir, struct store **out, struct failur
         mdb_txn_abort(txn);
         goto err_after_alloc;
     }
+    status = check_format(store, txn, &fresh, f);
     (void)mdb_txn_commit(txn); /* keeps the table handles; there is nothing to write */
+    if (status != STATUS_OK)
+        goto err_after_alloc;
     *out = store;
     return STATUS_OK;
 
@@ -273,6 +296,12 @@ enum status store_batch_begin(struct store *store, struct failure *f)
 
     if (store->batch != NULL)
         return STATUS_OK;
+    if (++store->batches % READER_CHECK_EVERY ==
+        0) { /* a killed reader's place holds back the reuse of pages */
+        int dead = 0;
+
+        (void)mdb_reader_check(store->env, &dead);
+    }
     rc = mdb_txn_begin(store->env, NULL, 0, &store->batch);
     if (rc == 0)
         return STATUS_OK;

@@ -41,18 +41,21 @@ struct apply_result {
     size_t value_len;
 };
 /* Apply one log entry (padded form) at `index` inside the batch. The return value is the store's own health: anything but OK
- * means that this node cannot go on. A bad command is OK with result->status set. */
+ * means that this node cannot go on; the batch must not be committed. A bad command is OK with result->status set.
+ * An index that was applied already (a replay of the log) changes nothing; CONFLICT if the store has another command there. */
 enum status store_apply_entry(struct store *store, uint64_t index, struct slice entry, struct apply_result *result,
                               struct failure *f) MUST_CHECK;
 
 /* Snapshot: write a consistent copy of the map, as of the last commit, into a new file at `path`; safe on another thread.
  * The copy's applied index goes to *index. */
 enum status store_snapshot_write(struct store *store, const char *path, uint64_t *index, struct failure *f) MUST_CHECK;
-/* Replace the whole content by a snapshot's bytes in one transaction, which readers see at once and whole. */
+/* Replace the whole content by a snapshot's bytes in one transaction, which readers see at once and whole. CORRUPT (and nothing
+ * changed) if a bit of it is not as it was written; VERSION if a newer release wrote it. */
 enum status store_snapshot_restore(struct store *store, struct slice snapshot, struct failure *f) MUST_CHECK;
 void store_close(struct store *store); /* commits nothing; removes the marker after a sync */
 
-/* --- readers (any role; also the writer's process, on other threads) --- */
+/* --- readers (any other role; the writer's process takes views of its own store, on any thread: LMDB's locks do not bear
+ * one process opening a folder twice) --- */
 enum status store_open_reader(const char *dir, struct store **store, struct failure *f) MUST_CHECK;
 /* A view is a consistent snapshot; slices from it live until it ends. Keep it short: it holds back the reuse of pages. One thread. */
 enum status store_view_begin(struct store *store, struct store_view **view, struct failure *f) MUST_CHECK;

@@ -68,6 +68,31 @@ enum status table_get(struct store *store, MDB_txn *txn, enum table table, struc
     return STATUS_OK;
 }
 
+enum status table_find(struct store *store, MDB_txn *txn, enum table table, struct slice *key,
+                       struct slice *value)
+{
+    MDB_cursor *cursor;
+    MDB_val k = {.mv_size = key->len, .mv_data = (void *)(uintptr_t)key->data};
+    MDB_val v;
+    int rc;
+
+    *value = (struct slice){0};
+    if (key->len == 0 || key->len > (size_t)mdb_env_get_maxkeysize(store->env))
+        return STATUS_NOT_FOUND;
+    rc = mdb_cursor_open(txn, store->tables[table], &cursor);
+    if (rc != 0)
+        return tables_failure(NULL, rc, "");
+    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_KEY);
+    mdb_cursor_close(cursor);
+    if (rc == MDB_NOTFOUND)
+        return STATUS_NOT_FOUND;
+    if (rc != 0)
+        return tables_failure(NULL, rc, "");
+    *key = slice_of(k.mv_data, k.mv_size);
+    *value = slice_of(v.mv_data, v.mv_size);
+    return STATUS_OK;
+}
+
 enum status table_walk(struct store *store, MDB_txn *txn, enum table table, struct slice from,
                        table_visit_cb visit, void *context)
 {

@@ -1,26 +1,30 @@
 /*
- * The tables of the store: named LMDB databases, what their keys and values are, and how they are reached.
- * Internal to store/.
+ * The tables of the store: named LMDB databases, what their keys and values are byte by byte, and how they
+ * are reached. Internal to store/.
  *
- *   name            key                                    value (MessagePack unless said otherwise)
- *   meta            "format"                               u64 big endian: STORE_FORMAT_VERSION
- *                   "applied"                              u64 big endian: index of the last applied command
- *                   "next_node_id"                         u64 big endian
- *                   "trust_generation"                     u64 big endian: counts changes of certs and trust
- *   commands        command id (16 bytes)                  [index, status, text, result]
- *   command_index   u64 big endian: index                  command id (16 bytes, raw)
- *   settings        level (1 byte) scope NUL name          canonical value (raw text)
- *   domains         domain                                 [added ms]
- *   users           address                                [added ms]
- *   certs           thumbprint (32 bytes)                  certificate record (store/records.h)
- *   cert_address    address NUL thumbprint                 empty
- *   keys            thumbprint (32 bytes)                  sealed private key (raw)
- *   trust           thumbprint (32 bytes)                  [added ms, comment]
- *   nodes           u64 big endian: node id                [name, peer, api, smtp, spki hash, command set,
- * added ms] removed_nodes   u64 big endian: node id                [removed ms] node_tokens     SHA-256 of
- * the token's secret          [expires ms, used by node id (0: unused)] api_tokens      SHA-256 of the token
- * [name, role, expires ms] cluster         "cluster"                              [id, name, CA certificate,
- * CA key sealed, data key id, data key wrapped]
+ * Values are MessagePack arrays unless said otherwise; "u64" as a key or a raw value is 8 bytes, big endian;
+ * "ms" is milliseconds since 1970, from the command's own time.
+ *
+ *   meta: text -> u64, raw
+ *     "format"            STORE_FORMAT_VERSION
+ *     "applied"           index of the last applied command
+ *     "next_node_id"      the number that the next node gets
+ *     "trust_generation"  counts the changes of certs and trust
+ *   commands: command id (16 bytes) -> [index, status, text, result bin]
+ *   command_index: u64 index -> command id (16 bytes, raw)
+ *   settings: level (1 byte), scope, NUL, name -> canonical value, raw text
+ *   domains: domain -> [added ms]
+ *   users: address -> [added ms]
+ *   certs: thumbprint (32 bytes) -> certificate record (store/records.h)
+ *   cert_address: address, NUL, thumbprint -> nothing
+ *   keys: thumbprint (32 bytes) -> private key, sealed, raw
+ *   trust: thumbprint (32 bytes) -> [added ms, comment]
+ *   nodes: u64 node id -> [name, peer, api, smtp, SPKI hash bin, command set, added ms]
+ *   removed_nodes: u64 node id -> [removed ms]
+ *   node_tokens: SHA-256 of the token's secret -> [expires ms, node id that used it or 0]
+ *   api_tokens: SHA-256 of the token -> [name, role, expires ms]
+ *   cluster: "cluster" -> [id bin, name, CA certificate bin, CA key sealed bin, data key id bin, data key
+ * bin]
  */
 #ifndef SEALPOST_STORE_TABLES_H
 #define SEALPOST_STORE_TABLES_H
@@ -53,10 +57,13 @@ extern const char *const table_names[TABLE_COUNT];
 struct store {
     MDB_env *env;
     MDB_dbi tables[TABLE_COUNT];
-    MDB_txn *batch; /* writer: the open write transaction, or NULL */
+    MDB_txn *batch;   /* writer: the open write transaction, or NULL */
+    unsigned batches; /* writer: begun so far; now and then dead readers are looked for */
     bool writer;
     char *dir; /* owned */
 };
+
+#define RESTORE_FILE "restore.mdb" /* beside the map while a snapshot is restored */
 
 struct store_view {
     struct store *store;
@@ -71,6 +78,10 @@ enum status tables_failure(struct failure *f, int lmdb_error, const char *doing)
 /* NOT_FOUND, or IO/CORRUPT with the LMDB error unsaid; `value` points into the map. */
 enum status table_get(struct store *store, MDB_txn *txn, enum table table, struct slice key,
                       struct slice *value) MUST_CHECK;
+
+/* The same; `key` becomes the key's copy in the map. */
+enum status table_find(struct store *store, MDB_txn *txn, enum table table, struct slice *key,
+                       struct slice *value) MUST_CHECK;
 
 /* Walk in key order from the first key that is not below `from`; stop when visit returns false. */
 typedef bool (*table_visit_cb)(void *context, struct slice key, struct slice value);

@@ -3,20 +3,44 @@
 
 #include "base/msgpack_read.h"
 
-static void fill(struct command *c, const struct command_type *type)
+static struct buf record = BUF_INIT(COMMAND_MAX); /* made once */
+
+/* A good value for each field, by its name. */
+static struct slice value_for(const struct command_type *type, const struct command_field *field)
 {
     static const uint8_t bytes[4096] = {1, 2, 3};
-    static char text[128];
+    static const char *const address = "a@example.org";
+    static const struct {
+        const char *name, *text;
+    } known[] = {
+        {"peer_address", "127.0.0.1:4"}, {"api_address", "[::1]:3"},       {"smtp_address", ""},
+        {"scope", "example.org"},        {"value", "mandatory"},           {"domain", "*.example.org"},
+        {"locality", "internal"},        {"address", "Alice@Example.ORG"}, {"role", "admin"}};
+    uint8_t thumbprint[THUMBPRINT_SIZE];
 
-    memset(text, 'a', sizeof(text) - 1);
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(known[i].name, field->name) == 0)
+            return slice_of_text(known[i].text);
+    if (strcmp(field->name, "certificate") == 0) {
+        if (record.len == 0)
+            make_record("DER", &address, 1, &record, thumbprint);
+        return buf_slice(&record);
+    }
+    if (strcmp(field->name, "name") == 0)
+        return strncmp(type->name, "setting", 7) == 0 ? SLICE_LITERAL("encrypt.mode")
+                                                      : SLICE_LITERAL("node-1");
+    return field->type == FIELD_BYTES ? slice_of(bytes, field->min) : SLICE_LITERAL("text");
+}
+
+static void fill(struct command *c, const struct command_type *type)
+{
     for (size_t i = 0; i < type->field_count; i++) {
         const struct command_field *field = &type->fields[i];
-        size_t len = field->min > 0 ? field->min : 1;
 
         if (field->type == FIELD_U64)
-            c->values[i].number = 1234567890123;
+            c->values[i].number = strcmp(field->name, "level") == 0 ? SETTING_DOMAIN : 1234567890123;
         else
-            c->values[i].bytes = field->type == FIELD_BYTES ? slice_of(bytes, len) : slice_of(text, len);
+            c->values[i].bytes = value_for(type, field);
     }
 }
 
@@ -98,16 +122,139 @@ static void a_claimed_count_allocates_nothing(void **state)
     assert_int_equal(msgpack_reader_status(&r, true), STATUS_MALFORMED);
 }
 
-static void a_field_out_of_range_is_named(void **state)
+static void fields_keep_to_their_lengths(void **state)
 {
+    static const uint8_t bytes[COMMAND_MAX] = {0};
+    const struct command_type *type;
+
+    (void)state;
+    for (size_t i = 0; (type = command_type_at(i)) != NULL; i++)
+        for (size_t v = 0; v < type->field_count; v++) {
+            struct command c;
+            struct failure f = {0};
+
+            if (type->fields[v].type == FIELD_U64)
+                continue;
+            command_init(&c, type->number, 1, SLICE_LITERAL("test"));
+            fill(&c, type);
+            c.values[v].bytes = slice_of(bytes, (size_t)type->fields[v].max + 1);
+            assert_int_equal(command_check(&c, &f), STATUS_INVALID);
+            assert_non_null(strstr(f.text, type->fields[v].name)); /* the answer names the field */
+            assert_non_null(strstr(f.text, type->name));
+        }
+}
+
+static void nonsense_is_refused_before_it_is_proposed(void **state)
+{
+    static const struct {
+        enum command_number number;
+        size_t field;
+        const char *value, *hint; /* what the answer must say */
+        enum status status;
+    } table[] = {
+        {COMMAND_SETTING_SET, 2, "encrypt.mdoe", "did you mean encrypt.mode?", STATUS_NOT_FOUND},
+        {COMMAND_SETTING_SET, 3, "perhaps", "none|opportunistic|request|mandatory", STATUS_INVALID},
+        {COMMAND_SETTING_SET, 3, "a\tb", "control", STATUS_INVALID},
+        {COMMAND_SETTING_SET, 1, "no domain", "no domain", STATUS_INVALID},
+        {COMMAND_SETTING_SET, 2, "smtp.max_size", "cannot be set for a domain", STATUS_INVALID},
+        {COMMAND_SETTING_UNSET, 2, "unheard.of", "there is no setting", STATUS_NOT_FOUND},
+        {COMMAND_DOMAIN_ADD, 0, "a b", "example.org", STATUS_INVALID},
+        {COMMAND_DOMAIN_ADD, 1, "inside", "external|internal", STATUS_INVALID},
+        {COMMAND_USER_ADD, 0, "nobody", "name@example.org", STATUS_INVALID},
+        {COMMAND_USER_REMOVE, 0, "@x.org", "name@example.org", STATUS_INVALID},
+        {COMMAND_NODE_ADMIT, 1, "node 1", "name for a node", STATUS_INVALID},
+        {COMMAND_NODE_ADMIT, 1, "-node", "name for a node", STATUS_INVALID},
+        {COMMAND_NODE_ADMIT, 2, "host", "peer address", STATUS_INVALID},
+        {COMMAND_NODE_ADMIT, 3, "host:70000", "API address", STATUS_INVALID},
+        {COMMAND_NODE_UPDATE, 4, "[::g]:1", "SMTP address", STATUS_INVALID},
+        {COMMAND_API_TOKEN_ADD, 2, "root", "admin", STATUS_INVALID},
+        {COMMAND_API_TOKEN_ADD, 1, "\xff", "UTF-8", STATUS_INVALID},
+        {COMMAND_TRUST_ADD, 1, "\xc3(", "UTF-8", STATUS_INVALID},
+        {COMMAND_CERT_ADD, 0, "\x9c", "record", STATUS_MALFORMED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct command c, back;
+        struct failure f = {0};
+        struct buf encoded = BUF_INIT(COMMAND_MAX);
+
+        command_init(&c, table[i].number, 1, SLICE_LITERAL("test"));
+        fill(&c, command_type_of(table[i].number));
+        assert_int_equal(command_check(&c, &f), STATUS_OK);
+        c.values[table[i].field].bytes = slice_of_text(table[i].value);
+        if (command_check(&c, &f) != table[i].status || strstr(f.text, table[i].hint) == NULL)
+            fail_msg("row %zu: %s", i, f.text);
+        /* A proposer that does not check is refused by those who read. */
+        assert_int_equal(command_encode(&c, &encoded), STATUS_OK);
+        assert_int_equal(command_decode(buf_slice(&encoded), &back, NULL), table[i].status);
+        buf_release(&encoded);
+    }
+}
+
+static void a_certificate_has_the_thumbprint_of_its_bytes(void **state)
+{
+    struct buf mine = BUF_INIT(COMMAND_MAX);
+    uint8_t thumbprint[THUMBPRINT_SIZE];
     struct command c;
     struct failure f = {0};
 
     (void)state;
-    command_init(&c, COMMAND_TRUST_ADD, 1, SLICE_LITERAL("test"));
-    c.values[0].bytes = SLICE_LITERAL("short");
-    assert_int_equal(command_check(&c, &f), STATUS_INVALID);
+    make_record("some DER", NULL, 0, &mine, thumbprint);
+    c = simple_command(COMMAND_CERT_ADD, 1, buf_slice(&mine));
+    assert_int_equal(command_check(&c, &f), STATUS_OK);
+    for (size_t i = 0; i < mine.len; i++)
+        if (mine.data[i] == 'D') {
+            mine.data[i] = 'E';
+            break;
+        }
+    assert_int_equal(command_check(&c, &f), STATUS_MALFORMED);
     assert_non_null(strstr(f.text, "thumbprint"));
+    buf_release(&mine);
+}
+
+static void newer_versions_and_numbers_are_refused(void **state)
+{
+    struct command c = setting_command(SETTING_GLOBAL, "", "encrypt.mode", "none"), back;
+    struct buf encoded = BUF_INIT(COMMAND_MAX);
+    struct failure f = {0};
+
+    (void)state;
+    c.version = COMMAND_SET_VERSION + 1;
+    assert_int_equal(command_check(&c, &f), STATUS_VERSION);
+    assert_int_equal(command_encode(&c, &encoded), STATUS_OK);
+    assert_int_equal(command_decode(buf_slice(&encoded), &back, &f), STATUS_VERSION);
+    encoded.data[1] = 99; /* the number, a positive fixint */
+    assert_int_equal(command_decode(buf_slice(&encoded), &back, &f), STATUS_UNSUPPORTED);
+    encoded.data[1] = 0;
+    assert_int_equal(command_decode(buf_slice(&encoded), &back, &f), STATUS_UNSUPPORTED);
+    assert_null(command_type_of((enum command_number)12345));
+    buf_release(&encoded);
+}
+
+/* Numbers and names in the table are those of store/command.h, each once. */
+static void the_table_is_whole(void **state)
+{
+    const struct command_type *type, *other;
+    size_t count = 0;
+
+    (void)state;
+    for (; (type = command_type_at(count)) != NULL; count++) {
+        assert_int_equal(type->number, count + 1);
+        assert_true(command_type_of(type->number) == type);
+        assert_true(type->field_count <= COMMAND_FIELDS_MAX && type->version <= COMMAND_SET_VERSION);
+        assert_true(type->apply != NULL && type->help != NULL && type->permission != NULL);
+        for (size_t j = 0; (other = command_type_at(j)) != type; j++)
+            assert_string_not_equal(other->name, type->name);
+    }
+    assert_int_equal(count, COMMAND_NUMBER_END - 1);
+}
+
+static int release_record(void **state)
+{
+    (void)state;
+    buf_release(&record);
+    return 0;
 }
 
 int main(void)
@@ -117,8 +264,12 @@ int main(void)
         cmocka_unit_test(entries_are_padded_to_eight_at_every_length),
         cmocka_unit_test(cut_and_flipped_bytes_are_refused_or_harmless),
         cmocka_unit_test(a_claimed_count_allocates_nothing),
-        cmocka_unit_test(a_field_out_of_range_is_named),
+        cmocka_unit_test(fields_keep_to_their_lengths),
+        cmocka_unit_test(nonsense_is_refused_before_it_is_proposed),
+        cmocka_unit_test(a_certificate_has_the_thumbprint_of_its_bytes),
+        cmocka_unit_test(newer_versions_and_numbers_are_refused),
+        cmocka_unit_test(the_table_is_whole),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, release_record);
 }

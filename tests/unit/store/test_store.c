@@ -205,47 +205,93 @@ static void a_map_of_another_boot_is_not_believed(void **state)
     remove_tree(dir);
 }
 
+static bool count_record(void *context, const struct certificate_record *found)
+{
+    (void)found;
+    ++*(size_t *)context;
+    return true;
+}
+
+static size_t count_for(struct store *store, const char *address)
+{
+    struct store_view *view;
+    size_t count = 0;
+
+    assert_int_equal(store_view_begin(store, &view, NULL), STATUS_OK);
+    assert_int_equal(store_certificates_for(view, slice_of_text(address), count_record, &count), STATUS_OK);
+    store_view_end(view);
+    return count;
+}
+
+static uint64_t trust_generation(struct store *store)
+{
+    struct store_view *view;
+    uint64_t generation;
+
+    assert_int_equal(store_view_begin(store, &view, NULL), STATUS_OK);
+    generation = store_trust_generation(view);
+    store_view_end(view);
+    return generation;
+}
+
 static void certificates_are_found_by_address_until_removed(void **state)
 {
+    static const char *const one[] = {"a@example.org", "b@example.org"}, *const two[] = {"a@example.org"};
     char dir[64];
-    struct store *store, *reader;
+    uint8_t first[THUMBPRINT_SIZE], second[THUMBPRINT_SIZE];
+    struct store *store;
     struct store_view *view;
-    struct certificate_record record = {
-        .der = SLICE_LITERAL("not really DER"), .subject = SLICE_LITERAL("CN=x"), .address_count = 2};
     struct certificate_record found;
-    struct buf encoded = BUF_INIT(COMMAND_MAX);
+    struct buf records[2] = {BUF_INIT(COMMAND_MAX), BUF_INIT(COMMAND_MAX)};
     struct command c;
+    uint64_t index = 0;
 
     (void)state;
-    memset(record.thumbprint, 9, THUMBPRINT_SIZE);
-    record.addresses[0] = SLICE_LITERAL("a@example.org");
-    record.addresses[1] = SLICE_LITERAL("b@example.org");
-    assert_int_equal(certificate_record_encode(&record, &encoded), STATUS_OK);
+    make_record("one", one, 2, &records[0], first);
+    make_record("two", two, 1, &records[1], second);
     temporary_folder(dir);
     store = open_writer(dir);
-    command_init(&c, COMMAND_CERT_ADD, 1, SLICE_LITERAL("test"));
-    c.values[0].bytes = buf_slice(&encoded);
-    assert_int_equal(apply_at(store, 1, &c).status, STATUS_OK);
-    command_init(&c, COMMAND_CERT_ADD, 1, SLICE_LITERAL("test"));
-    c.values[0].bytes = buf_slice(&encoded);
-    assert_int_equal(apply_at(store, 2, &c).status, STATUS_EXISTS);
+    for (unsigned i = 0; i < 4; i++) { /* each twice */
+        c = simple_command(COMMAND_CERT_ADD, 1, buf_slice(&records[i / 2]));
+        assert_int_equal(apply_at(store, ++index, &c).status, i % 2 == 0 ? STATUS_OK : STATUS_EXISTS);
+    }
+    c = simple_command(COMMAND_KEY_ADD, 1, slice_of(first, sizeof(first)));
+    c.values[1].bytes = SLICE_LITERAL("sealed");
+    assert_int_equal(apply_at(store, ++index, &c).status, STATUS_OK);
+    c = simple_command(COMMAND_TRUST_ADD, 1, slice_of(first, sizeof(first)));
+    assert_int_equal(apply_at(store, ++index, &c).status, STATUS_OK);
     commit(store);
-    assert_int_equal(store_open_reader(dir, &reader, NULL), STATUS_OK);
-    assert_int_equal(store_view_begin(reader, &view, NULL), STATUS_OK);
-    assert_int_equal(store_certificate_get(view, record.thumbprint, &found), STATUS_OK);
+    assert_int_equal(count_for(store, "A@Example.org"), 2);
+    assert_int_equal(count_for(store, "b@example.org"), 1);
+    assert_int_equal(count_for(store, "@example.org"), 0);
+    assert_int_equal(count_for(store, "a@example.or"), 0);
+    assert_int_equal(trust_generation(store), 3);
+    assert_int_equal(store_view_begin(store, &view, NULL), STATUS_OK);
+    assert_int_equal(store_certificate_get(view, first, &found), STATUS_OK);
     assert_int_equal(found.address_count, 2);
-    assert_int_equal(store_trust_generation(view), 1);
+    assert_true(slice_equal(found.der, SLICE_LITERAL("one")));
+    assert_true(store_has_key(view, first) && store_is_trusted(view, first));
+    assert_false(store_has_key(view, second) || store_is_trusted(view, second));
     store_view_end(view);
-    command_init(&c, COMMAND_CERT_REMOVE, 1, SLICE_LITERAL("test"));
-    c.values[0].bytes = slice_of(record.thumbprint, THUMBPRINT_SIZE);
-    assert_int_equal(apply_at(store, 3, &c).status, STATUS_OK);
+
+    c = simple_command(COMMAND_CERT_REMOVE, 1, slice_of(first, sizeof(first)));
+    assert_int_equal(apply_at(store, ++index, &c).status, STATUS_OK);
+    c = simple_command(COMMAND_CERT_REMOVE, 2, slice_of(first, sizeof(first)));
+    assert_int_equal(apply_at(store, ++index, &c).status, STATUS_NOT_FOUND);
+    c = simple_command(COMMAND_KEY_ADD, 1, slice_of(first, sizeof(first)));
+    c.values[1].bytes = SLICE_LITERAL("sealed");
+    assert_int_equal(apply_at(store, ++index, &c).status, STATUS_NOT_FOUND); /* a key needs its certificate */
     commit(store);
-    assert_int_equal(store_view_begin(reader, &view, NULL), STATUS_OK);
-    assert_int_equal(store_certificate_get(view, record.thumbprint, &found), STATUS_NOT_FOUND);
+    assert_int_equal(count_for(store, "a@example.org"), 1);
+    assert_int_equal(count_for(store, "b@example.org"), 0);
+    assert_int_equal(trust_generation(store), 4);
+    assert_int_equal(store_view_begin(store, &view, NULL), STATUS_OK);
+    assert_int_equal(store_certificate_get(view, first, &found), STATUS_NOT_FOUND);
+    assert_false(store_has_key(view, first) || store_is_trusted(view, first)); /* gone with it */
     store_view_end(view);
-    store_close(reader);
     store_close(store);
-    buf_release(&encoded);
+    buf_release(&records[0]);
+    buf_release(&records[1]);
     remove_tree(dir);
 }
 

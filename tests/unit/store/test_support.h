@@ -5,6 +5,8 @@
 #include "store/records.h"
 #include "store/setting.h"
 
+#include <openssl/sha.h>
+
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,6 +84,36 @@ static inline struct command setting_command(uint64_t level, const char *scope, 
     c.values[1].bytes = slice_of_text(scope);
     c.values[2].bytes = slice_of_text(name);
     c.values[3].bytes = slice_of_text(value);
+    return c;
+}
+
+/* A certificate's record as MessagePack, whose "DER" is `der`: the store takes its word for all but the
+ * thumbprint. */
+static inline void make_record(const char *der, const char *const *addresses, size_t count, struct buf *out,
+                               uint8_t thumbprint[THUMBPRINT_SIZE])
+{
+    struct certificate_record record = {.der = slice_of_text(der),
+                                        .subject = SLICE_LITERAL("CN=test"),
+                                        .issuer = SLICE_LITERAL("CN=ca"),
+                                        .serial = SLICE_LITERAL("01"),
+                                        .address_count = count,
+                                        .not_after_ms = 1000000,
+                                        .uses = CERT_USE_SIGN | CERT_USE_ENCRYPT,
+                                        .source = SLICE_LITERAL("import")};
+
+    (void)SHA256(record.der.data, record.der.len, record.thumbprint);
+    memcpy(thumbprint, record.thumbprint, THUMBPRINT_SIZE);
+    for (size_t i = 0; i < count; i++)
+        record.addresses[i] = slice_of_text(addresses[i]);
+    assert_int_equal(certificate_record_encode(&record, out), STATUS_OK);
+}
+
+static inline struct command simple_command(enum command_number number, uint64_t now_ms, struct slice first)
+{
+    struct command c;
+
+    command_init(&c, number, now_ms, SLICE_LITERAL("test"));
+    c.values[0].bytes = first;
     return c;
 }
 

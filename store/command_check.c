@@ -1,0 +1,136 @@
+/*
+ * Judging a command by itself, so that what can never be right is refused before it costs an entry of the
+ * log. Deterministic and pure: the same bytes get the same answer on every node, whenever they are read. Any
+ * thread.
+ */
+#include "store/command_check_internal.h"
+
+#include "store/records.h"
+#include "store/setting.h"
+
+#include <openssl/evp.h>
+
+/* A DNS label: it becomes part of host names, file names and columns. */
+static enum status check_node_name(struct slice name, struct failure *f)
+{
+    bool good = name.len > 0 && name.len <= 63 && name.data[0] != '-' && name.data[name.len - 1] != '-';
+
+    for (size_t i = 0; good && i < name.len; i++) {
+        uint8_t c = name.data[i];
+
+        good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+    }
+    if (good)
+        return STATUS_OK;
+    return failure_set(f, STATUS_INVALID,
+                       "\"%.*s\" is no name for a node: it has letters, digits and inner hyphens, at most 63",
+                       SLICE_ARGS(name));
+}
+
+static enum status check_endpoint(const char *what, struct slice text, bool needed, struct failure *f)
+{
+    struct slice host;
+    uint16_t port;
+
+    if ((text.len == 0 && !needed) || (endpoint_parse(text, &host, &port) && port != 0))
+        return STATUS_OK;
+    return failure_set(f, STATUS_INVALID, "\"%.*s\" is no %s address; it looks like node1.example.org:2525",
+                       SLICE_ARGS(text), what);
+}
+
+/* `first`: position of the name, which the three addresses follow. */
+static enum status check_node(const struct command *c, size_t first, struct failure *f)
+{
+    enum status status = check_node_name(c->values[first].bytes, f);
+
+    if (status == STATUS_OK)
+        status = check_endpoint("peer", c->values[first + 1].bytes, true, f);
+    if (status == STATUS_OK)
+        status = check_endpoint("API", c->values[first + 2].bytes, false, f);
+    if (status == STATUS_OK)
+        status = check_endpoint("SMTP", c->values[first + 3].bytes, false, f);
+    return status;
+}
+
+enum status check_node_admit(const struct command *c, struct failure *f)
+{
+    return check_node(c, 1, f);
+}
+
+enum status check_node_update(const struct command *c, struct failure *f)
+{
+    return check_node(c, 1, f);
+}
+
+enum status check_api_token_add(const struct command *c, struct failure *f)
+{
+    if (slice_equal(c->values[2].bytes, SLICE_LITERAL("admin")))
+        return STATUS_OK;
+    return failure_set(f, STATUS_INVALID, "there is no role %.*s; the role of a token is: admin",
+                       SLICE_ARGS(c->values[2].bytes));
+}
+
+enum status check_setting_set(const struct command *c, struct failure *f)
+{
+    const struct setting *setting = setting_named(c->values[2].bytes, f);
+    char scope[SETTING_SCOPE_MAX + 1];
+    struct buf canonical = BUF_INIT(SETTING_VALUE_MAX);
+    enum status status = STATUS_NOT_FOUND;
+
+    if (setting != NULL)
+        status = setting_scope(setting, c->values[0].number, c->values[1].bytes, scope, f);
+    if (status == STATUS_OK)
+        status = setting_canonical(setting, c->values[3].bytes, &canonical, f);
+    buf_release(&canonical);
+    return status;
+}
+
+enum status check_setting_unset(const struct command *c, struct failure *f)
+{
+    const struct setting *setting = setting_named(c->values[2].bytes, f);
+    char scope[SETTING_SCOPE_MAX + 1];
+
+    if (setting == NULL)
+        return STATUS_NOT_FOUND;
+    return setting_scope(setting, c->values[0].number, c->values[1].bytes, scope, f);
+}
+
+enum status check_domain_remove(const struct command *c, struct failure *f)
+{
+    char domain[DOMAIN_MAX + 1];
+
+    return domain_normalise(c->values[0].bytes, domain, f);
+}
+
+enum status check_domain_add(const struct command *c, struct failure *f)
+{
+    struct buf canonical = BUF_INIT(SETTING_VALUE_MAX);
+    enum status status = check_domain_remove(c, f);
+
+    if (status == STATUS_OK && c->values[1].bytes.len > 0)
+        status = setting_canonical(setting_find(SLICE_LITERAL("domain.locality")), c->values[1].bytes,
+                                   &canonical, f);
+    buf_release(&canonical);
+    return status;
+}
+
+enum status check_user(const struct command *c, struct failure *f)
+{
+    char address[ADDRESS_MAX + 1];
+
+    return address_normalise(c->values[0].bytes, address, f);
+}
+
+enum status check_cert_add(const struct command *c, struct failure *f)
+{
+    struct certificate_record record;
+    uint8_t thumbprint[THUMBPRINT_SIZE];
+
+    if (certificate_record_decode(c->values[0].bytes, &record) != STATUS_OK)
+        return failure_set(f, STATUS_MALFORMED, "the certificate's record is not well formed");
+    if (EVP_Digest(record.der.data, record.der.len, thumbprint, NULL, EVP_sha256(), NULL) != 1)
+        return failure_set(f, STATUS_CRYPTO, "cannot hash a certificate");
+    if (memcmp(thumbprint, record.thumbprint, THUMBPRINT_SIZE) != 0)
+        return failure_set(f, STATUS_MALFORMED, "the thumbprint is not that of the certificate");
+    return STATUS_OK;
+}

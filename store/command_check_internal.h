@@ -1,0 +1,20 @@
+/*
+ * What the fields of a command say together, as far as it can be judged without the state: run before a
+ * command is proposed and again when it is decoded. `f` may be NULL. The table of commands names them.
+ */
+#ifndef SEALPOST_STORE_COMMAND_CHECK_INTERNAL_H
+#define SEALPOST_STORE_COMMAND_CHECK_INTERNAL_H
+
+#include "store/command.h"
+
+enum status check_node_admit(const struct command *c, struct failure *f);
+enum status check_node_update(const struct command *c, struct failure *f);
+enum status check_api_token_add(const struct command *c, struct failure *f);
+enum status check_setting_set(const struct command *c, struct failure *f);
+enum status check_setting_unset(const struct command *c, struct failure *f);
+enum status check_domain_add(const struct command *c, struct failure *f);
+enum status check_domain_remove(const struct command *c, struct failure *f);
+enum status check_user(const struct command *c, struct failure *f);
+enum status check_cert_add(const struct command *c, struct failure *f);
+
+#endif
