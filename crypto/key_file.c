@@ -5,33 +5,20 @@
 #include "crypto/x509.h"
 
 #include "crypto/password_cost.h"
+#include "crypto/providers.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/pkcs12err.h>
-#include <openssl/provider.h>
 
 #define PASSWORD_MAX 1023
 #define FILE_MAX     ((size_t)4 << 20) /* bytes */
 
-/* Without it, old PKCS#12 files and old mail cannot be read. Harmless when it is missing. */
-static void load_legacy(void)
-{
-    static bool tried;
-
-    if (tried)
-        return;
-    tried = true;
-    (void)OSSL_PROVIDER_load(NULL, "default");
-    (void)OSSL_PROVIDER_load(NULL, "legacy");
-    ERR_clear_error();
-}
-
 static enum status keep_chain(X509 *own, STACK_OF(X509) * others, struct arena *a,
                               struct certificate_file *chain, struct failure *f)
 {
-    int count = sk_X509_num(others);
+    int count = others == NULL ? 0 : sk_X509_num(others); /* -1 for NULL */
     enum status status = STATUS_OK;
 
     chain->count = 0;
@@ -71,10 +58,14 @@ static enum status read_pkcs12(PKCS12 *p12, const char *password, struct arena *
         return failure_set(f, STATUS_TOO_LARGE,
                            "the PKCS#12 file asks for more than %d iterations to derive its key",
                            PASSWORD_COST_MAX);
-    if (PKCS12_mac_present(p12) && PKCS12_verify_mac(p12, password, -1) != 1 &&
+    if (!PKCS12_mac_present(p12))
+        return failure_set(
+            f, STATUS_UNSUPPORTED,
+            "the PKCS#12 file has no MAC that tells whether it is whole: export it again with one");
+    if (PKCS12_verify_mac(p12, password, -1) != 1 &&
         !(password[0] == '\0' && PKCS12_verify_mac(p12, NULL, 0) == 1)) {
-        if (ERR_GET_REASON(ERR_peek_last_error()) != PKCS12_R_MAC_VERIFY_FAILURE &&
-            ERR_peek_last_error() != 0)
+        if (ERR_peek_last_error() != 0 &&
+            ERR_GET_REASON(ERR_peek_last_error()) != PKCS12_R_MAC_VERIFY_FAILURE)
             return failure_set(f, STATUS_UNSUPPORTED, "the PKCS#12 file's MAC cannot be checked: %s",
                                reason_of_openssl());
         return failure_set(f, STATUS_WRONG_PASSWORD,
@@ -82,10 +73,8 @@ static enum status read_pkcs12(PKCS12 *p12, const char *password, struct arena *
                                                : "the password does not open the PKCS#12 file");
     }
     if (PKCS12_parse(p12, password, key, &own, &others) != 1) {
-        status = PKCS12_mac_present(p12)
-                     ? failure_set(f, STATUS_UNSUPPORTED, "the PKCS#12 file cannot be read: %s",
-                                   reason_of_openssl())
-                     : failure_set(f, STATUS_WRONG_PASSWORD, "the password does not open the PKCS#12 file");
+        status =
+            failure_set(f, STATUS_UNSUPPORTED, "the PKCS#12 file cannot be read: %s", reason_of_openssl());
         goto out;
     }
     if (*key == NULL) {
@@ -218,10 +207,12 @@ enum status key_file_read(struct slice content, struct slice password, struct ar
         return failure_set(f, STATUS_TOO_LARGE, "a file with a key has at most %zu bytes", FILE_MAX);
     if (password.len > PASSWORD_MAX || slice_find_byte(password, 0) < password.len)
         return failure_set(f, STATUS_INVALID, "a password has at most %d bytes and no NUL", PASSWORD_MAX);
+    status = providers_load(f);
+    if (status != STATUS_OK)
+        return status;
     status = secret_copy(&text, password); /* the page behind it is zero: the text is terminated */
     if (status != STATUS_OK)
         return failure_set(f, status, "cannot keep the password");
-    load_legacy();
     p12 = d2i_PKCS12(NULL, &at, (long)content.len);
     if (p12 != NULL)
         status = read_pkcs12(p12, (const char *)text.data, a, key, chain, f);

@@ -7,7 +7,7 @@
 
 #include <openssl/pkcs12.h>
 
-#define PASSWORD_COST_MAX 10000000 /* iterations in all: some seconds */
+#define PASSWORD_COST_MAX 5000000 /* iterations in all: some seconds */
 
 bool pkcs12_is_affordable(const PKCS12 *p12);
 /* An EncryptedPrivateKeyInfo (RFC 5958), DER. What is none is affordable: reading it fails soon enough. */

@@ -1,10 +1,11 @@
 /* What a process that does CMS needs once, and the small pieces that all files of S/MIME share. */
 #include "crypto/smime_internal.h"
 
+#include "crypto/providers.h"
+
 #include <limits.h>
 #include <malloc.h>
 #include <openssl/err.h>
-#include <openssl/provider.h>
 
 enum status smime_start(struct failure *f)
 {
@@ -12,12 +13,7 @@ enum status smime_start(struct failure *f)
      * ms instead of 5 for 5 MB. */
     (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 128 << 20);
-    if (OSSL_PROVIDER_load(NULL, "default") == NULL)
-        return smime_failure(f, "cannot load OpenSSL's default provider");
-    (void)OSSL_PROVIDER_load(NULL,
-                             "legacy"); /* RC2, for reading old mail: without it such mail stays closed */
-    ERR_clear_error();
-    return STATUS_OK;
+    return providers_load(f);
 }
 
 enum status smime_failure(struct failure *f, const char *doing)

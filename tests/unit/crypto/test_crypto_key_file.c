@@ -1,0 +1,210 @@
+/* Files with a private key: made by the openssl program, new and old, right and wrong. */
+#include "command.h"
+#include "crypto_test.h"
+
+#define TEXT(s) slice_of_text(s)
+
+static struct made own, other;
+
+static int set_up(void **state)
+{
+    struct buf pem = BUF_INIT(100000);
+
+    (void)state;
+    folder_enter();
+    own = pki_make(&(struct recipe){.name = "own", .san = "email:a@x.org"}, NULL);
+    other = pki_make(&(struct recipe){.name = "other", .kind = "ec"}, NULL);
+    pki_key_pem(&own, &pem);
+    file_put("own.key", buf_slice(&pem));
+    buf_reset(&pem);
+    pki_certificate_pem(&own, &pem);
+    file_put("own.crt", buf_slice(&pem));
+    buf_reset(&pem);
+    pki_certificate_pem(&other, &pem);
+    file_put("other.crt", buf_slice(&pem));
+    buf_release(&pem);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pki_release(&own);
+    pki_release(&other);
+    folder_leave();
+    return 0;
+}
+
+struct attempt {
+    const char *how; /* a command that makes "file" */
+    const char *password;
+    enum status status;
+    const char *says;
+    size_t certificates;
+};
+
+static const struct attempt attempts[] = {
+    /* PKCS#12 */
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -passout pass:geheim -out file", "geheim", STATUS_OK,
+     "", 1},
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -certfile other.crt -passout pass:geheim -out file",
+     "geheim", STATUS_OK, "", 2},
+    {"openssl pkcs12 -export -legacy -in own.crt -inkey own.key -passout pass:geheim -out file", "geheim",
+     STATUS_OK, "", 1}, /* RC2-40 for the certificate, 3DES for the key */
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -passout pass: -out file", "", STATUS_OK, "", 1},
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -nomac -passout pass:geheim -out file", "geheim",
+     STATUS_UNSUPPORTED, "no MAC", 0},
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -passout pass:geheim -out file", "falsch",
+     STATUS_WRONG_PASSWORD, "does not open", 0},
+    {"openssl pkcs12 -export -legacy -in own.crt -inkey own.key -passout pass:geheim -out file", "falsch",
+     STATUS_WRONG_PASSWORD, "does not open", 0},
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -passout pass:geheim -out file", "",
+     STATUS_WRONG_PASSWORD, "needs a password", 0},
+    {"openssl pkcs12 -export -nokeys -in own.crt -passout pass:geheim -out file", "geheim", STATUS_INVALID,
+     "no private key", 0},
+    {"openssl pkcs12 -export -nocerts -inkey own.key -passout pass:geheim -out file", "geheim",
+     STATUS_INVALID, "not its certificate", 0},
+    /* PEM */
+    {"cat own.key own.crt > file", "", STATUS_OK, "", 1},
+    {"cat other.crt own.crt own.key > file", "", STATUS_OK, "", 2},
+    {"cat own.key own.crt > file", "not needed", STATUS_OK, "", 1},
+    {"openssl pkcs8 -topk8 -in own.key -passout pass:geheim > file && cat own.crt >> file", "geheim",
+     STATUS_OK, "", 1},
+    {"openssl rsa -traditional -aes256 -in own.key -passout pass:geheim > file && cat own.crt >> file",
+     "geheim", STATUS_OK, "", 1},
+    {"openssl pkcs8 -topk8 -v1 PBE-SHA1-RC2-40 -in own.key -passout pass:geheim -provider legacy -provider "
+     "default "
+     "> file && cat own.crt >> file",
+     "geheim", STATUS_OK, "", 1},
+    {"openssl pkcs8 -topk8 -in own.key -passout pass:geheim > file && cat own.crt >> file", "falsch",
+     STATUS_WRONG_PASSWORD, "does not open", 0},
+    {"openssl rsa -traditional -aes256 -in own.key -passout pass:geheim > file && cat own.crt >> file",
+     "falsch", STATUS_WRONG_PASSWORD, "does not open", 0},
+    {"openssl pkcs8 -topk8 -in own.key -passout pass:geheim > file && cat own.crt >> file", "",
+     STATUS_WRONG_PASSWORD, "needs a password", 0},
+    {"cat own.key > file", "", STATUS_INVALID, "no certificate", 0},
+    {"cat own.key other.crt > file", "", STATUS_INVALID, "belongs to none", 0},
+    {"cat own.crt > file", "", STATUS_MALFORMED, "no private key", 0},
+    {"echo hello > file", "", STATUS_MALFORMED, "no private key", 0},
+    {": > file", "", STATUS_MALFORMED, "empty", 0},
+    {"head -c 5000000 /dev/zero > file", "", STATUS_TOO_LARGE, "at most", 0},
+};
+
+static void files_are_read_or_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
+        const struct attempt *t = &attempts[i];
+        struct buf file = BUF_INIT(6000000);
+        struct certificate_file chain;
+        struct failure f = {0};
+        struct arena a;
+        EVP_PKEY *key;
+
+        arena_init(&a, (size_t)1 << 20);
+        command("%s", t->how);
+        file_get("file", &file);
+        enum status status = key_file_read(buf_slice(&file), TEXT(t->password), &a, &key, &chain, &f);
+        if (status != t->status || strstr(f.text, t->says) == NULL ||
+            (key != NULL) != (status == STATUS_OK)) {
+            print_error("%s, %s: %s: %s\n", t->how, t->password, status_name(status), f.text);
+            fail();
+        }
+        if (status == STATUS_OK) {
+            if (EVP_PKEY_eq(key, own.key) != 1)
+                print_error("%s\n", t->how);
+            assert_int_equal(EVP_PKEY_eq(key, own.key), 1);
+            if (chain.count != t->certificates)
+                print_error("%s: %zu certificates\n", t->how, chain.count);
+            assert_int_equal(chain.count, t->certificates);
+            assert_true(slice_equal(chain.der[0], own.der));
+        }
+        if (t->password[0] != '\0')
+            assert_null(strstr(f.text, t->password));
+        EVP_PKEY_free(key);
+        buf_release(&file);
+        arena_release(&a);
+    }
+}
+
+/* The count of iterations is raised to 2^31 - 1 in the file's own bytes: it is refused before one is done. */
+static void a_costly_file_is_refused(void **state)
+{
+    static const char *const how[] = {
+        "openssl pkcs12 -export -in own.crt -inkey own.key -iter 65537 -passout pass:geheim -out file",
+        "openssl pkcs12 -export -in own.crt -inkey own.key -iter 65537 -nomac -passout pass:geheim -out file",
+    };
+    static const uint8_t few[] = {0x02, 0x03, 0x01, 0x00, 0x01}, many[] = {0x02, 0x03, 0x7f, 0xff, 0xff};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct buf file = BUF_INIT(100000);
+        struct certificate_file chain;
+        struct failure f;
+        struct arena a;
+        EVP_PKEY *key;
+
+        arena_init(&a, (size_t)1 << 20);
+        if (i < 2)
+            command("%s", how[i]);
+        else /* PEM, but its bytes are not in sight: by way of DER */
+            command(
+                "openssl pkcs8 -topk8 -iter 65537 -in own.key -passout pass:geheim -outform DER -out file");
+        file_get("file", &file);
+        for (size_t at = 0; at + sizeof(few) <= file.len; at++)
+            if (memcmp(file.data + at, few, sizeof(few)) == 0)
+                memcpy(file.data + at, many, sizeof(many));
+        if (i == 2) {
+            file_put("file", buf_slice(&file));
+            command("{ echo '-----BEGIN ENCRYPTED PRIVATE KEY-----'; base64 -w 64 file; "
+                    "echo '-----END ENCRYPTED PRIVATE KEY-----'; cat own.crt; } > pem");
+            buf_reset(&file);
+            file_get("pem", &file);
+        }
+        assert_int_equal(key_file_read(buf_slice(&file), TEXT("geheim"), &a, &key, &chain, &f),
+                         STATUS_TOO_LARGE);
+        HOLDS(f.text, "iterations");
+        buf_release(&file);
+        arena_release(&a);
+    }
+}
+
+static void hostile_bytes_get_an_answer(void **state)
+{
+    struct buf file = BUF_INIT(100000);
+    struct certificate_file chain;
+    struct failure f;
+    struct arena a;
+    EVP_PKEY *key;
+
+    (void)state;
+    arena_init(&a, (size_t)16 << 20);
+    command("openssl pkcs12 -export -in own.crt -inkey own.key -iter 1 -passout pass:geheim -out file");
+    file_get("file", &file);
+    for (size_t at = 0; at < file.len; at += 3) {
+        arena_release(&a);
+        assert_int_not_equal(key_file_read(slice_of(file.data, at), TEXT("geheim"), &a, &key, &chain, &f),
+                             STATUS_OK);
+        file.data[at] ^= 0x11;
+        if (key_file_read(buf_slice(&file), TEXT("geheim"), &a, &key, &chain, &f) == STATUS_OK)
+            EVP_PKEY_free(key);
+        file.data[at] ^= 0x11;
+    }
+    assert_int_equal(key_file_read(buf_slice(&file), slice_of("gehe\0im", 7), &a, &key, &chain, &f),
+                     STATUS_INVALID);
+    buf_release(&file);
+    arena_release(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_are_read_or_refused),
+        cmocka_unit_test(a_costly_file_is_refused),
+        cmocka_unit_test(hostile_bytes_get_an_answer),
+    };
+    int failed = cmocka_run_group_tests_name("key_file", tests, set_up, tear_down);
+
+    pki_forget_keys();
+    return failed;
+}

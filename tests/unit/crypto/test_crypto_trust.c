@@ -1,0 +1,252 @@
+/* Paths to the anchors: one table of worlds, each with what trust_check() must say. */
+#include "crypto_test.h"
+
+#define MAIL "emailProtection"
+
+enum { ROOT, INTER, LEAF, PARTS };
+
+struct world {
+    const char *what;
+    struct recipe part[PARTS]; /* the leaf hangs on the intermediate if it has a name, else on the root */
+    bool anchor[PARTS];        /* which are trust anchors; */
+    bool stored, sent;         /* where the intermediate can be found: in the store, in the message */
+    enum trust_purpose purpose;
+    enum status status;
+    const char *says;
+};
+
+#define ROOT_CA                                                                                              \
+    {                                                                                                        \
+        .name = "root", .ca = true, .usage = "keyCertSign", .key = 0                                         \
+    }
+#define INTER_CA                                                                                             \
+    {                                                                                                        \
+        .name = "inter", .ca = true, .usage = "keyCertSign", .key = 1                                        \
+    }
+#define LEAF_OF                                                                                              \
+    {                                                                                                        \
+        .name = "leaf", .san = "email:a@x.org", .key = 2                                                     \
+    }
+#define ANCHORED                                                                                             \
+    {                                                                                                        \
+        true, false, false                                                                                   \
+    }
+
+static const struct world worlds[] = {
+    {.what = "issued by the root", .part = {ROOT_CA, {0}, LEAF_OF}, .anchor = ANCHORED},
+    {.what = "for signing",
+     .part = {ROOT_CA, {0}, LEAF_OF},
+     .anchor = ANCHORED,
+     .purpose = TRUST_FOR_SIGNATURE},
+    {.what = "by a stored intermediate",
+     .part = {ROOT_CA, INTER_CA, LEAF_OF},
+     .anchor = ANCHORED,
+     .stored = true},
+    {.what = "by one that was sent", .part = {ROOT_CA, INTER_CA, LEAF_OF}, .anchor = ANCHORED, .sent = true},
+    {.what = "the intermediate is missing",
+     .part = {ROOT_CA, INTER_CA, LEAF_OF},
+     .anchor = ANCHORED,
+     .status = STATUS_UNTRUSTED,
+     .says = "CN=leaf"},
+    {.what = "no anchor",
+     .part = {ROOT_CA, INTER_CA, LEAF_OF},
+     .stored = true,
+     .sent = true,
+     .status = STATUS_UNTRUSTED,
+     .says = "no path"},
+    {.what = "the intermediate is the anchor",
+     .part = {ROOT_CA, INTER_CA, LEAF_OF},
+     .anchor = {false, true, false}},
+    {.what = "the leaf is the anchor", .part = {ROOT_CA, {0}, LEAF_OF}, .anchor = {false, false, true}},
+    {.what = "a self-signed leaf as anchor", .part = {LEAF_OF, {0}, {0}}, .anchor = ANCHORED},
+    {.what = "a self-signed leaf",
+     .part = {LEAF_OF, {0}, {0}},
+     .status = STATUS_UNTRUSTED,
+     .says = "CN=leaf"},
+    {.what = "expired",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .from_ms = NOW_MS - YEAR_MS, .to_ms = NOW_MS - DAY_MS}},
+     .anchor = ANCHORED,
+     .status = STATUS_EXPIRED,
+     .says = "expired on 2026-11-23"},
+    {.what = "not yet valid",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .from_ms = NOW_MS + DAY_MS}},
+     .anchor = ANCHORED,
+     .status = STATUS_EXPIRED,
+     .says = "not valid before 2026-11-25"},
+    {.what = "the root has expired",
+     .part = {{.name = "root", .ca = true, .to_ms = NOW_MS - DAY_MS}, {0}, {.name = "leaf", .key = 2}},
+     .anchor = ANCHORED,
+     .status = STATUS_EXPIRED,
+     .says = "CN=root expired"},
+    {.what = "expired and untrusted",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .from_ms = NOW_MS - YEAR_MS, .to_ms = NOW_MS - DAY_MS}},
+     .status = STATUS_UNTRUSTED,
+     .says = "no path"},
+    {.what = "the issuer is no CA",
+     .part = {ROOT_CA, {.name = "inter", .key = 1}, LEAF_OF},
+     .anchor = ANCHORED,
+     .stored = true,
+     .sent = true,
+     .status = STATUS_UNTRUSTED,
+     .says = "CN="},
+    {.what = "for the web alone",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .extended = "serverAuth", .key = 2}},
+     .anchor = ANCHORED,
+     .status = STATUS_INVALID,
+     .says = "not for encrypting mail"},
+    {.what = "encrypting with a signing certificate",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .usage = "digitalSignature", .key = 2}},
+     .anchor = ANCHORED,
+     .status = STATUS_INVALID,
+     .says = "CN=leaf is not for encrypting mail"},
+    {.what = "signing with an encryption certificate",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .usage = "keyEncipherment", .key = 2}},
+     .anchor = ANCHORED,
+     .purpose = TRUST_FOR_SIGNATURE,
+     .status = STATUS_INVALID,
+     .says = "not for signing mail"},
+    {.what = "agreement with an EC key",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .kind = "ec", .usage = "keyAgreement", .extended = MAIL}},
+     .anchor = ANCHORED},
+    {.what = "any extended usage",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .extended = "anyExtendedKeyUsage", .key = 2}},
+     .anchor = ANCHORED},
+    {.what = "an issuer for the web alone",
+     .part = {ROOT_CA, {.name = "inter", .ca = true, .extended = "serverAuth", .key = 1}, LEAF_OF},
+     .anchor = ANCHORED,
+     .stored = true,
+     .status = STATUS_INVALID,
+     .says = "CN=inter may not issue"},
+    {.what = "an issuer for mail",
+     .part = {ROOT_CA, {.name = "inter", .ca = true, .extended = MAIL, .key = 1}, LEAF_OF},
+     .anchor = ANCHORED,
+     .stored = true},
+    {.what = "a name out of bounds",
+     .part = {ROOT_CA,
+              {.name = "inter", .ca = true, .constraints = "permitted;email:partner.org", .key = 1},
+              LEAF_OF},
+     .anchor = ANCHORED,
+     .stored = true,
+     .status = STATUS_INVALID,
+     .says = "permitted subtree"},
+    {.what = "a key of 512 bits",
+     .part = {ROOT_CA, {0}, {.name = "leaf", .kind = "rsa512"}},
+     .anchor = ANCHORED,
+     .status = STATUS_INVALID,
+     .says = "key too weak"},
+};
+
+static void worlds_are_judged(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++) {
+        const struct world *w = &worlds[i];
+        struct made made[PARTS] = {0};
+        struct slice anchors[PARTS], *leaf = NULL;
+        size_t anchor_count = 0;
+        STACK_OF(X509) *sent = sk_X509_new_null();
+        struct trust *trust = NULL;
+        struct failure f = {0};
+        const struct made *issuer = NULL;
+
+        for (int k = 0; k < PARTS; k++) {
+            if (w->part[k].name == NULL)
+                continue;
+            made[k] = pki_make(&w->part[k], issuer);
+            issuer = &made[k];
+            leaf = &made[k].der;
+            if (w->anchor[k])
+                anchors[anchor_count++] = made[k].der;
+        }
+        if (w->sent)
+            sk_X509_push(sent, made[INTER].x);
+        OK(trust_make(anchors, anchor_count, &made[INTER].der, w->stored ? 1 : 0, &trust, &f));
+        enum status status = trust_check(trust, *leaf, w->sent ? sent : NULL, w->purpose, NOW_MS, &f);
+        if (status != w->status || (w->says != NULL && strstr(f.text, w->says) == NULL)) {
+            print_error("%s: %s: %s\n", w->what, status_name(status), f.text);
+            fail();
+        }
+        trust_free(trust);
+        sk_X509_free(sent);
+        for (int k = 0; k < PARTS; k++)
+            pki_release(&made[k]);
+    }
+}
+
+static void weak_digests_and_forgeries_are_invalid(void **state)
+{
+    struct made root = pki_make(&(struct recipe)ROOT_CA, NULL);
+    struct made sha1 = pki_make(&(struct recipe){.name = "old", .key = 2, .digest = EVP_sha1()}, &root);
+    struct made md5 = pki_make(&(struct recipe){.name = "older", .key = 2, .digest = EVP_md5()}, &root);
+    struct made fake_root = pki_make(&(struct recipe){.name = "root", .ca = true, .key = 1}, NULL);
+    struct made forged = pki_make(&(struct recipe){.name = "forged", .key = 2}, &fake_root);
+    struct trust *trust;
+    struct failure f;
+
+    (void)state;
+    OK(trust_make(&root.der, 1, NULL, 0, &trust, &f));
+    assert_int_equal(trust_check(trust, sha1.der, NULL, TRUST_FOR_SIGNATURE, NOW_MS, &f), STATUS_INVALID);
+    HOLDS(f.text, "too weak");
+    assert_int_equal(trust_check(trust, md5.der, NULL, TRUST_FOR_SIGNATURE, NOW_MS, &f), STATUS_INVALID);
+    /* The issuer's name is right and its key is not: a broken signature, never trust. */
+    enum status status = trust_check(trust, forged.der, NULL, TRUST_FOR_SIGNATURE, NOW_MS, &f);
+    assert_true(status == STATUS_INVALID || status == STATUS_UNTRUSTED);
+    trust_free(trust);
+    pki_release(&root);
+    pki_release(&sha1);
+    pki_release(&md5);
+    pki_release(&fake_root);
+    pki_release(&forged);
+}
+
+static void the_time_is_the_callers(void **state)
+{
+    struct made root = pki_make(&(struct recipe)ROOT_CA, NULL);
+    struct made leaf = pki_make(&(struct recipe)LEAF_OF, &root);
+    struct trust *trust;
+    struct failure f;
+
+    (void)state;
+    OK(trust_make(&root.der, 1, NULL, 0, &trust, &f));
+    OK(trust_check(trust, leaf.der, NULL, TRUST_FOR_ENCRYPTION, NOW_MS + YEAR_MS - 1000, &f));
+    assert_int_equal(trust_check(trust, leaf.der, NULL, TRUST_FOR_ENCRYPTION, NOW_MS + YEAR_MS + 1000, &f),
+                     STATUS_EXPIRED);
+    assert_int_equal(trust_check(trust, leaf.der, NULL, TRUST_FOR_ENCRYPTION, NOW_MS - YEAR_MS - 1000, &f),
+                     STATUS_EXPIRED);
+    assert_int_equal(trust_check(NULL, leaf.der, NULL, TRUST_FOR_ENCRYPTION, NOW_MS, &f), STATUS_UNTRUSTED);
+    assert_int_equal(trust_check(trust, slice_of_text("x"), NULL, TRUST_FOR_ENCRYPTION, NOW_MS, &f),
+                     STATUS_MALFORMED);
+    trust_free(trust);
+    trust_free(NULL);
+    pki_release(&root);
+    pki_release(&leaf);
+}
+
+static void what_cannot_be_read_is_left_out(void **state)
+{
+    struct made root = pki_make(&(struct recipe)ROOT_CA, NULL);
+    struct made leaf = pki_make(&(struct recipe)LEAF_OF, &root);
+    struct slice anchors[] = {slice_of_text("no certificate"), root.der, root.der};
+    struct trust *trust;
+
+    (void)state;
+    OK(trust_make(anchors, 3, anchors, 1, &trust, NULL));
+    OK(trust_check(trust, leaf.der, NULL, TRUST_FOR_SIGNATURE, NOW_MS, NULL));
+    trust_free(trust);
+    pki_release(&root);
+    pki_release(&leaf);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(worlds_are_judged),
+        cmocka_unit_test(weak_digests_and_forgeries_are_invalid),
+        cmocka_unit_test(the_time_is_the_callers),
+        cmocka_unit_test(what_cannot_be_read_is_left_out),
+    };
+    int failed = cmocka_run_group_tests_name("trust", tests, NULL, NULL);
+
+    pki_forget_keys();
+    return failed;
+}
