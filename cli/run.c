@@ -1,5 +1,196 @@
+/* See run.h: reads the command line, makes the requests, shows the answers. */
 #include "cli/run.h"
+
+#include "cli/help.h"
+#include "cli/http.h"
+#include "cli/table.h"
+
+static void complain(const char *text)
+{
+    struct buf clean = BUF_INIT(FAILURE_TEXT_MAX * 4);
+    if (cli_append_clean(&clean, text, false) == STATUS_OK) {
+        fprintf(stderr, "sealpostctl: %.*s\n", SLICE_ARGS(buf_slice(&clean)));
+    }
+    buf_release(&clean);
+}
+
+/* --- help --- */
+
+static int print(enum status status, struct buf *text, FILE *to)
+{
+    bool written =
+        status == STATUS_OK && fwrite(text->data, 1, text->len, to) == text->len && fflush(to) == 0;
+    buf_release(text);
+    return written ? CLI_OK : CLI_LOCAL;
+}
+
+static int show_help(const struct cli_input *input, FILE *to)
+{
+    struct buf text = BUF_INIT(CLI_HELP_MAX);
+    enum status status =
+        input->man ? cli_man_format(&text) : cli_help_format(input->noun, input->command, &text);
+    return print(status, &text, to);
+}
+
+/* --- answers --- */
+
+static int exit_of_http(long http_status)
+{
+    switch (http_status) {
+    case 404:
+        return CLI_NOT_FOUND;
+    case 401:
+    case 403:
+        return CLI_DENIED;
+    default:
+        return CLI_REMOTE;
+    }
+}
+
+/* What a problem (RFC 9457) says. */
+static int show_problem(const struct cli_answer *a, const struct cli_input *input)
+{
+    char text[FAILURE_TEXT_MAX + 64];
+    const char *detail = json_string_value(json_object_get(a->json, "detail"));
+    const char *title = json_string_value(json_object_get(a->json, "title"));
+    if (input->json && a->json != NULL) {
+        json_dumpf(a->json, stdout, JSON_INDENT(2));
+        printf("\n");
+    }
+    if (detail != NULL) {
+        complain(detail);
+    } else if (title != NULL) {
+        complain(title);
+    } else if (snprintf(text, sizeof(text), "the node answered with HTTP status %ld", a->http_status) > 0) {
+        complain(text);
+    }
+    return exit_of_http(a->http_status);
+}
+
+static bool is_error(const struct cli_answer *a)
+{
+    return a->http_status < 200 || a->http_status > 299;
+}
+
+static int show_answer(const json_t *answer, const struct cli_input *input)
+{
+    const struct cli_command *c = input->command;
+    int result = CLI_OK;
+    if (input->json) {
+        if (json_dumpf(answer, stdout, JSON_INDENT(2)) != 0 || printf("\n") < 0) {
+            result = CLI_LOCAL;
+        }
+    } else if (c->show != NULL) {
+        c->show(answer, input);
+    } else {
+        struct buf text = BUF_INIT(CLI_SHOWN_MAX);
+        result = print(cli_view_format(c->view, answer, &text), &text, stdout);
+    }
+    if (result == CLI_OK && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        complain("cannot write to standard output");
+        result = CLI_LOCAL;
+    }
+    return result;
+}
+
+/* --- requests --- */
+
+/* Pages of a list, and the answers of one command's several requests, become one answer. */
+static void join_answer(json_t **all, json_t *part)
+{
+    json_t *count = json_object_get(part, "count");
+    if (*all == NULL) {
+        *all = json_incref(part);
+    } else {
+        json_array_extend(json_object_get(*all, "items"), json_object_get(part, "items"));
+        if (count != NULL) {
+            json_int_t sum = json_integer_value(json_object_get(*all, "count")) + json_integer_value(count);
+            json_object_set_new(*all, "count", json_integer(sum));
+        }
+    }
+}
+
+/* One request, or as many as its pages take. */
+static int request_run(struct cli_connection *c, const struct cli_input *input, size_t i, json_t **all)
+{
+    struct failure f = {.status = STATUS_OK};
+    char after[1100] = "";
+    for (;;) {
+        struct cli_request r;
+        struct cli_answer a;
+        if (cli_request_make(input, i, after[0] != '\0' ? after : NULL, &r, &f) != STATUS_OK) {
+            complain(f.text);
+            return CLI_LOCAL;
+        }
+        enum status status = cli_send(c, &r, &a, &f);
+        cli_request_release(&r);
+        if (status != STATUS_OK) {
+            complain(f.text);
+            return status == STATUS_IO || status == STATUS_NO_MEMORY ? CLI_LOCAL : CLI_REMOTE;
+        }
+        if (is_error(&a)) {
+            int result = show_problem(&a, input);
+            cli_answer_release(&a);
+            return result;
+        }
+        if (!json_is_object(a.json)) {
+            complain("the node's answer is no JSON: is this the API of Sealpost?");
+            cli_answer_release(&a);
+            return CLI_REMOTE;
+        }
+        const char *next = json_string_value(json_object_get(a.json, "next"));
+        bool more = next != NULL && strlen(next) < sizeof(after) && strcmp(next, after) != 0;
+        memccpy(after, more ? next : "", '\0', sizeof(after));
+        join_answer(all, a.json);
+        cli_answer_release(&a);
+        if (!more) {
+            return CLI_OK;
+        }
+    }
+}
+
+static int command_run(const struct cli_input *input)
+{
+    struct cli_connection c;
+    struct failure f = {.status = STATUS_OK};
+    int result = CLI_OK;
+    if (cli_connect(input, &c, &f) != STATUS_OK) {
+        complain(f.text);
+        return CLI_LOCAL;
+    }
+    json_t *answer = NULL;
+    for (size_t i = 0; i < cli_request_count(input); i++) {
+        int one = request_run(&c, input, i, &answer);
+        result = one != CLI_OK ? one : result;
+    }
+    if (answer != NULL) { /* also what was done before one of several failed */
+        json_object_del(answer, "next");
+        int shown = show_answer(answer, input);
+        result = result == CLI_OK ? shown : result;
+        if (result == CLI_OK && input->command->failing_unless != NULL &&
+            !json_is_true(json_object_get(answer, input->command->failing_unless))) {
+            result = CLI_REMOTE;
+        }
+        json_decref(answer);
+    }
+    cli_disconnect(&c);
+    return result;
+}
+
 int cli_run(int argc, char **argv)
 {
-    return argc > 0 && argv != 0 ? CLI_LOCAL : CLI_OK;
+    static struct cli_input input;
+    struct failure f = {.status = STATUS_OK};
+    if (cli_arguments_read(argc, argv, &input, &f) != STATUS_OK) {
+        complain(f.text);
+        if (input.help) { /* too few words: what could follow */
+            (void)show_help(&input, stderr);
+        }
+        return CLI_LOCAL;
+    }
+    if (input.version) {
+        printf("sealpostctl " SEALPOST_VERSION "\n");
+        return CLI_OK;
+    }
+    return input.help ? show_help(&input, stdout) : command_run(&input);
 }

@@ -1,0 +1,117 @@
+/* See views.h: the views. */
+#include "cli/views.h"
+
+#define END                                                                                                  \
+    {                                                                                                        \
+        .title = NULL                                                                                        \
+    }
+
+static const struct cli_column node_columns[] = {{"NAME", "name", SHOW_TEXT},
+                                                 {"ROLE", "role", SHOW_TEXT},
+                                                 {"APPLIED", "applied_index", SHOW_TEXT},
+                                                 {"LOG", "log_index", SHOW_TEXT},
+                                                 {"API", "api_address", SHOW_TEXT},
+                                                 {"SMTP", "smtp_address", SHOW_TEXT},
+                                                 {"PEERS", "peer_address", SHOW_TEXT},
+                                                 {"RELEASE", "release", SHOW_TEXT},
+                                                 END};
+static const struct cli_column cluster_fields[] = {{"cluster", "name", SHOW_TEXT},
+                                                   {"id", "id", SHOW_TEXT},
+                                                   {"leader", "leader", SHOW_TEXT},
+                                                   {"answered by", "self", SHOW_TEXT},
+                                                   {"term", "term", SHOW_TEXT},
+                                                   {"commit index", "commit_index", SHOW_TEXT},
+                                                   {"applied index", "applied_index", SHOW_TEXT},
+                                                   END};
+const struct cli_view view_cluster = {cluster_fields, "nodes", node_columns, "no nodes"};
+const struct cli_view view_nodes = {NULL, "items", node_columns, "no nodes"};
+
+static const struct cli_column verify_fields[] = {
+    {"index", "index", SHOW_TEXT}, {"all nodes hold the same", "consistent", SHOW_TEXT}, END};
+static const struct cli_column verify_columns[] = {
+    {"NODE", "node", SHOW_TEXT}, {"STATUS", "status", SHOW_TEXT}, {"HASH", "hash", SHOW_TEXT}, END};
+const struct cli_view view_verify = {verify_fields, "nodes", verify_columns, "no node answered"};
+
+static const struct cli_column transfer_fields[] = {{"leader", "leader", SHOW_TEXT}, END};
+const struct cli_view view_transfer = {transfer_fields, NULL, NULL, NULL};
+
+static const struct cli_column node_token_fields[] = {
+    {"token", "token", SHOW_TEXT}, {"seconds that it lasts", "lifetime_seconds", SHOW_TEXT}, END};
+const struct cli_view view_node_token = {node_token_fields, NULL, NULL, NULL};
+
+static const struct cli_column removed_fields[] = {{"removed", "removed", SHOW_TEXT}, END};
+const struct cli_view view_removed = {removed_fields, NULL, NULL, NULL};
+
+static const struct cli_column value_columns[] = {{"NAME", "name", SHOW_TEXT},
+                                                  {"VALUE", "value", SHOW_TEXT},
+                                                  {"LEVEL", "level", SHOW_TEXT},
+                                                  {"SCOPE", "scope", SHOW_TEXT},
+                                                  END};
+const struct cli_view view_setting = {NULL, "values", value_columns, "nothing is set"};
+
+static const struct cli_column domain_columns[] = {
+    {"DOMAIN", "domain", SHOW_TEXT}, {"LOCALITY", "locality", SHOW_TEXT}, {"ADDED", "added", SHOW_TIME}, END};
+static const struct cli_column domain_fields[] = {
+    {"domain", "domain", SHOW_TEXT}, {"locality", "locality", SHOW_TEXT}, {"added", "added", SHOW_TIME}, END};
+const struct cli_view view_domains = {NULL, "items", domain_columns, "there are no domains"};
+const struct cli_view view_domain = {domain_fields, "settings", value_columns, "nothing is set for it"};
+
+static const struct cli_column user_columns[] = {
+    {"ADDRESS", "address", SHOW_TEXT}, {"ADDED", "added", SHOW_TIME}, END};
+static const struct cli_column user_fields[] = {
+    {"address", "address", SHOW_TEXT}, {"added", "added", SHOW_TIME}, END};
+const struct cli_view view_users = {NULL, "items", user_columns, "there are no users"};
+const struct cli_view view_user = {user_fields, "settings", value_columns, "nothing is set for it"};
+
+static const struct cli_column imported_columns[] = {
+    {"THUMBPRINT", "thumbprint", SHOW_SHORT}, {"RESULT", "result", SHOW_TEXT},
+    {"SUBJECT", "subject", SHOW_TEXT},        {"ADDRESSES", "addresses", SHOW_LIST},
+    {"UNTIL", "not_after", SHOW_TIME},        END};
+const struct cli_view view_imported = {NULL, "items", imported_columns, "nothing was imported"};
+
+static const struct cli_column certificate_columns[] = {
+    {"THUMBPRINT", "thumbprint", SHOW_SHORT}, {"SUBJECT", "subject", SHOW_TEXT},
+    {"ADDRESSES", "addresses", SHOW_LIST},    {"USES", "uses", SHOW_LIST},
+    {"UNTIL", "not_after", SHOW_TIME},        {"KEY", "has_key", SHOW_YES},
+    {"ANCHOR", "trusted", SHOW_YES},          END};
+const struct cli_view view_certificates = {NULL, "items", certificate_columns, "there are none"};
+
+static const struct cli_column certificate_fields[] = {{"thumbprint", "thumbprint", SHOW_TEXT},
+                                                       {"subject", "subject", SHOW_TEXT},
+                                                       {"issuer", "issuer", SHOW_TEXT},
+                                                       {"serial", "serial", SHOW_TEXT},
+                                                       {"addresses", "addresses", SHOW_LIST},
+                                                       {"from", "not_before", SHOW_TIME},
+                                                       {"until", "not_after", SHOW_TIME},
+                                                       {"uses", "uses", SHOW_LIST},
+                                                       {"capabilities", "capabilities", SHOW_LIST},
+                                                       {"trust anchor", "trusted", SHOW_YES},
+                                                       {"private key", "has_key", SHOW_YES},
+                                                       {"encryption", "encryption.status", SHOW_TEXT},
+                                                       {"  because", "encryption.reason", SHOW_TEXT},
+                                                       {"signature", "signature.status", SHOW_TEXT},
+                                                       {"  because", "signature.reason", SHOW_TEXT},
+                                                       {"source", "source", SHOW_TEXT},
+                                                       {"added", "added", SHOW_TIME},
+                                                       {"", "pem", SHOW_BLOCK},
+                                                       END};
+const struct cli_view view_certificate = {certificate_fields, NULL, NULL, NULL};
+
+static const struct cli_column queue_columns[] = {{"ID", "id", SHOW_TEXT},
+                                                  {"STATE", "state", SHOW_TEXT},
+                                                  {"SIZE", "size", SHOW_BYTES},
+                                                  {"ARRIVED", "arrived", SHOW_TIME},
+                                                  {"NEXT", "next_attempt", SHOW_TIME},
+                                                  {"TRIES", "attempts", SHOW_TEXT},
+                                                  {"SENDER", "sender", SHOW_TEXT},
+                                                  {"RECIPIENTS", "recipients.address", SHOW_LIST},
+                                                  END};
+static const struct cli_column queue_fields[] = {{"node", "node", SHOW_TEXT}, END};
+const struct cli_view view_queue = {queue_fields, "items", queue_columns, "the queue is empty"};
+
+static const struct cli_column count_fields[] = {{"messages", "count", SHOW_TEXT}, END};
+const struct cli_view view_count = {count_fields, NULL, NULL, NULL};
+
+static const struct cli_column token_fields[] = {
+    {"name", "name", SHOW_TEXT}, {"token", "token", SHOW_TEXT}, {"expires", "expires", SHOW_TIME}, END};
+const struct cli_view view_token = {token_fields, NULL, NULL, NULL};

@@ -1,0 +1,15 @@
+/* What the commands show: views for most, functions for those that tell a story. For command_table.c. */
+#ifndef SEALPOST_CLI_VIEWS_H
+#define SEALPOST_CLI_VIEWS_H
+
+#include "cli/command.h"
+
+extern const struct cli_view view_cluster, view_verify, view_transfer, view_nodes, view_node_token,
+    view_removed, view_setting, view_domains, view_domain, view_users, view_user, view_imported,
+    view_certificates, view_certificate, view_queue, view_count, view_token;
+
+void show_settings(const json_t *answer, const struct cli_input *input);
+void show_explanation(const json_t *answer, const struct cli_input *input);
+void show_queue_entry(const json_t *answer, const struct cli_input *input);
+
+#endif
