@@ -9,6 +9,9 @@ void dot_stuffing_init(struct dot_stuffing *d)
 
 enum status dot_stuff(struct dot_stuffing *d, struct slice in, struct buf *out)
 {
+    if (in.len == 0) {
+        return STATUS_OK;
+    }
     size_t from = 0; /* what has been appended of `in` */
     size_t at = 0;
     bool line_start = d->last[1] == '\n';
@@ -32,7 +35,7 @@ enum status dot_stuff(struct dot_stuffing *d, struct slice in, struct buf *out)
     }
     if (in.len >= 2) {
         memcpy(d->last, in.data + in.len - 2, 2);
-    } else if (in.len == 1) {
+    } else {
         d->last[0] = d->last[1];
         d->last[1] = in.data[0];
     }
