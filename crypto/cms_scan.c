@@ -50,7 +50,7 @@ static bool read_head(struct slice *at, uint8_t *tag, size_t *len, bool *indefin
     return value <= at->len;
 }
 
-/* Takes the next element off `in`. */
+/* Takes the next element off `in`, which lies outside of *e. */
 static bool next(struct slice *in, struct element *e)
 {
     struct slice at = *in;
@@ -155,7 +155,7 @@ static enum status scan_enveloped(struct slice in, struct cms_facts *facts)
  * OPTIONAL, [1] crls OPTIONAL, SET signerInfos. */
 static enum status scan_signed(struct slice in, struct cms_facts *facts)
 {
-    struct element e;
+    struct element e, encapsulated;
     enum status status;
 
     if (!next(&in, &e) || !next_is(&in, TAG_SET, &e))
@@ -163,7 +163,7 @@ static enum status scan_signed(struct slice in, struct cms_facts *facts)
     status = counted(e.content, CMS_DIGESTS_MAX, &facts->digests);
     if (status != STATUS_OK)
         return status;
-    if (!next_is(&in, TAG_SEQUENCE, &e) || !next_is(&e.content, TAG_OID, &e))
+    if (!next_is(&in, TAG_SEQUENCE, &encapsulated) || !next_is(&encapsulated.content, TAG_OID, &e))
         return STATUS_MALFORMED;
     facts->content_type = e.content;
     if (optional(&in, TAG_0, &e)) {
