@@ -79,7 +79,7 @@ static size_t quoted_length(struct slice at, uint8_t close)
 
 static bool is_atom_byte(uint8_t c)
 {
-    return c > 0x20 && c != 0x7f && memchr("()<>[]:;@\\,\"", c, 12) == NULL;
+    return c > 0x20 && c != 0x7f && strchr("()<>[]:;@\\,\"", c) == NULL;
 }
 
 struct address_list_facts address_list_read(struct slice value, address_visit_cb visit, void *context)

@@ -86,10 +86,12 @@ static enum status sign_with(struct flow *fl, EVP_PKEY *key, bool opaque, struct
         }
     } else {
         uint8_t random[16];
-        char boundary[16 + 2 * sizeof random];
-        memcpy(boundary, "sealpost-", 9);
+        char digits[2 * sizeof random + 1], boundary[sizeof digits + 16];
         fl->env->random(fl->env->random_context, random, sizeof random);
-        hex_format(slice_of(random, sizeof random), boundary + 9);
+        hex_format(slice_of(random, sizeof random), digits);
+        if (snprintf(boundary, sizeof boundary, "sealpost-%s", digits) >= (int)sizeof boundary) {
+            return STATUS_INTERNAL;
+        }
         status = smime_sign(&signer, entity, fl->job->now_ms, &cms, f);
         if (status == STATUS_OK) {
             status = compose_clear_signed(entity, buf_slice(&cms), boundary, out);

@@ -32,7 +32,7 @@ void mime_skip_blank(struct slice *at)
 
 static bool is_token_byte(uint8_t c)
 {
-    return c > 0x20 && c < 0x7f && memchr("()<>@,;:\\\"/[]?=", c, 15) == NULL;
+    return c > 0x20 && c < 0x7f && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
 }
 
 struct slice mime_token(struct slice *at)

@@ -41,6 +41,19 @@ void trace_certificate(struct json_writer *w, const struct certificate_record *r
     json_close_object(w);
 }
 
+/* What does not fit is cut off: a reply has room for so much. */
+static void reason_format(char *text, const char *format, va_list args)
+{
+    if (vsnprintf(text, REASON_BYTES_MAX + 1, format, args) < 0) {
+        text[0] = '\0';
+    }
+    for (char *at = text; *at != '\0'; at++) {
+        if (*at < 0x20 || *at > 0x7e) {
+            *at = '?';
+        }
+    }
+}
+
 enum status reason_set(struct arena *a, struct slice *reason, const char *format, ...)
 {
     char *text = arena_alloc(a, REASON_BYTES_MAX + 1);
@@ -50,16 +63,8 @@ enum status reason_set(struct arena *a, struct slice *reason, const char *format
         return STATUS_NO_MEMORY;
     }
     va_start(args, format);
-    int len = vsnprintf(text, REASON_BYTES_MAX + 1, format, args);
+    reason_format(text, format, args);
     va_end(args);
-    if (len < 0) {
-        len = 0;
-    }
-    for (char *at = text; *at != '\0'; at++) {
-        if (*at < 0x20 || *at > 0x7e) {
-            *at = '?';
-        }
-    }
     *reason = slice_of_text(text);
     return STATUS_OK;
 }

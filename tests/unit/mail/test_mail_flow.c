@@ -213,6 +213,10 @@ static void blind_recipients_stay_blind(void **state)
                     "2 && ! grep -q 'd.kari' print");
 }
 
+static const char claims_to_be_encrypted[] =
+    "From: alice@ours.example\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\n"
+    "not really\r\n";
+
 static void mandatory_refuses_for_all(void **state)
 {
     (void)state;
@@ -234,8 +238,7 @@ static void mandatory_refuses_for_all(void **state)
         "From: alice@ours.example\r\nContent-Type: multipart/report; boundary=b\r\n\r\n--b--\r\n",
         "From: alice@ours.example\r\n\r\n",
         "From: alice@ours.example\r\nAuto-Submitted: auto-replied\r\n\r\naway\r\n",
-        "From: alice@ours.example\r\nContent-Type: application/pkcs7-mime; "
-        "smime-type=enveloped-data\r\n\r\nnot really\r\n",
+        claims_to_be_encrypted,
         "\r\n",
         "",
     };
