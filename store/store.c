@@ -38,8 +38,11 @@ static enum status remove_file(const char *dir, const char *name, struct failure
     return status;
 }
 
-/* Is the marker there and of another boot? Then the map's content cannot be trusted. */
-static enum status check_marker(const char *dir, struct slice boot_id, bool *stale, struct failure *f)
+enum marker { MARKER_NONE, MARKER_OF_THIS_BOOT, MARKER_STALE };
+
+/* A marker that is there and of another boot: the map's content cannot be trusted. So it is with a torn one.
+ */
+static enum status read_marker(const char *dir, struct slice boot_id, enum marker *marker, struct failure *f)
 {
     char path[PATH_SIZE];
     uint8_t found[64];
@@ -49,13 +52,14 @@ static enum status check_marker(const char *dir, struct slice boot_id, bool *sta
 
     if (status != STATUS_OK)
         return status;
-    *stale = false;
+    *marker = MARKER_NONE;
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? STATUS_OK : failure_errno(f, errno, "cannot read %s", path);
     len = read(fd, found, sizeof(found));
     (void)close(fd);
-    *stale = len < 0 || !slice_equal(slice_of(found, (size_t)(len < 0 ? 0 : len)), boot_id);
+    *marker =
+        len >= 0 && slice_equal(slice_of(found, (size_t)len), boot_id) ? MARKER_OF_THIS_BOOT : MARKER_STALE;
     return STATUS_OK;
 }
 
@@ -222,13 +226,13 @@ err_after_alloc:
 
 enum status store_open_writer(const char *dir, struct slice boot_id, struct store **out, struct failure *f)
 {
-    bool stale = false;
+    enum marker marker = MARKER_NONE;
     enum status status;
 
     if (mkdir(dir, 0750) != 0 && errno != EEXIST)
         return failure_errno(f, errno, "cannot make %s", dir);
-    status = check_marker(dir, boot_id, &stale, f);
-    if (status == STATUS_OK && stale)
+    status = read_marker(dir, boot_id, &marker, f);
+    if (status == STATUS_OK && marker == MARKER_STALE)
         status = remove_map(dir, f);
     if (status == STATUS_OK)
         status = remove_file(dir, RESTORE_FILE, f); /* of a restore that was cut short */
@@ -241,6 +245,8 @@ enum status store_open_writer(const char *dir, struct slice boot_id, struct stor
         if (status == STATUS_OK)
             status = open_map(dir, out, f);
     }
+    if (status != STATUS_OK && marker == MARKER_NONE) /* nothing was written: the map is as good as it was */
+        (void)remove_file(dir, "open", NULL);
     return status;
 }
 

@@ -36,6 +36,22 @@ static void values_are_judged(void **state)
         {"relay.networks", "localhost", NULL},
         {"delivery.next_hop", "mail.example.org:25,[::1]:2525", "mail.example.org:25,[::1]:2525"},
         {"delivery.next_hop", "mail example:99999", NULL},
+        {"delivery.next_hop", "", ""},
+        {"delivery.next_hop", " , ", ""},
+        {"delivery.next_hop", "[mail]:25", NULL},
+        {"relay.networks", "", ""},
+        {"relay.networks", "::/0", "::/0"},
+        {"relay.networks", "10.0.0.0/", NULL},
+        {"relay.networks", "10.0.0/8", NULL},
+        {"relay.networks", "10.0.0.0/08x", NULL},
+        {"smtp.max_size", "  64k ", "65536"},
+        {"smtp.max_size", "18014398509481984G", NULL},
+        {"smtp.max_recipients", "0", NULL},
+        {"smtp.max_recipients", "10001", NULL},
+        {"smtp.command_timeout", "500ms", NULL},
+        {"smtp.command_timeout", "90", NULL},
+        {"delivery.expire", "1s", "1s"},
+        {"delivery.expire", "31d", NULL},
         {"smime.enabled", "on", "yes"},
         {"smime.enabled", "perhaps", NULL},
         {"smtp.max_recipients", "10\r\n", NULL},
@@ -125,17 +141,216 @@ static void networks_hold_addresses(void **state)
 
 static void a_slip_of_the_finger_is_recognised(void **state)
 {
+    struct failure f = {0};
+
     (void)state;
     assert_string_equal(setting_nearest(SLICE_LITERAL("encrypt.mod")), "encrypt.mode");
     assert_null(setting_nearest(SLICE_LITERAL("something.else.altogether")));
+    assert_null(setting_named(SLICE_LITERAL("encrypt.mod"), &f));
+    assert_string_equal(f.text, "there is no setting encrypt.mod; did you mean encrypt.mode?");
+    assert_null(setting_named(SLICE_LITERAL("something.else"), &f));
+    assert_string_equal(f.text, "there is no setting something.else");
+}
+
+static void the_table_is_sound(void **state)
+{
+    const struct setting *s, *other;
+
+    (void)state;
+    for (size_t i = 0; (s = setting_at(i)) != NULL; i++) {
+        assert_true(strlen(s->name) < 64 && strchr(s->name, '.') != NULL);
+        assert_true(s->levels != 0 && s->permission != NULL && strlen(s->help) > 20);
+        assert_true(s->side != SETTING_OF_NODE || s->levels == SETTING_AT_GLOBAL); /* a node has no domain */
+        if (s->type == SETTING_CHOICE || s->type == SETTING_BOOL)
+            assert_non_null(strchr(s->choices, '|'));
+        else
+            assert_true(s->choices == NULL && s->min <= s->max);
+        for (size_t j = 0; (other = setting_at(j)) != s; j++)
+            assert_string_not_equal(other->name, s->name);
+    }
+}
+
+/* What is set for a domain holds for every way of writing an address there. */
+static void odd_writing_does_not_get_round_a_domain(void **state)
+{
+    static const char *const addresses[] = {
+        "a@bank.example",       "A@BANK.EXAMPLE",   "a@bank.example.", "\"a b\"@bank.example",
+        "\"x@y\"@bank.example", "a\t@bank.example", "bank.example",    "Bank.Example."};
+    struct command c = setting_command(SETTING_DOMAIN, "bank.example.", "encrypt.mode", "mandatory");
+    char dir[64];
+    struct store *store;
+
+    (void)state;
+    temporary_folder(dir);
+    store = open_writer(dir);
+    assert_int_equal(apply_at(store, 1, &c).status, STATUS_OK);
+    commit(store);
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++)
+        check(store, "encrypt.mode", addresses[i], "mandatory", SETTING_DOMAIN, "bank.example");
+    check(store, "encrypt.mode", "a@notbank.example", "opportunistic", SETTING_FACTORY, "");
+    check(store, "encrypt.mode", "a@sub.bank.example", "opportunistic", SETTING_FACTORY, "");
+    check(store, "encrypt.mode", "bank.example@x", "opportunistic", SETTING_FACTORY, "");
+    store_close(store);
+    remove_tree(dir);
+}
+
+static bool count_setting(void *context, const struct setting_value *value)
+{
+    assert_non_null(value->setting);
+    ++*(size_t *)context;
+    return true;
+}
+
+static void a_domain_takes_its_settings_with_it(void **state)
+{
+    char dir[64];
+    struct store *store;
+    struct store_view *view;
+    struct command c;
+    struct setting_value value;
+    struct domain_record domain;
+    struct user_record user;
+    size_t count = 0;
+    const struct setting *mode = setting_find(SLICE_LITERAL("encrypt.mode"));
+
+    (void)state;
+    temporary_folder(dir);
+    store = open_writer(dir);
+    c = setting_command(SETTING_DOMAIN, "Example.org", "encrypt.mode",
+                        "none"); /* the domain appears by itself */
+    assert_int_equal(apply_at(store, 1, &c).status, STATUS_OK);
+    c = setting_command(SETTING_DOMAIN, "example.org", "sign.mode", "always");
+    assert_int_equal(apply_at(store, 2, &c).status, STATUS_OK);
+    c = setting_command(SETTING_DOMAIN, "example.orga", "encrypt.mode", "none");
+    assert_int_equal(apply_at(store, 3, &c).status, STATUS_OK);
+    c = setting_command(SETTING_USER, "A@example.org", "encrypt.mode", "request");
+    assert_int_equal(apply_at(store, 4, &c).status, STATUS_OK);
+    c = simple_command(COMMAND_DOMAIN_ADD, 7, SLICE_LITERAL("example.org"));
+    assert_int_equal(apply_at(store, 5, &c).status, STATUS_EXISTS);
+    commit(store);
+    assert_int_equal(store_view_begin(store, &view, NULL), STATUS_OK);
+    assert_int_equal(store_domain_get(view, SLICE_LITERAL("EXAMPLE.org"), &domain), STATUS_OK);
+    assert_true(slice_equal(domain.name,
+                            SLICE_LITERAL("example.org"))); /* as it is stored, not as it was asked for */
+    assert_int_equal(domain.added_ms, 1000);
+    assert_int_equal(store_user_get(view, SLICE_LITERAL("a@EXAMPLE.org"), &user), STATUS_OK);
+    assert_true(slice_equal(user.address, SLICE_LITERAL("a@example.org")));
+    assert_int_equal(setting_get_exact(view, mode, SETTING_DOMAIN, SLICE_LITERAL("EXAMPLE.ORG"), &value),
+                     STATUS_OK);
+    assert_true(slice_equal(value.scope, SLICE_LITERAL("example.org")));
+    assert_int_equal(setting_get_exact(view, mode, SETTING_GLOBAL, (struct slice){0}, &value),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(settings_all(view, count_setting, &count), STATUS_OK);
+    assert_int_equal(count, 4);
+    store_view_end(view);
+
+    c = simple_command(COMMAND_DOMAIN_REMOVE, 8, SLICE_LITERAL("example.org"));
+    assert_int_equal(apply_at(store, 6, &c).status, STATUS_OK);
+    commit(store);
+    check(store, "encrypt.mode", "x@example.org", "opportunistic", SETTING_FACTORY, "");
+    check(store, "sign.mode", "x@example.org", "with-encryption", SETTING_FACTORY, "");
+    check(store, "encrypt.mode", "x@example.orga", "none", SETTING_DOMAIN,
+          "example.orga"); /* a neighbour stays */
+    check(store, "encrypt.mode", "a@example.org", "request", SETTING_USER,
+          "a@example.org"); /* and so does the user */
+    c = simple_command(COMMAND_USER_REMOVE, 9, SLICE_LITERAL("a@example.org"));
+    assert_int_equal(apply_at(store, 7, &c).status, STATUS_OK);
+    commit(store);
+    check(store, "encrypt.mode", "a@example.org", "opportunistic", SETTING_FACTORY, "");
+
+    c = simple_command(COMMAND_DOMAIN_ADD, 10, SLICE_LITERAL("example.org"));
+    c.values[1].bytes = SLICE_LITERAL("internal");
+    assert_int_equal(apply_at(store, 8, &c).status, STATUS_OK);
+    commit(store);
+    check(store, "domain.locality", "x@example.org", "internal", SETTING_DOMAIN, "example.org");
+    c = setting_command(SETTING_DOMAIN, "example.org", "domain.locality", "external");
+    c.number = COMMAND_SETTING_UNSET;
+    assert_int_equal(apply_at(store, 9, &c).status, STATUS_OK);
+    command_init(&c, COMMAND_SETTING_UNSET, 11, SLICE_LITERAL("test"));
+    c.values[0].number = SETTING_DOMAIN;
+    c.values[1].bytes = SLICE_LITERAL("example.org");
+    c.values[2].bytes = SLICE_LITERAL("domain.locality");
+    assert_int_equal(apply_at(store, 10, &c).status, STATUS_NOT_FOUND); /* it is inherited already */
+    commit(store);
+    check(store, "domain.locality", "x@example.org", "external", SETTING_FACTORY, "");
+    store_close(store);
+    remove_tree(dir);
+}
+
+static struct setting_value value_of(const char *name, const char *text)
+{
+    return (struct setting_value){.setting = setting_find(slice_of_text(name)), .text = slice_of_text(text)};
+}
+
+static void canonical_texts_are_read_by_type(void **state)
+{
+    struct setting_value v = value_of("delivery.next_hop", "mx1.example.org:2525,[2001:db8::1],mx2");
+    struct slice host;
+    uint16_t port = 1;
+
+    (void)state;
+    assert_true(setting_host_at(&v, 0, &host, &port));
+    assert_true(slice_equal(host, SLICE_LITERAL("mx1.example.org")) && port == 2525);
+    assert_true(setting_host_at(&v, 1, &host, &port));
+    assert_true(slice_equal(host, SLICE_LITERAL("2001:db8::1")) && port == 0);
+    assert_true(setting_host_at(&v, 2, &host, &port));
+    assert_false(setting_host_at(&v, 3, &host, &port));
+    v = value_of("delivery.next_hop", "");
+    assert_false(setting_host_at(&v, 0, &host, &port));
+    v = value_of("delivery.retry", "500ms,30s,10m,4h,5d");
+    assert_int_equal(setting_duration_at(&v, 0), 500);
+    assert_int_equal(setting_duration_at(&v, 2), 600000);
+    assert_int_equal(setting_duration_at(&v, 4), 432000000);
+    assert_int_equal(setting_duration_at(&v, 1000000), 432000000); /* the last one repeats */
+    v = value_of("smtp.max_size", "52428800");
+    assert_int_equal(setting_number(&v), 52428800);
+    v = value_of("smtp.command_timeout", "5m");
+    assert_int_equal(setting_number(&v), 300000);
+    v = value_of("smtp.max_recipients", "17");
+    assert_int_equal(setting_number(&v), 17);
+    v = value_of("smime.enabled", "yes");
+    assert_true(setting_bool(&v));
+    assert_int_equal(setting_choice(&v), 1);
+    v = value_of("encrypt.mode", "none");
+    assert_int_equal(setting_choice(&v), 0);
+    v = value_of("encrypt.mode", "mandatory");
+    assert_int_equal(setting_choice(&v), 3);
+    v = value_of("encrypt.mode", "of-a-newer-release"); /* what is not known counts as the strictest */
+    assert_int_equal(setting_choice(&v), 3);
+}
+
+static void lists_have_an_end(void **state)
+{
+    struct buf list = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+    const struct setting *networks = setting_find(SLICE_LITERAL("relay.networks"));
+    struct failure f = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 256; i++)
+        assert_int_equal(buf_printf(&list, "10.%u.0.0/16 ", i), STATUS_OK);
+    assert_int_equal(setting_canonical(networks, buf_slice(&list), &out, &f), STATUS_OK);
+    assert_int_equal(buf_append_text(&list, "::1"), STATUS_OK);
+    assert_int_equal(setting_canonical(networks, buf_slice(&list), &out, &f), STATUS_INVALID);
+    while (list.len <= SETTING_VALUE_MAX)
+        assert_int_equal(buf_append_text(&list, ",::1"), STATUS_OK);
+    assert_int_equal(setting_canonical(networks, buf_slice(&list), &out, &f), STATUS_TOO_LARGE);
+    buf_release(&list);
+    buf_release(&out);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_default_is_canonical_in_itself), cmocka_unit_test(values_are_judged),
-        cmocka_unit_test(the_most_specific_level_wins),         cmocka_unit_test(networks_hold_addresses),
+        cmocka_unit_test(every_default_is_canonical_in_itself),
+        cmocka_unit_test(values_are_judged),
+        cmocka_unit_test(the_most_specific_level_wins),
+        cmocka_unit_test(networks_hold_addresses),
         cmocka_unit_test(a_slip_of_the_finger_is_recognised),
+        cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(odd_writing_does_not_get_round_a_domain),
+        cmocka_unit_test(a_domain_takes_its_settings_with_it),
+        cmocka_unit_test(canonical_texts_are_read_by_type),
+        cmocka_unit_test(lists_have_an_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
