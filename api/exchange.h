@@ -21,7 +21,7 @@
 #define EXCHANGE_ARENA_MAX  ((size_t)24 << 20) /* bytes */
 #define EXCHANGE_ANSWER_MAX ((size_t)32 << 20)
 #define EXCHANGE_WRITES_MAX 300 /* a file of certificates, and what goes with it */
-#define EXCHANGE_TIMEOUT_MS 10000
+#define EXCHANGE_TIMEOUT_MS 20000
 #define API_LIST_LIMIT      1000 /* entries of one answer, unless ?limit= says less */
 
 struct api_counters {

@@ -47,6 +47,9 @@ static void on_setup_ostream(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t *
         snprintf(detail, sizeof(detail), "the body is too large: at most %zu bytes", API_BODY_MAX) < 0) {
         detail[0] = '\0';
     }
+    if (status == STATUS_TOO_LARGE) {
+        http_linger(req);
+    }
     json_t *problem = problem_make(status, req->res.status, detail, NULL);
     char *text = json_dumps(problem, JSON_COMPACT);
     struct problem_stream *s = (void *)h2o_add_ostream(req, sizeof(*s), slot);

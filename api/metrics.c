@@ -68,7 +68,20 @@ static bool is_metric_name(struct slice name)
     return name.len > 0 && name.len <= 80;
 }
 
-/* smtp's own names: those that end in _total are counters. */
+static bool ends_with(struct slice name, const char *end)
+{
+    size_t n = strlen(end);
+    return name.len > n && memcmp(name.data + name.len - n, end, n) == 0;
+}
+
+/* Of smtp's own names: what is now. All others were counted since it started. */
+static bool is_gauge(struct slice name)
+{
+    return slice_starts_with(name, SLICE_LITERAL("queue_")) || ends_with(name, "_open") ||
+           ends_with(name, "_waiting") || ends_with(name, "_segments") || ends_with(name, "_bytes") ||
+           slice_equal(name, SLICE_LITERAL("workers"));
+}
+
 static void of_smtp(struct metrics *m, struct api *api)
 {
     struct buf stats = BUF_INIT(BUS_STATS_MAX);
@@ -84,9 +97,9 @@ static void of_smtp(struct metrics *m, struct api *api)
                 break;
             }
             if (is_metric_name(name)) {
-                bool total = name.len > 6 && memcmp(name.data + name.len - 6, "_total", 6) == 0;
-                line(m, "# TYPE sealpost_smtp_%.*s %s\nsealpost_smtp_%.*s %llu\n", SLICE_ARGS(name),
-                     total ? "counter" : "gauge", SLICE_ARGS(name), value);
+                const char *end = is_gauge(name) || ends_with(name, "_total") ? "" : "_total";
+                line(m, "# TYPE sealpost_smtp_%.*s%s %s\nsealpost_smtp_%.*s%s %llu\n", SLICE_ARGS(name), end,
+                     is_gauge(name) ? "gauge" : "counter", SLICE_ARGS(name), end, value);
             }
         }
     }

@@ -38,6 +38,9 @@ void http_answered(struct api *api, struct exchange *x);
 /* http_error.c: what h2o itself answers becomes problem details */
 void http_error_filter_register(h2o_pathconf_t *path);
 
+/* http_linger.c: the client of a refused body shall see the answer */
+void http_linger(h2o_req_t *req);
+
 /* tls.c */
 enum status tls_context_make(const char *certificate, struct slice key, SSL_CTX **out,
                              struct failure *f) MUST_CHECK;
