@@ -88,7 +88,7 @@ enum status smime_recipients(struct slice cms, const struct slice *candidates, s
     if (parsed == NULL)
         return STATUS_MALFORMED;
     for (size_t i = 0; i < count; i++) {
-        X509 *x = certificate_from_der(candidates[i]);
+        X509 *x = smime_certificate(candidates[i]);
 
         fits[i] = x != NULL && is_recipient(parsed, x);
         X509_free(x);
@@ -125,7 +125,7 @@ static enum status try_keys(CMS_ContentInfo *parsed, struct slice cms, const str
         return STATUS_NO_MEMORY;
     status = STATUS_NO_KEY;
     for (size_t i = 0; i < count && status != STATUS_OK && status != STATUS_NO_MEMORY; i++) {
-        X509 *x = certificate_from_der(keys[i].certificate);
+        X509 *x = smime_certificate(keys[i].certificate);
 
         if (x != NULL && is_recipient(parsed, x)) {
             if (tried) /* a failed try leaves the object unusable for the next one */

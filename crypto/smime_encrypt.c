@@ -37,7 +37,7 @@ static bool prepare_agreement(CMS_RecipientInfo *info)
 
 static enum status add_recipient(CMS_ContentInfo *cms, struct slice certificate, struct failure *f)
 {
-    X509 *x = certificate_from_der(certificate);
+    X509 *x = smime_certificate(certificate);
     CMS_RecipientInfo *info = x == NULL ? NULL : CMS_add1_recipient_cert(cms, x, CMS_KEY_PARAM);
     char name[200];
     enum status status = STATUS_OK;

@@ -10,6 +10,8 @@
 
 /* A read-only BIO over the bytes; NULL if they are too many or there is no memory. */
 BIO *smime_bio_of(struct slice bytes);
+/* A certificate by way of this process's cache; the caller frees it. NULL if it is none. */
+X509 *smime_certificate(struct slice der);
 /* NULL if the bytes are no CMS. BER is fine. */
 CMS_ContentInfo *smime_parse(struct slice cms);
 enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out) MUST_CHECK;

@@ -31,7 +31,7 @@ static bool add_signing_time(CMS_SignerInfo *si, uint64_t now_ms)
 static bool add_chain(CMS_ContentInfo *cms, const struct smime_signer *signer)
 {
     for (size_t i = 0; i < signer->chain_count; i++) {
-        X509 *x = certificate_from_der(signer->chain[i]);
+        X509 *x = smime_certificate(signer->chain[i]);
         bool good = x != NULL && CMS_add1_cert(cms, x) == 1;
 
         X509_free(x);
@@ -52,7 +52,7 @@ static bool kind_is_supported(const EVP_PKEY *key)
 static enum status sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
                         unsigned flags, struct buf *out, struct failure *f)
 {
-    X509 *x = certificate_from_der(signer->certificate);
+    X509 *x = smime_certificate(signer->certificate);
     CMS_ContentInfo *cms = NULL;
     CMS_SignerInfo *si;
     BIO *in = smime_bio_of(entity);

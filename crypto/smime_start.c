@@ -1,6 +1,7 @@
 /* What a process that does CMS needs once, and the small pieces that all files of S/MIME share. */
 #include "crypto/smime_internal.h"
 
+#include "crypto/certificate_cache.h"
 #include "crypto/providers.h"
 
 #include <limits.h>
@@ -24,6 +25,15 @@ enum status smime_failure(struct failure *f, const char *doing)
 
     ERR_clear_error();
     return status;
+}
+
+X509 *smime_certificate(struct slice der)
+{
+    static struct certificate_cache *cache; /* for as long as the process lives */
+
+    if (cache == NULL)
+        cache = certificate_cache_new();
+    return certificate_cache_get(cache, der);
 }
 
 BIO *smime_bio_of(struct slice bytes)

@@ -3,6 +3,7 @@
  * intermediates, at a time that the caller gives. An anchor need not be self-signed. What a path is not good
  * for is said in words. One thread a trust.
  */
+#include "crypto/certificate_cache.h"
 #include "crypto/certificate_internal.h"
 
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 struct trust {
     X509_STORE *anchors;
     STACK_OF(X509) * intermediates;
+    struct certificate_cache *seen;
     bool broken;
 };
 
@@ -62,9 +64,10 @@ static struct trust *trust_new(void)
 
     if (t == NULL)
         return NULL;
+    t->seen = certificate_cache_new();
     t->anchors = X509_STORE_new();
     t->intermediates = sk_X509_new_null();
-    if (t->anchors == NULL || t->intermediates == NULL) {
+    if (t->seen == NULL || t->anchors == NULL || t->intermediates == NULL) {
         trust_free(t);
         return NULL;
     }
@@ -120,6 +123,7 @@ void trust_free(struct trust *t)
 {
     if (t == NULL)
         return;
+    certificate_cache_free(t->seen);
     X509_STORE_free(t->anchors);
     sk_X509_pop_free(t->intermediates, X509_free);
     free(t);
@@ -206,7 +210,7 @@ static STACK_OF(X509) * untrusted_of(struct trust *t, STACK_OF(X509) * extra)
 enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
                         uint64_t now_ms, struct failure *f)
 {
-    X509 *x = certificate_from_der(der);
+    X509 *x = certificate_cache_get(t == NULL ? NULL : t->seen, der);
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     STACK_OF(X509) *untrusted = t == NULL ? NULL : untrusted_of(t, extra);
     X509_VERIFY_PARAM *param;
