@@ -17,13 +17,14 @@
 #define CORE_TICK_MS      50
 #define CORE_PERIOD_MS    500 /* asking the peers for their state */
 #define CORE_EVENT_MS     250
-#define CORE_WAIT_MS      5000 /* a proposal or barrier waits this long for a leader */
+#define CORE_WAIT_MS      15000 /* a proposal or barrier waits this long for a leader */
 #define CORE_PEER_CALL_MS 3000
 #define CORE_REACHABLE_MS 2000 /* heard from within: reachable */
 
 struct core_sessions;   /* core_sessions.c: the other roles */
 struct core_proposals;  /* core_proposal.c */
 struct core_barriers;   /* core_barrier.c */
+struct core_everywhere; /* core_everywhere.c */
 struct core_hashes;     /* core_verify.c */
 struct core_joins;      /* core_join.c */
 struct core_membership; /* core_membership.c */
@@ -55,6 +56,7 @@ struct core {
     struct core_sessions *sessions;
     struct core_proposals *proposals;
     struct core_barriers *barriers;
+    struct core_everywhere *everywhere;
     struct core_hashes *hashes;
     struct core_joins *joins;
     struct core_membership *membership;
@@ -127,6 +129,17 @@ void core_barriers_free(struct core_barriers *b);
 void core_barrier(struct core *core, core_barrier_cb cb, void *context);
 void core_barriers_tick(struct core *core, uint64_t now);
 void core_barrier_for_peer(struct core *core, struct peer_request *q);
+
+/* --- core_everywhere.c: a change is answered when it is in force on every node that may act --- */
+typedef void (*core_everywhere_cb)(void *context,
+                                   enum status status); /* OK, or UNAVAILABLE: no longer the leader */
+struct core_everywhere *core_everywhere_new(struct core *core);
+void core_everywhere_free(struct core_everywhere *e);
+/* Leader: call back once every node has applied `index`, or may no longer act on older state. */
+void core_everywhere(struct core *core, uint64_t index, core_everywhere_cb cb, void *context);
+void core_everywhere_tick(struct core *core, uint64_t now);
+bool core_acts_at_once(enum command_number number); /* is this a command for which the leader waits so? */
+void core_applied_for_peer(struct core *core, uint64_t index, struct peer_request *q);
 
 /* --- core_verify.c --- */
 struct core_hashes *core_hashes_new(struct core *core);

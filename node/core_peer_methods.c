@@ -52,6 +52,7 @@ void core_peer_serve(struct core *core, struct peer_request *q, enum peer_method
         bytes = read_bytes(args, COMMAND_MAX);
         break;
     case PEER_HASH:
+    case PEER_APPLIED:
         number = read_u64(args);
         break;
     case PEER_TRANSFER:
@@ -82,6 +83,9 @@ void core_peer_serve(struct core *core, struct peer_request *q, enum peer_method
         return;
     case PEER_HASH:
         core_hash_for_peer(core, number, q);
+        return;
+    case PEER_APPLIED:
+        core_applied_for_peer(core, number, q);
         return;
     case PEER_TRANSFER:
         core_transfer(core, bytes, false, transferred_cb, q);

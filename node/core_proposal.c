@@ -8,6 +8,8 @@
  * sending it again, until CORE_WAIT_MS have passed: then UNAVAILABLE, which still means "unknown".
  *
  * A forwarded proposal is never forwarded again: a node that is not the leader says so.
+ *
+ * What changes how mail is treated is answered when it is in force on every node (node/core_everywhere.c).
  */
 #include "node/core_internal.h"
 
@@ -16,18 +18,19 @@
 #define RETRY_MS      25
 #define APPLY_WAIT_MS 3000 /* a follower that lags answers after this all the same: the command is done */
 
-enum proposal_state { PROPOSAL_WAITING, PROPOSAL_UNDER_WAY, PROPOSAL_APPLYING };
+enum proposal_state { PROPOSAL_WAITING, PROPOSAL_UNDER_WAY, PROPOSAL_APPLYING, PROPOSAL_SPREADING };
 
 struct proposal {
     struct proposal *next, **place;
     struct core *core;
     struct buf command;
+    enum command_number number;
     uint64_t deadline_ms, retry_at_ms;
     enum proposal_state state;
     bool answered;
     core_outcome_cb cb;
     void *context;
-    struct apply_result result; /* APPLYING */
+    struct apply_result result; /* APPLYING, SPREADING */
 };
 
 struct core_proposals {
@@ -86,15 +89,35 @@ static void proposal_failed(struct proposal *p, enum status status, const char *
     proposal_free(p);
 }
 
-static void local_cb(void *context, enum status status, const struct apply_result *result)
+static bool must_spread(enum command_number number, const struct apply_result *result)
+{
+    return result->status == STATUS_OK && core_acts_at_once(number);
+}
+
+static void spread_cb(void *context, enum status status)
 {
     struct proposal *p = context;
     if (status != STATUS_OK) {
         proposal_failed(p, status, status_text(status));
         return;
     }
-    proposal_answer(p, STATUS_OK, "", result);
+    proposal_answer(p, STATUS_OK, "", &p->result);
     proposal_free(p);
+}
+
+static void local_cb(void *context, enum status status, const struct apply_result *result)
+{
+    struct proposal *p = context;
+    if (status != STATUS_OK) {
+        proposal_failed(p, status, status_text(status));
+    } else if (must_spread(p->number, result)) {
+        p->result = *result;
+        p->state = PROPOSAL_SPREADING;
+        core_everywhere(p->core, result->index, spread_cb, p);
+    } else {
+        proposal_answer(p, STATUS_OK, "", result);
+        proposal_free(p);
+    }
 }
 
 static void applied_cb(void *context, enum status status, uint64_t index)
@@ -221,6 +244,7 @@ void core_propose(struct core *core, struct slice command, core_outcome_cb cb, v
         return;
     }
     p->core = core;
+    p->number = decoded.number;
     p->deadline_ms = now + CORE_WAIT_MS;
     p->cb = cb;
     p->context = context;
@@ -294,12 +318,14 @@ void core_proposals_free(struct core_proposals *l)
 struct for_peer {
     struct core *core;
     struct peer_request *request;
+    enum command_number number;
+    struct apply_result result;
 };
 
-static void for_peer_cb(void *context, enum status status, const struct apply_result *result)
+static void for_peer_answer(struct for_peer *p, enum status status)
 {
-    struct for_peer *p = context;
     struct peer_request *q = p->request;
+    const struct apply_result *result = &p->result;
     struct buf out = BUF_INIT(4096);
     struct msgpack_writer w;
     if (status == STATUS_OK) {
@@ -318,17 +344,39 @@ static void for_peer_cb(void *context, enum status status, const struct apply_re
     free(p);
 }
 
+static void for_peer_spread_cb(void *context, enum status status)
+{
+    for_peer_answer(context, status);
+}
+
+static void for_peer_cb(void *context, enum status status, const struct apply_result *result)
+{
+    struct for_peer *p = context;
+    if (status == STATUS_OK) {
+        p->result = *result;
+    }
+    if (status == STATUS_OK && must_spread(p->number, result)) {
+        core_everywhere(p->core, result->index, for_peer_spread_cb, p);
+    } else {
+        for_peer_answer(p, status);
+    }
+}
+
 void core_propose_for_peer(struct core *core, struct slice command, struct peer_request *q)
 {
-    if (!core_is_leader(core) || core->closing) {
-        peer_request_answer(q, STATUS_NOT_LEADER, status_text(STATUS_NOT_LEADER), SLICE_LITERAL(""), 0);
-        return;
+    struct command decoded;
+    struct failure f = {0};
+    enum status status = command_decode(command, &decoded, &f);
+    if (status == STATUS_OK && (!core_is_leader(core) || core->closing)) {
+        status = failure_set(&f, STATUS_NOT_LEADER, "%s", status_text(STATUS_NOT_LEADER));
     }
-    struct for_peer *p = malloc(sizeof(*p));
+    struct for_peer *p = status == STATUS_OK ? calloc(1, sizeof(*p)) : NULL;
     if (p == NULL) {
-        peer_request_answer(q, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), SLICE_LITERAL(""), 0);
+        status = status == STATUS_OK ? failure_set(&f, STATUS_NO_MEMORY, "%s", status_text(STATUS_NO_MEMORY))
+                                     : status;
+        peer_request_answer(q, status, f.text, SLICE_LITERAL(""), 0);
         return;
     }
-    *p = (struct for_peer){.core = core, .request = q};
+    *p = (struct for_peer){.core = core, .request = q, .number = decoded.number};
     replica_propose(core->replica, command, for_peer_cb, p);
 }

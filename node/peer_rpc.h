@@ -15,6 +15,7 @@
  *                                   space low bool, release str
  *   HASH           index u64     -> hash bin32
  *   TRANSFER *     name str      -> name of the new leader str
+ *   APPLIED        index u64     -> index u64: answered once this node has applied that much
  *   NODE_REMOVE *  name str      -> index u64
  */
 #ifndef SEALPOST_NODE_PEER_RPC_H
@@ -26,7 +27,7 @@
 
 #define PEER_FRAME_MAX ((size_t)(1 << 20) + 4096)
 
-enum peer_method { PEER_PROPOSE = 1, PEER_READ_INDEX, PEER_INFO, PEER_HASH, PEER_TRANSFER, PEER_NODE_REMOVE };
+enum peer_method { PEER_PROPOSE = 1, PEER_READ_INDEX, PEER_INFO, PEER_HASH, PEER_TRANSFER, PEER_NODE_REMOVE, PEER_APPLIED };
 
 struct core;
 

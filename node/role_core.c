@@ -180,6 +180,7 @@ static void replica_closed_cb(void *context)
     peer_links_close(core->links);
     peer_sessions_close(core->peer_sessions);
     core_joins_free(core->joins);
+    core_everywhere_free(core->everywhere);
     core_proposals_free(core->proposals);
     core_barriers_free(core->barriers);
     core_hashes_free(core->hashes);
@@ -285,6 +286,7 @@ static void tick_cb(uv_timer_t *timer)
     peer_links_tick(core->links, now);
     core_proposals_tick(core, now);
     core_barriers_tick(core, now);
+    core_everywhere_tick(core, now);
     core_hashes_tick(core, now);
     core_joins_tick(core, now);
     core_founding_tick(core, now);
@@ -325,11 +327,13 @@ static enum status parts_make(struct core *core, struct failure *f)
     core->peer_sessions = peer_sessions_new(core);
     core->proposals = core_proposals_new(core);
     core->barriers = core_barriers_new(core);
+    core->everywhere = core_everywhere_new(core);
     core->hashes = core_hashes_new(core);
     core->joins = core_joins_new(core);
     core->membership = core_membership_new(core);
     if (core->links == NULL || core->peer_sessions == NULL || core->proposals == NULL ||
-        core->barriers == NULL || core->hashes == NULL || core->joins == NULL || core->membership == NULL) {
+        core->barriers == NULL || core->everywhere == NULL || core->hashes == NULL || core->joins == NULL ||
+        core->membership == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the core");
     }
     return STATUS_OK;
