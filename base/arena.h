@@ -16,10 +16,10 @@ struct arena {
 };
 
 void arena_init(struct arena *a, size_t max);
-void arena_release(struct arena *a); /* frees all; the arena can be used again */
-void *arena_alloc(struct arena *a, size_t size);              /* aligned for any type, zeroed; NULL on failure */
+void arena_release(struct arena *a);             /* frees all; the arena can be used again */
+void *arena_alloc(struct arena *a, size_t size); /* aligned for any type, zeroed; NULL on failure */
 void *arena_alloc_array(struct arena *a, size_t count, size_t size); /* with overflow check */
-char *arena_text(struct arena *a, struct slice s);            /* NUL-terminated copy */
+char *arena_text(struct arena *a, struct slice s);                   /* NUL-terminated copy */
 char *arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool arena_copy(struct arena *a, struct slice s, struct slice *out);
 

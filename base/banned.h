@@ -28,22 +28,23 @@
 #undef localtime
 #undef ctime
 #undef asctime
-#define sprintf(...)      SEALPOST_BANNED(sprintf)
-#define vsprintf(...)     SEALPOST_BANNED(vsprintf)
-#define strcpy(...)       SEALPOST_BANNED(strcpy)
-#define strcat(...)       SEALPOST_BANNED(strcat)
-#define strncpy(...)      SEALPOST_BANNED(strncpy)
-#define strncat(...)      SEALPOST_BANNED(strncat)
-#define strtok(...)       SEALPOST_BANNED(strtok)
-#define atoi(...)         SEALPOST_BANNED(atoi)
-#define atol(...)         SEALPOST_BANNED(atol)
-#define atoll(...)        SEALPOST_BANNED(atoll)
-#define gmtime(...)       SEALPOST_BANNED(gmtime)
-#define localtime(...)    SEALPOST_BANNED(localtime)
-#define ctime(...)        SEALPOST_BANNED(ctime)
-#define asctime(...)      SEALPOST_BANNED(asctime)
+#define sprintf(...)   SEALPOST_BANNED(sprintf)
+#define vsprintf(...)  SEALPOST_BANNED(vsprintf)
+#define strcpy(...)    SEALPOST_BANNED(strcpy)
+#define strcat(...)    SEALPOST_BANNED(strcat)
+#define strncpy(...)   SEALPOST_BANNED(strncpy)
+#define strncat(...)   SEALPOST_BANNED(strncat)
+#define strtok(...)    SEALPOST_BANNED(strtok)
+#define atoi(...)      SEALPOST_BANNED(atoi)
+#define atol(...)      SEALPOST_BANNED(atol)
+#define atoll(...)     SEALPOST_BANNED(atoll)
+#define gmtime(...)    SEALPOST_BANNED(gmtime)
+#define localtime(...) SEALPOST_BANNED(localtime)
+#define ctime(...)     SEALPOST_BANNED(ctime)
+#define asctime(...)   SEALPOST_BANNED(asctime)
 
 /* An unchecked result is an error (-Werror=unused-result): a cut-off text is a wrong text. */
-extern int snprintf(char *, size_t, const char *, ...) __attribute__((warn_unused_result, format(printf, 3, 4)));
+extern int snprintf(char *, size_t, const char *, ...)
+    __attribute__((warn_unused_result, format(printf, 3, 4)));
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The log: one line an event on standard error, logfmt (key=value), which systemd or the supervisor's own file
- * takes up. Values are escaped: nothing that comes from outside can start a new line or forge a field. No secrets,
- * no message content. Usable from any thread.
+ * The log: one line an event on standard error, logfmt (key=value), which systemd or the supervisor's own
+ * file takes up. Values are escaped: nothing that comes from outside can start a new line or forge a field.
+ * No secrets, no message content. Usable from any thread.
  *
  *   log_event(LOG_INFO, "message accepted", LOG_TEXT("id", id), LOG_NUMBER("bytes", size));
  *   -> 2026-11-24T10:05:04.123Z info smtp[812] message accepted id=... bytes=123
@@ -29,7 +29,7 @@ void log_open(const char *role, enum log_level level);
 bool log_level_parse(struct slice text, enum log_level *level); /* error, warn, info, debug */
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-#define log_event(level, event, ...) \
-    log_write((level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(,) {.key = NULL}})
+#define log_event(level, event, ...)                                                                         \
+    log_write((level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}})
 
 #endif

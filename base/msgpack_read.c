@@ -135,7 +135,7 @@ int64_t read_i64(struct msgpack_reader *r)
         if (value <= INT64_MAX)
             return (int64_t)value;
     } else if (head >= 0xd0 && head <= 0xd3) {
-        unsigned size = 1U << (head - 0xd0);
+        unsigned size = 1U << (head & 3);
         unsigned unused_bits = 64 - 8 * size;
 
         value = take_number(r, size);

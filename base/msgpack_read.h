@@ -1,8 +1,9 @@
 /*
- * MessagePack in, pulled value by value from untrusted bytes. Lengths and counts are checked against what is left
- * before anything is done with them, nothing is allocated, and slices point into the input. The first failure
- * sticks: later reads return zero values, so a decoder reads all its fields and checks msgpack_reader_status() once.
- * (msgpack-c's own unpacker allocates an array for the count that a header claims before it has seen one element.)
+ * MessagePack in, pulled value by value from untrusted bytes. Lengths and counts are checked against what is
+ * left before anything is done with them, nothing is allocated, and slices point into the input. The first
+ * failure sticks: later reads return zero values, so a decoder reads all its fields and checks
+ * msgpack_reader_status() once. (msgpack-c's own unpacker allocates an array for the count that a header
+ * claims before it has seen one element.)
  */
 #ifndef SEALPOST_BASE_MSGPACK_READ_H
 #define SEALPOST_BASE_MSGPACK_READ_H
@@ -16,7 +17,8 @@ struct msgpack_reader {
 };
 
 void msgpack_reader_init(struct msgpack_reader *r, struct slice in);
-/* Count of elements (read_map: of pairs); fails with TOO_LARGE above max and MALFORMED when more than bytes left. */
+/* Count of elements (read_map: of pairs); fails with TOO_LARGE above max and MALFORMED when more than bytes
+ * left. */
 size_t read_array(struct msgpack_reader *r, size_t max);
 size_t read_map(struct msgpack_reader *r, size_t max);
 bool read_nil(struct msgpack_reader *r); /* true and consumed if the next value is nil; else untouched */

@@ -1,6 +1,7 @@
 /*
- * Secrets: keys, passwords, tokens. Their memory is locked (mlock), left out of core dumps (MADV_DONTDUMP) and
- * wiped when released. A secret never goes into a log, a failure text, an argument list or a temporary file.
+ * Secrets: keys, passwords, tokens. Their memory is locked (mlock), left out of core dumps (MADV_DONTDUMP)
+ * and wiped when released. A secret never goes into a log, a failure text, an argument list or a temporary
+ * file.
  */
 #ifndef SEALPOST_BASE_SECRET_H
 #define SEALPOST_BASE_SECRET_H
@@ -20,7 +21,7 @@ enum status secret_alloc(struct secret *s, size_t len) MUST_CHECK; /* zeroed; `s
 enum status secret_copy(struct secret *s, struct slice from) MUST_CHECK;
 void secret_release(struct secret *s); /* wipes; a zeroed struct is fine; leaves it zeroed */
 struct slice secret_slice(const struct secret *s);
-void secret_wipe(void *data, size_t len); /* that no compiler removes */
+void secret_wipe(void *data, size_t len);          /* that no compiler removes */
 bool secret_equal(struct slice a, struct slice b); /* in constant time for equal lengths */
 
 #endif

@@ -15,6 +15,7 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
+/* clang-format off */
 /*       name              text                                             SMTP enhanced   HTTP  retry */
 #define STATUS_TABLE(X)                                                                                    \
     X(OK,              "success",                                           250, "2.0.0",   200, false)    \
@@ -54,6 +55,7 @@ enum status {
 #undef X
     STATUS_COUNT
 };
+/* clang-format on */
 
 /* Facts of a status. An unknown number counts as STATUS_INTERNAL. The strings are static. */
 const char *status_name(enum status status); /* "NO_KEY" */
@@ -75,11 +77,12 @@ struct failure {
 /* Set status and text; returns `status`, so that `return failure_set(f, ...)` reads well. `f` may be NULL. */
 enum status failure_set(struct failure *f, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Put "context: " before the text that is there. Returns the status that `f` holds, or `status` if `f` is NULL or
- * holds none (then with the status's own text). */
+/* Put "context: " before the text that is there. Returns the status that `f` holds, or `status` if `f` is
+ * NULL or holds none (then with the status's own text). */
 enum status failure_wrap(struct failure *f, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* As failure_set with ": " and strerror(errno_value) at the end; ENOSPC becomes NO_SPACE and ENOMEM NO_MEMORY, else IO. */
+/* As failure_set with ": " and strerror(errno_value) at the end; ENOSPC becomes NO_SPACE and ENOMEM
+ * NO_MEMORY, else IO. */
 enum status failure_errno(struct failure *f, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

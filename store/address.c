@@ -76,8 +76,10 @@ enum status domain_normalise(struct slice domain, char out[DOMAIN_MAX + 1], stru
 
     if (domain.len <= DOMAIN_MAX && (!wildcard || (rest.len > 0 && rest.data[0] != '[')) &&
         write_domain(rest, out + (wildcard ? 2 : 0))) {
-        if (wildcard)
-            memcpy(out, "*.", 2);
+        if (wildcard) {
+            out[0] = '*';
+            out[1] = '.';
+        }
         return STATUS_OK;
     }
     return failure_set(f, STATUS_INVALID,

@@ -105,6 +105,7 @@ enum status apply_refuse(struct store_apply *a, enum status status, const char *
     va_list args;
 
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line above starts it */
     if (vsnprintf(a->result->failure.text, sizeof(a->result->failure.text), format, args) < 0)
         a->result->failure.text[0] = '\0';
     va_end(args);

@@ -1,17 +1,18 @@
 /*
- * Commands: the only way in which the replicated state changes. One table (store/command_table.c) declares each:
- * number, name, the version that brought it, its fields, the permission it asks for and the function that applies it.
- * Encoding, decoding, validation, the REST bodies and the docs come from that table.
+ * Commands: the only way in which the replicated state changes. One table (store/command_table.c) declares
+ * each: number, name, the version that brought it, its fields, the permission it asks for and the function
+ * that applies it. Encoding, decoding, validation, the REST bodies and the docs come from that table.
  *
  * On the wire and in the log, MessagePack:
  *   [ number: u16, version: u16, id: bin 16, time: u64 wall ms, actor: str, [ field, ... ] ]
  * and, in a log entry, padded to a multiple of 8 bytes (DESIGN.md section 4, rule 2):
  *   bytes 0..3: length of the MessagePack, little endian; then the MessagePack; then zeros.
  *
- * A command carries its own time, random bytes and id, so that applying it is deterministic. Applying an id a second
- * time changes nothing and gives the first result. What a field says was checked by command_check() before the
- * command was proposed, and is checked again when it is applied: a command that does not fit the state is answered
- * with a status and changes nothing, on every node alike. Secrets in fields are sealed before (crypto/seal.h).
+ * A command carries its own time, random bytes and id, so that applying it is deterministic. Applying an id a
+ * second time changes nothing and gives the first result. What a field says was checked by command_check()
+ * before the command was proposed, and is checked again when it is applied: a command that does not fit the
+ * state is answered with a status and changes nothing, on every node alike. Secrets in fields are sealed
+ * before (crypto/seal.h).
  */
 #ifndef SEALPOST_STORE_COMMAND_H
 #define SEALPOST_STORE_COMMAND_H
@@ -19,35 +20,58 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-#define COMMAND_MAX         ((size_t)1 << 20) /* bytes of one encoded command */
-#define COMMAND_FIELDS_MAX  24
-#define COMMAND_ACTOR_MAX   128
+#define COMMAND_MAX        ((size_t)1 << 20) /* bytes of one encoded command */
+#define COMMAND_FIELDS_MAX 24
+#define COMMAND_ACTOR_MAX  128
 /* The newest version of the command set that this release knows; see store_cluster_version(). */
 #define COMMAND_SET_VERSION 1
 
+/* The fields of each, in order; their lengths are in store/command_table.c. Numbers are for ever: append
+ * only. */
 enum command_number {
     COMMAND_NONE = 0,
-    COMMAND_CLUSTER_INIT = 1,   /* cluster_id bytes16, name, ca_certificate DER, ca_key sealed, data_key_id bytes16, data_key wrapped */
-    COMMAND_NODE_ADMIT = 2,     /* token_hash bytes32, name, peer_address, api_address, smtp_address, certificate_spki_hash bytes32,
-                                   command_set u64 -> result: node_id u64. Checks and uses up the token (hash of zeros: the founding node). */
-    COMMAND_NODE_UPDATE = 3,    /* node_id u64, name, peer_address, api_address, smtp_address, command_set u64 */
-    COMMAND_NODE_REMOVE = 4,    /* node_id u64 */
-    COMMAND_NODE_TOKEN_ADD = 5, /* token_hash bytes32, expires_ms u64 */
-    COMMAND_API_TOKEN_ADD = 6,  /* token_hash bytes32, name, role ("admin"), expires_ms u64 (0: never) */
-    COMMAND_API_TOKEN_REMOVE = 7, /* name */
-    COMMAND_SETTING_SET = 8,    /* level u64 (enum setting_level), scope (domain, address or ""), name, value */
-    COMMAND_SETTING_UNSET = 9,  /* level, scope, name */
-    COMMAND_DOMAIN_ADD = 10,    /* domain, locality ("internal"|"external"|"" = leave at its default) */
-    COMMAND_DOMAIN_REMOVE = 11, /* domain; with its settings */
-    COMMAND_USER_ADD = 12,      /* address */
-    COMMAND_USER_REMOVE = 13,   /* address; with its settings */
-    COMMAND_CERT_ADD = 14,      /* certificate: the record of store/records.h as MessagePack, its thumbprint that of its DER; EXISTS if there */
-    COMMAND_CERT_REMOVE = 15,   /* thumbprint bytes32; and its key */
-    COMMAND_KEY_ADD = 16,       /* thumbprint bytes32 (of its certificate, which must be there), sealed private key */
-    COMMAND_KEY_REMOVE = 17,    /* thumbprint bytes32 */
-    COMMAND_TRUST_ADD = 18,     /* thumbprint bytes32: this certificate is a trust anchor; comment */
-    COMMAND_TRUST_REMOVE = 19,  /* thumbprint bytes32 */
-    COMMAND_CHECKPOINT = 20,    /* changes nothing; every node hashes its tables at this index (cluster verify) */
+    /* cluster id (16 bytes), name, CA certificate (DER), CA key (sealed), data key id (16), data key
+       (wrapped) */
+    COMMAND_CLUSTER_INIT = 1,
+    /* token hash (32; zeros: the founding node), name, peer, API and SMTP address, hash of the public key in
+     * its certificate (32), command set. Uses the token up. Result: the node's id, u64 */
+    COMMAND_NODE_ADMIT = 2,
+    /* node id, name, peer, API and SMTP address, command set */
+    COMMAND_NODE_UPDATE = 3,
+    /* node id */
+    COMMAND_NODE_REMOVE = 4,
+    /* token hash (32), end of its life (ms) */
+    COMMAND_NODE_TOKEN_ADD = 5,
+    /* token hash (32), name, role ("admin"), end of its life (ms; 0: never) */
+    COMMAND_API_TOKEN_ADD = 6,
+    /* name */
+    COMMAND_API_TOKEN_REMOVE = 7,
+    /* level (enum setting_level), scope (domain, address or ""), name, value */
+    COMMAND_SETTING_SET = 8,
+    /* level, scope, name */
+    COMMAND_SETTING_UNSET = 9,
+    /* domain, locality ("internal", "external", or "": as it is) */
+    COMMAND_DOMAIN_ADD = 10,
+    /* domain; its settings go with it */
+    COMMAND_DOMAIN_REMOVE = 11,
+    /* address */
+    COMMAND_USER_ADD = 12,
+    /* address; its settings go with it */
+    COMMAND_USER_REMOVE = 13,
+    /* certificate record (store/records.h), whose thumbprint is that of its DER */
+    COMMAND_CERT_ADD = 14,
+    /* thumbprint (32); its key and the trust in it go with it */
+    COMMAND_CERT_REMOVE = 15,
+    /* thumbprint (32) of a certificate that is there, private key (sealed) */
+    COMMAND_KEY_ADD = 16,
+    /* thumbprint (32) */
+    COMMAND_KEY_REMOVE = 17,
+    /* thumbprint (32) of a certificate that becomes a trust anchor, comment */
+    COMMAND_TRUST_ADD = 18,
+    /* thumbprint (32) */
+    COMMAND_TRUST_REMOVE = 19,
+    /* changes nothing; every node hashes its tables at this index (cluster verify) */
+    COMMAND_CHECKPOINT = 20,
     COMMAND_NUMBER_END
 };
 
@@ -71,7 +95,8 @@ struct command_type {
     const char *help;
     const struct command_field *fields;
     size_t field_count;
-    /* What the fields say together, without the state (store/command_check.c); NULL: their lengths are all. */
+    /* What the fields say together, without the state (store/command_check.c); NULL: their lengths are all.
+     */
     enum status (*check)(const struct command *c, struct failure *f);
     enum status (*apply)(struct store_apply *a); /* never fails half-way: see store/apply_internal.h */
 };
@@ -103,7 +128,8 @@ enum status command_encode(const struct command *c, struct buf *out) MUST_CHECK;
 enum status command_decode(struct slice in, struct command *c, struct failure *f) MUST_CHECK;
 /* The log entry's padding. command_entry_size is the padded size for n bytes of MessagePack. */
 size_t command_entry_size(size_t n);
-void command_entry_write(struct slice encoded, uint8_t *entry); /* entry holds command_entry_size(encoded.len) bytes */
+void command_entry_write(struct slice encoded,
+                         uint8_t *entry); /* entry holds command_entry_size(encoded.len) bytes */
 enum status command_entry_read(struct slice entry, struct slice *encoded) MUST_CHECK;
 
 #endif

@@ -1,26 +1,31 @@
 /*
- * What the tables hold, as C structs, and the queries over a view. Slices point into the map and end with the view.
- * Lists are visited in key order; a visitor that returns false stops the walk (the query still gives OK).
- * Domains are lower-case A-labels; addresses are stored with a lower-case domain and local part (address_normalise()).
+ * What the tables hold, as C structs, and the queries over a view. Slices point into the map and end with the
+ * view. Lists are visited in key order; a visitor that returns false stops the walk (the query still gives
+ * OK). Domains are lower-case A-labels; addresses are stored with a lower-case domain and local part
+ * (address_normalise()).
  */
 #ifndef SEALPOST_STORE_RECORDS_H
 #define SEALPOST_STORE_RECORDS_H
 
 #include "store/store.h"
 
-#define THUMBPRINT_SIZE 32 /* SHA-256 of a certificate's DER */
-#define ADDRESS_MAX     320
-#define DOMAIN_MAX      255
+#define THUMBPRINT_SIZE    32 /* SHA-256 of a certificate's DER */
+#define ADDRESS_MAX        320
+#define DOMAIN_MAX         255
 #define CERT_ADDRESSES_MAX 32
 
-/* Lower-cases; checks that there is one @ with something on both sides, no control bytes, no spaces. "" and bad forms: INVALID. */
+/* Lower-cases; checks that there is one @ with something on both sides, no control bytes, no spaces. "" and
+ * bad forms: INVALID. */
 enum status address_normalise(struct slice address, char out[ADDRESS_MAX + 1], struct failure *f) MUST_CHECK;
-enum status domain_normalise(struct slice domain, char out[DOMAIN_MAX + 1], struct failure *f) MUST_CHECK; /* also "*.x" */
-struct slice address_domain(struct slice address); /* what follows the last @ */
-/* HOST, HOST:PORT, [v6] or [v6]:PORT. `host` has no brackets and points into `text`; port 0 if none is given. */
+enum status domain_normalise(struct slice domain, char out[DOMAIN_MAX + 1],
+                             struct failure *f) MUST_CHECK; /* also "*.x" */
+struct slice address_domain(struct slice address);          /* what follows the last @ */
+/* HOST, HOST:PORT, [v6] or [v6]:PORT. `host` has no brackets and points into `text`; port 0 if none is given.
+ */
 bool endpoint_parse(struct slice text, struct slice *host, uint16_t *port);
 
-enum certificate_use { CERT_USE_SIGN = 1, CERT_USE_ENCRYPT = 2, CERT_USE_CA = 4 }; /* flags, as its extensions allow */
+/* Flags, as its extensions allow. */
+enum certificate_use { CERT_USE_SIGN = 1, CERT_USE_ENCRYPT = 2, CERT_USE_CA = 4 };
 enum certificate_capability { CERT_CAP_AES256_GCM = 1 }; /* flags, from its SMIMECapabilities extension */
 
 struct certificate_record {
@@ -34,19 +39,22 @@ struct certificate_record {
     uint64_t uses;         /* enum certificate_use */
     uint64_t capabilities; /* enum certificate_capability */
     uint64_t added_ms;
-    struct slice source;   /* "import", "harvest", ... */
+    struct slice source; /* "import", "harvest", ... */
 };
-/* For COMMAND_CERT_ADD's field; certificate_record_decode checks everything that can be checked without X.509. */
+/* For COMMAND_CERT_ADD's field; certificate_record_decode checks everything that can be checked without
+ * X.509. */
 enum status certificate_record_encode(const struct certificate_record *r, struct buf *out) MUST_CHECK;
 enum status certificate_record_decode(struct slice in, struct certificate_record *r) MUST_CHECK;
 
 typedef bool (*certificate_visit_cb)(void *context, const struct certificate_record *record);
 enum status store_certificate_get(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE],
                                   struct certificate_record *out) MUST_CHECK; /* NOT_FOUND */
-enum status store_certificates_for(struct store_view *v, struct slice address, certificate_visit_cb cb, void *context) MUST_CHECK;
+enum status store_certificates_for(struct store_view *v, struct slice address, certificate_visit_cb cb,
+                                   void *context) MUST_CHECK;
 enum status store_certificates_all(struct store_view *v, certificate_visit_cb cb, void *context) MUST_CHECK;
 bool store_has_key(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE]);
-enum status store_key_get(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE], struct slice *sealed) MUST_CHECK;
+enum status store_key_get(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE],
+                          struct slice *sealed) MUST_CHECK;
 /* Trust anchors: thumbprints of stored certificates. */
 bool store_is_trusted(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE]);
 enum status store_anchors_all(struct store_view *v, certificate_visit_cb cb, void *context) MUST_CHECK;
@@ -65,23 +73,25 @@ enum status store_node_get(struct store_view *v, uint64_t id, struct node_record
 enum status store_node_by_name(struct store_view *v, struct slice name, struct node_record *out) MUST_CHECK;
 enum status store_nodes_all(struct store_view *v, node_visit_cb cb, void *context) MUST_CHECK;
 bool store_node_was_removed(struct store_view *v, uint64_t id); /* ids are never given again */
-uint64_t store_cluster_version(struct store_view *v); /* lowest command_set of all nodes */
+uint64_t store_cluster_version(struct store_view *v);           /* lowest command_set of all nodes */
 
 struct cluster_record {
-    struct slice id;   /* 16 bytes */
+    struct slice id; /* 16 bytes */
     struct slice name;
     struct slice ca_certificate; /* DER */
     struct slice ca_key;         /* sealed PKCS#8 */
     struct slice data_key_id;    /* 16 bytes */
     struct slice data_key;       /* wrapped */
 };
-enum status store_cluster_get(struct store_view *v, struct cluster_record *out) MUST_CHECK; /* NOT_FOUND before init was applied */
+enum status store_cluster_get(struct store_view *v,
+                              struct cluster_record *out) MUST_CHECK; /* NOT_FOUND before init was applied */
 
 struct api_token_record {
     struct slice name, role;
     uint64_t expires_ms; /* 0: never */
 };
-enum status store_api_token_get(struct store_view *v, const uint8_t hash[32], struct api_token_record *out) MUST_CHECK;
+enum status store_api_token_get(struct store_view *v, const uint8_t hash[32],
+                                struct api_token_record *out) MUST_CHECK;
 
 struct domain_record {
     struct slice name;

@@ -1,7 +1,8 @@
 /*
- * Settings: one table (store/setting_table.c) declares each with name, type, range, default, the levels at which it may be
- * set and its help. Values are kept as canonical text. A value is looked up for an address from the most specific level to the
- * least: user, domain (exact, then *.parent from the longest), global, factory (the table's default).
+ * Settings: one table (store/setting_table.c) declares each with name, type, range, default, the levels at
+ * which it may be set and its help. Values are kept as canonical text. A value is looked up for an address
+ * from the most specific level to the least: user, domain (exact, then *.parent from the longest), global,
+ * factory (the table's default).
  */
 #ifndef SEALPOST_STORE_SETTING_H
 #define SEALPOST_STORE_SETTING_H
@@ -11,18 +12,19 @@
 #define SETTING_VALUE_MAX 4096 /* bytes of canonical text */
 #define SETTING_SCOPE_MAX 320  /* bytes: the longest address */
 
-enum setting_level { SETTING_FACTORY, SETTING_GLOBAL, SETTING_DOMAIN, SETTING_USER }; /* numbers are in commands: append only */
+/* The numbers are in commands and keys: append only. */
+enum setting_level { SETTING_FACTORY, SETTING_GLOBAL, SETTING_DOMAIN, SETTING_USER };
 enum setting_levels { SETTING_AT_GLOBAL = 1, SETTING_AT_DOMAIN = 2, SETTING_AT_USER = 4 };
 
 enum setting_type {
-    SETTING_BOOL,     /* yes | no */
-    SETTING_INTEGER,  /* decimal within [min, max] */
-    SETTING_BYTES,    /* 50M, 64K, 123; canonical: decimal bytes */
-    SETTING_DURATION, /* 500ms, 30s, 10m, 4h, 5d; canonical: as given; range in ms */
-    SETTING_DURATIONS,/* a list of durations, for retry schedules: "1m,5m,30m,2h" */
-    SETTING_CHOICE,   /* one of `choices`, separated by | */
-    SETTING_NETWORKS, /* list of CIDR, v4 and v6, comma or space separated; canonical: comma separated */
-    SETTING_HOSTS,    /* next hops: list of HOST[:PORT]; [v6]:PORT; "" = none */
+    SETTING_BOOL,      /* yes | no */
+    SETTING_INTEGER,   /* decimal within [min, max] */
+    SETTING_BYTES,     /* 50M, 64K, 123; canonical: decimal bytes */
+    SETTING_DURATION,  /* 500ms, 30s, 10m, 4h, 5d; canonical: as given; range in ms */
+    SETTING_DURATIONS, /* a list of durations, for retry schedules: "1m,5m,30m,2h" */
+    SETTING_CHOICE,    /* one of `choices`, separated by | */
+    SETTING_NETWORKS,  /* list of CIDR, v4 and v6, comma or space separated; canonical: comma separated */
+    SETTING_HOSTS,     /* next hops: list of HOST[:PORT]; [v6]:PORT; "" = none */
     SETTING_TEXT,
 };
 
@@ -33,40 +35,44 @@ struct setting {
     const char *name;
     enum setting_type type;
     const char *default_text;
-    uint64_t min, max;      /* INTEGER, BYTES, DURATION (ms); TEXT: length */
-    const char *choices;    /* CHOICE: weakest first, where there is an order of strictness */
-    unsigned levels;        /* enum setting_levels */
+    uint64_t min, max;   /* INTEGER, BYTES, DURATION (ms); TEXT: length */
+    const char *choices; /* CHOICE: weakest first, where there is an order of strictness */
+    unsigned levels;     /* enum setting_levels */
     enum setting_side side;
     const char *permission;
     const char *help;
 };
 
-const struct setting *setting_find(struct slice name);     /* NULL if unknown */
-const struct setting *setting_at(size_t i);                /* i from 0; NULL at the end */
-const char *setting_nearest(struct slice name);            /* for "did you mean"; NULL if nothing is near */
+const struct setting *setting_find(struct slice name); /* NULL if unknown */
+const struct setting *setting_at(size_t i);            /* i from 0; NULL at the end */
+const char *setting_nearest(struct slice name);        /* for "did you mean"; NULL if nothing is near */
 /* As setting_find; NULL with a failure text that names the nearest. */
 const struct setting *setting_named(struct slice name, struct failure *f);
-/* Can `s` be set at this level (any number), and what is the normal form of the scope? INVALID with the reason. */
-enum status setting_scope(const struct setting *s, uint64_t level, struct slice scope, char out[SETTING_SCOPE_MAX + 1],
-                          struct failure *f) MUST_CHECK;
+/* Can `s` be set at this level (any number), and what is the normal form of the scope? INVALID with the
+ * reason. */
+enum status setting_scope(const struct setting *s, uint64_t level, struct slice scope,
+                          char out[SETTING_SCOPE_MAX + 1], struct failure *f) MUST_CHECK;
 /* Check a value and give its canonical text; the failure says what would be right. */
-enum status setting_canonical(const struct setting *s, struct slice value, struct buf *out, struct failure *f) MUST_CHECK;
-const char *setting_level_name(enum setting_level level);  /* "factory", "global", "domain", "user" */
+enum status setting_canonical(const struct setting *s, struct slice value, struct buf *out,
+                              struct failure *f) MUST_CHECK;
+const char *setting_level_name(enum setting_level level); /* "factory", "global", "domain", "user" */
 
 struct setting_value {
     const struct setting *setting;
     struct slice text;        /* canonical; in the map or static */
     enum setting_level level; /* where it came from */
-    struct slice scope;       /* the domain ("*.x" if so) or address that it was set for; empty for global and factory */
+    struct slice scope;       /* domain ("*.x" if so) or address that it was set for; else empty */
 };
-/* `address` may be empty (global), a bare domain, or a mailbox. Never fails for a setting of the table: a store error gives the
- * status, and the caller fails closed. */
-enum status setting_get(struct store_view *v, const struct setting *s, struct slice address, struct setting_value *out) MUST_CHECK;
+/* `address` may be empty (global), a bare domain, or a mailbox. Never fails for a setting of the table: a
+ * store error gives the status, and the caller fails closed. */
+enum status setting_get(struct store_view *v, const struct setting *s, struct slice address,
+                        struct setting_value *out) MUST_CHECK;
 /* What is set at exactly this level and scope (in any case of letters): NOT_FOUND if nothing. */
-enum status setting_get_exact(struct store_view *v, const struct setting *s, enum setting_level level, struct slice scope,
-                              struct setting_value *out) MUST_CHECK;
+enum status setting_get_exact(struct store_view *v, const struct setting *s, enum setting_level level,
+                              struct slice scope, struct setting_value *out) MUST_CHECK;
 typedef bool (*setting_visit_cb)(void *context, const struct setting_value *value);
-enum status settings_all(struct store_view *v, setting_visit_cb cb, void *context) MUST_CHECK; /* those that were set */
+enum status settings_all(struct store_view *v, setting_visit_cb cb,
+                         void *context) MUST_CHECK; /* those that were set */
 
 /* Typed reading of a canonical text (which was checked when it was set). */
 bool setting_bool(const struct setting_value *value);

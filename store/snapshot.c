@@ -198,7 +198,7 @@ enum status store_snapshot_restore(struct store *store, struct slice snapshot, s
 {
     struct store file = {0};
     struct store_view *view = NULL;
-    struct slice content, format;
+    struct slice content = {0}, format;
     uint64_t number;
     char path[PATH_SIZE];
     int len = snprintf(path, sizeof(path), "%s/" RESTORE_FILE, store->dir);

@@ -339,7 +339,7 @@ static uint64_t applied_in(struct store *store, MDB_txn *txn)
 
 uint64_t store_applied_index(struct store *store)
 {
-    struct store_view *view;
+    struct store_view *view = NULL;
     uint64_t index;
 
     if (store->batch != NULL)

@@ -158,12 +158,14 @@ static void limits_are_the_callers(void **state)
 
     (void)state;
     memset(array, 0, sizeof(array));
-    memcpy(array, "\xdc\x00\x65", 3); /* 101 */
+    array[0] = 0xdc; /* a list of 101 */
+    array[2] = 101;
     msgpack_reader_init(&r, slice_of(array, sizeof(array)));
     assert_int_equal(read_array(&r, 100), 0);
     assert_int_equal(msgpack_reader_status(&r, false), STATUS_TOO_LARGE);
     memset(text, 'x', sizeof(text));
-    memcpy(text, "\xd9\x28", 2);
+    text[0] = 0xd9; /* a text of 40 bytes */
+    text[1] = 40;
     msgpack_reader_init(&r, slice_of(text, sizeof(text)));
     assert_int_equal(read_text(&r, 39).len, 0);
     assert_int_equal(msgpack_reader_status(&r, false), STATUS_TOO_LARGE);

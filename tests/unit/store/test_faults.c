@@ -32,7 +32,7 @@ static void write_file(const char *path, struct slice content)
 static struct buf read_file(const char *path)
 {
     struct buf content = BUF_INIT((size_t)64 << 20);
-    struct stat info;
+    struct stat info = {0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     assert_true(fd >= 0 && fstat(fd, &info) == 0);
@@ -167,7 +167,8 @@ static void what_a_newer_release_wrote_is_left_alone(void **state)
     write_file(path_in(dir, "data.mdb"), buf_slice(&file));
     assert_int_equal(store_open_writer(dir, BOOT, &store, &f), STATUS_VERSION);
     assert_non_null(strstr(f.text, "newer release"));
-    assert_int_equal(access(path_in(dir, "open"), F_OK), -1); /* else the next boot would throw the map away */
+    assert_int_equal(access(path_in(dir, "open"), F_OK),
+                     -1); /* else the next boot would throw the map away */
     assert_int_equal(store_open_reader(dir, &store, &f), STATUS_VERSION);
     after = read_file(path_in(dir, "data.mdb"));
     assert_true(slice_equal(buf_slice(&file), buf_slice(&after)));

@@ -259,7 +259,6 @@ static void wander(struct store **store, const char *dir, const struct history *
             if (store_snapshot_restore(*store, buf_slice(&bytes), &f) != STATUS_OK)
                 fail_msg("%s", f.text);
             buf_release(&bytes);
-            at = index;
             break;
         case 3: /* the log replayed from some way back, as after a start from an old snapshot */
             for (index = at > 30 ? at - pick(30) : 1; index <= at && index > 0; index++) {
