@@ -203,19 +203,12 @@ static uint64_t capabilities_of(X509 *x)
     return capabilities;
 }
 
-enum status certificate_describe(struct slice der, struct slice source, uint64_t now_ms, struct arena *a,
-                                 struct certificate_record *out, struct failure *f)
+enum status certificate_describe_parsed(X509 *x, struct slice der, struct slice source, uint64_t now_ms,
+                                        struct arena *a, struct certificate_record *out, struct failure *f)
 {
-    X509 *x;
     enum status status = STATUS_OK;
 
     memset(out, 0, sizeof(*out));
-    if (der.len > DER_MAX)
-        return failure_set(f, STATUS_TOO_LARGE, "a certificate of %zu bytes is larger than %zu", der.len,
-                           DER_MAX);
-    x = certificate_from_der(der);
-    if (x == NULL)
-        return failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate");
     sha256(der, out->thumbprint);
     out->der = der;
     out->source = source;
@@ -236,7 +229,24 @@ enum status certificate_describe(struct slice der, struct slice source, uint64_t
         out->uses = certificate_uses(x);
         out->capabilities = capabilities_of(x);
     }
-    X509_free(x);
     ERR_clear_error();
+    return status;
+}
+
+enum status certificate_describe(struct slice der, struct slice source, uint64_t now_ms, struct arena *a,
+                                 struct certificate_record *out, struct failure *f)
+{
+    X509 *x;
+    enum status status;
+
+    memset(out, 0, sizeof(*out));
+    if (der.len > DER_MAX)
+        return failure_set(f, STATUS_TOO_LARGE, "a certificate of %zu bytes is larger than %zu", der.len,
+                           DER_MAX);
+    x = certificate_from_der(der);
+    if (x == NULL)
+        return failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate");
+    status = certificate_describe_parsed(x, der, source, now_ms, a, out, f);
+    X509_free(x);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "crypto/smime_internal.h"
 
 #include "crypto/buf_sink.h"
+#include "crypto/certificate_internal.h"
 #include "crypto/cms_scan.h"
 
 #include <openssl/cmserr.h>
@@ -116,7 +117,7 @@ static enum status judge_signer(struct verification *v, X509 *x, STACK_OF(X509) 
     else if (status == STATUS_OK && !arena_copy(v->arena, buf_slice(&der), &kept))
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK)
-        status = certificate_describe(kept, (struct slice){0}, v->now_ms, v->arena, &record, &why);
+        status = certificate_describe_parsed(x, kept, (struct slice){0}, v->now_ms, v->arena, &record, &why);
     if (status == STATUS_OK) {
         note_signer(v, &record);
         status = trust_check(v->trust, kept, extra, TRUST_FOR_SIGNATURE, v->now_ms, &why);
@@ -147,6 +148,28 @@ static enum status judge_signers(struct verification *v, CMS_ContentInfo *cms)
     return status;
 }
 
+/* The message's certificates by way of the cache, where their keys are decoded already: tells each signer its
+ * own. */
+static void set_signers(CMS_ContentInfo *cms)
+{
+    STACK_OF(X509) *sent = CMS_get1_certs(cms), *known = sk_X509_new_null();
+
+    for (int i = 0; known != NULL && i < sk_X509_num(sent); i++) {
+        struct buf der = BUF_INIT(CERTIFICATE_MAX);
+        X509 *x = certificate_to_der(sk_X509_value(sent, i), &der) == STATUS_OK
+                      ? smime_certificate(buf_slice(&der))
+                      : NULL;
+
+        if (x != NULL && sk_X509_push(known, x) <= 0)
+            X509_free(x);
+        buf_release(&der);
+    }
+    (void)CMS_set1_signers_certs(cms, known, 0); /* who has none is found out later */
+    ERR_clear_error();
+    sk_X509_pop_free(known, X509_free);
+    sk_X509_pop_free(sent, X509_free);
+}
+
 /* Does the signature hold, with algorithms that mean something? VALID, or the verdict with its reason in
  * `out`. */
 static enum smime_verdict check_signature(CMS_ContentInfo *cms, struct slice entity, bool detached,
@@ -161,8 +184,7 @@ static enum smime_verdict check_signature(CMS_ContentInfo *cms, struct slice ent
         say(out, SMIME_UNKNOWN, "no memory to verify the signature");
         return out->verdict;
     }
-    if (CMS_set1_signers_certs(cms, NULL, 0) < 0)
-        ERR_clear_error(); /* check_algorithms() sees who is missing */
+    set_signers(cms);
     for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && verdict == SMIME_VALID; i++)
         verdict = check_algorithms(sk_CMS_SignerInfo_value(infos, i), out);
     if (verdict == SMIME_VALID &&

@@ -49,7 +49,7 @@ enum status cluster_ca_issue(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *subject_key, 
                              uint64_t now_ms, X509 **out, struct failure *f) MUST_CHECK;
 enum status key_generate_p256(EVP_PKEY **key) MUST_CHECK;
 enum status key_to_der(EVP_PKEY *key, struct secret *pkcs8) MUST_CHECK;
-enum status key_from_der(struct slice pkcs8, EVP_PKEY **key) MUST_CHECK;
+enum status key_from_der(struct slice pkcs8, EVP_PKEY **key) MUST_CHECK; /* RSA, EC, Ed25519; MALFORMED */
 enum status certificate_to_der(X509 *x, struct buf *out) MUST_CHECK;
 X509 *certificate_from_der(struct slice der); /* NULL if it is none */
 enum status certificate_to_pem(struct slice der, struct buf *out) MUST_CHECK;
