@@ -348,7 +348,7 @@ int client_reply(int fd, char *out, size_t size)
     CHECK(text != NULL);
     for (;;) {
         CHECK(n < (1 << 20) - 1);
-        ssize_t got = recv(fd, text + n, 1, 0);
+        ssize_t got = recv(fd, text + n, 1, 0); /* one by one: nothing of the next reply is taken */
         if (got <= 0) {
             text[n] = '\0';
             if (out != NULL) {

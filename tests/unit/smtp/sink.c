@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@ struct connection {
     int fd;
     SSL *ssl;
     char in[65536];
-    size_t in_len;
+    size_t in_at, in_len; /* not yet used: in[in_at .. in_len) */
     char envelope[8192];
 };
 
@@ -32,6 +33,11 @@ static bool fill(struct connection *c)
         if ((c->ssl == NULL || SSL_pending(c->ssl) == 0) && poll(&p, 1, 50) <= 0) {
             continue;
         }
+        if (c->in_at > 0) {
+            memmove(c->in, c->in + c->in_at, c->in_len - c->in_at);
+            c->in_len -= c->in_at;
+            c->in_at = 0;
+        }
         if (c->in_len == sizeof c->in) {
             return false;
         }
@@ -46,24 +52,19 @@ static bool fill(struct connection *c)
     return false;
 }
 
-/* One line without CRLF, NUL-terminated. */
-static bool line_get(struct connection *c, char *out, size_t size)
+/* One line without CRLF, NUL-terminated in place; NULL at the end. Valid until the next. */
+static char *line_get(struct connection *c)
 {
     for (;;) {
-        char *end = memmem(c->in, c->in_len, "\r\n", 2);
+        char *end = memmem(c->in + c->in_at, c->in_len - c->in_at, "\r\n", 2);
         if (end != NULL) {
-            size_t len = (size_t)(end - c->in);
-            if (len >= size) {
-                return false;
-            }
-            memcpy(out, c->in, len);
-            out[len] = '\0';
-            memmove(c->in, end + 2, c->in_len - len - 2);
-            c->in_len -= len + 2;
-            return true;
+            char *line = c->in + c->in_at;
+            *end = '\0';
+            c->in_at = (size_t)(end + 2 - c->in);
+            return line;
         }
         if (!fill(c)) {
-            return false;
+            return NULL;
         }
     }
 }
@@ -72,10 +73,10 @@ static bool data(struct connection *c)
 {
     struct sink *s = c->sink;
     struct buf message = BUF_INIT((size_t)128 << 20);
-    char line[16384];
     put(c, "354 go on\r\n");
     for (;;) {
-        if (!line_get(c, line, sizeof line)) {
+        const char *line = line_get(c);
+        if (line == NULL) {
             buf_release(&message);
             return false;
         }
@@ -114,9 +115,9 @@ static bool data(struct connection *c)
 static void session(struct connection *c)
 {
     struct sink *s = c->sink;
-    char line[8192], reply[256];
+    char reply[256];
     put(c, "220 sink\r\n");
-    while (line_get(c, line, sizeof line)) {
+    for (const char *line = line_get(c); line != NULL; line = line_get(c)) {
         if (strncasecmp(line, "EHLO", 4) == 0) {
             c->envelope[0] = '\0';
             put(c, "250-sink\r\n");
@@ -186,6 +187,7 @@ static void *connection_main(void *context)
 static void *sink_main(void *context)
 {
     struct sink *s = context;
+    int one = 1;
     while (!atomic_load(&s->stopping)) {
         struct pollfd p = {.fd = s->listener, .events = POLLIN};
         if (poll(&p, 1, 50) <= 0) {
@@ -194,6 +196,7 @@ static void *sink_main(void *context)
         struct connection *c = calloc(1, sizeof *c);
         c->fd = accept(s->listener, NULL, NULL);
         c->sink = s;
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* it answers line by line */
         pthread_t thread;
         pthread_mutex_lock(&s->lock);
         s->connections++;
