@@ -78,6 +78,9 @@ static enum status judge(struct policy_context *c, const struct certificate_reco
     }
     enum status status =
         known_trust_check(c->facts->known, c->trust, record->thumbprint, record->der, purpose, now, why);
+    if (status == STATUS_MALFORMED) { /* not unfit: damaged, since it was whole when it was stored */
+        return failure_set(why, STATUS_CORRUPT, "the stored certificate %s cannot be read", thumbprint);
+    }
     return status == STATUS_OK ? STATUS_OK : failure_wrap(why, status, "the certificate %s", thumbprint);
 }
 

@@ -197,6 +197,16 @@ void world_identity(struct world *w, const struct identity *id)
     import_identity(w, id);
 }
 
+void world_add_record(struct world *w, const struct certificate_record *record)
+{
+    struct buf encoded = BUF_INIT(65536);
+    OK(certificate_record_encode(record, &encoded));
+    struct command c = start(w, COMMAND_CERT_ADD);
+    c.values[0].bytes = buf_slice(&encoded);
+    apply(w, &c);
+    buf_release(&encoded);
+}
+
 static void add_domain(struct world *w, const char *name, const char *locality)
 {
     struct command c = start(w, COMMAND_DOMAIN_ADD);

@@ -45,6 +45,8 @@ struct identity {
     const char *issuer; /* another identity's name; NULL: the CA that is trusted */
     const char *usage;  /* keyUsage; NULL: digitalSignature,keyEncipherment,keyAgreement */
 };
+/* Puts a record into the store that no import would make. */
+void world_add_record(struct world *w, const struct certificate_record *record);
 void world_identity(struct world *w, const struct identity *id);
 /* Decides and makes; `recipients` ends with NULL. The result is in w->out until the next call. */
 void world_process(struct world *w, const char *sender, const char *const *recipients, struct slice message);

@@ -133,6 +133,32 @@ static void reasons_are_told(void **state)
     world_set(&w, SETTING_DOMAIN, "partner.example", "smime.enabled", "yes");
 }
 
+/* A certificate that is damaged in the store is no reason to send plain text. */
+static void a_damaged_certificate_is_an_error(void **state)
+{
+    (void)state;
+    struct certificate_record record = {
+        .der = SLICE_LITERAL("no certificate"),
+        .addresses = {SLICE_LITERAL("hurt@partner.example")},
+        .address_count = 1,
+        .subject = SLICE_LITERAL("CN=hurt"),
+        .issuer = SLICE_LITERAL("CN=hurt"),
+        .serial = SLICE_LITERAL("01"),
+        .not_before_ms = w.now_ms - DAY_MS,
+        .not_after_ms = w.now_ms + DAY_MS,
+        .uses = CERT_USE_ENCRYPT,
+        .added_ms = w.now_ms,
+        .source = SLICE_LITERAL("import"),
+    };
+    sha256(record.der, record.thumbprint);
+    world_add_record(&w, &record);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", "opportunistic");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
+    struct policy_decision d = decide("alice@ours.example", "alice@ours.example", "hurt@partner.example");
+    assert_int_equal(d.recipients[0].status, STATUS_CORRUPT);
+    assert_true(d.refused);
+}
+
 static void signing_follows_the_sender(void **state)
 {
     (void)state;
@@ -267,6 +293,7 @@ int main(void)
         cmocka_unit_test(modes_of_both_sides),
         cmocka_unit_test(another_from_does_not_weaken),
         cmocka_unit_test(reasons_are_told),
+        cmocka_unit_test(a_damaged_certificate_is_an_error),
         cmocka_unit_test(signing_follows_the_sender),
         cmocka_unit_test(capabilities_and_directions),
         cmocka_unit_test(the_trace_is_json),
