@@ -30,7 +30,8 @@ enum status buf_append_text(struct buf *b, const char *text) MUST_CHECK;
 enum status buf_append_byte(struct buf *b, uint8_t byte) MUST_CHECK;
 enum status buf_printf(struct buf *b, const char *format, ...) MUST_CHECK
     __attribute__((format(printf, 2, 3)));
-enum status buf_vprintf(struct buf *b, const char *format, va_list args) MUST_CHECK;
+enum status buf_vprintf(struct buf *b, const char *format, va_list args) MUST_CHECK
+    __attribute__((format(printf, 2, 0)));
 /* NUL-terminates (the NUL is not counted in len) and returns the text, or NULL when there is no room. */
 const char *buf_text(struct buf *b);
 struct slice buf_slice(const struct buf *b);

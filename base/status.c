@@ -57,7 +57,8 @@ enum status status_from_number(unsigned long long number)
 }
 
 /* vsnprintf whose cut is intended: failure texts are bounded. */
-static void format_text(char *out, size_t size, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void format_text(char *out, size_t size, const char *format,
+                                                              va_list args)
 {
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): all callers start it */
     if (vsnprintf(out, size, format, args) < 0)
