@@ -42,7 +42,7 @@ void trace_certificate(struct json_writer *w, const struct certificate_record *r
 }
 
 /* What does not fit is cut off: a reply has room for so much. */
-static void reason_format(char *text, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void reason_format(char *text, const char *format, va_list args)
 {
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): its one caller starts it */
     if (vsnprintf(text, REASON_BYTES_MAX + 1, format, args) < 0) {

@@ -8,7 +8,8 @@
 
 #define COMMAND_TEXT_MAX 3000
 
-static void command_format(char command[COMMAND_TEXT_MAX], const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void command_format(char command[COMMAND_TEXT_MAX],
+                                                                 const char *format, va_list args)
 {
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): both callers start it */
     if (vsnprintf(command, COMMAND_TEXT_MAX, format, args) < 0) {
