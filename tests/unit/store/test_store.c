@@ -177,32 +177,37 @@ static void a_join_token_admits_one_node_in_time(void **state)
     remove_tree(dir);
 }
 
-static void a_map_of_another_boot_is_not_believed(void **state)
+/* A token's record stays, used or not, until a week after its end; then a new token takes its place. */
+static void old_join_tokens_are_forgotten_in_time(void **state)
 {
-    char dir[64], marker[96];
-    struct store *store;
-    struct command c = setting_command(SETTING_GLOBAL, "", "encrypt.mode", "mandatory");
-    int fd, len;
+    const uint64_t week = 7 * 86400000ULL;
+    static const struct {
+        uint64_t now_ms; /* when the second token is made; the first ended at 5000 */
+        enum status answer;
+    } table[] = {{5000, STATUS_EXPIRED},
+                 {5000 + 7 * 86400000ULL, STATUS_EXPIRED},
+                 {5001 + 7 * 86400000ULL, STATUS_UNAUTHENTICATED}};
 
     (void)state;
-    temporary_folder(dir);
-    store = open_writer(dir);
-    apply_at(store, 1, &c);
-    commit(store);
-    store_close(store);
-    store = open_writer(dir); /* closed in order: kept */
-    assert_int_equal(store_applied_index(store), 1);
-    store_close(store);
-    len = snprintf(marker, sizeof(marker), "%s/open", dir);
-    assert_true(len > 0);
-    fd = open(marker, O_WRONLY | O_CREAT, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, "another boot", 12), 12);
-    (void)close(fd);
-    store = open_writer(dir);
-    assert_int_equal(store_applied_index(store), 0);
-    store_close(store);
-    remove_tree(dir);
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        char dir[64];
+        struct store *store;
+        struct command c;
+        uint8_t one[32];
+
+        memset(one, 1, sizeof(one));
+        temporary_folder(dir);
+        store = open_writer(dir);
+        node_token(&c, 1, 5000);
+        assert_int_equal(apply_at(store, 1, &c).status, STATUS_OK);
+        node_token(&c, 2, 5000 + 2 * week);
+        c.time_ms = table[i].now_ms;
+        assert_int_equal(apply_at(store, 2, &c).status, STATUS_OK);
+        admit(&c, slice_of(one, 32), "node1", "127.0.0.1:1", table[i].now_ms);
+        assert_int_equal(apply_at(store, 3, &c).status, table[i].answer);
+        store_close(store);
+        remove_tree(dir);
+    }
 }
 
 static bool count_record(void *context, const struct certificate_record *found)
@@ -301,7 +306,7 @@ int main(void)
         cmocka_unit_test(the_same_log_gives_the_same_tables),
         cmocka_unit_test(a_repeated_command_gives_its_first_answer),
         cmocka_unit_test(a_join_token_admits_one_node_in_time),
-        cmocka_unit_test(a_map_of_another_boot_is_not_believed),
+        cmocka_unit_test(old_join_tokens_are_forgotten_in_time),
         cmocka_unit_test(certificates_are_found_by_address_until_removed),
     };
 
