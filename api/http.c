@@ -9,7 +9,7 @@
  */
 #include "api/server_internal.h"
 
-#include "api/authenticate.h"
+#include "api/request.h"
 #include "api/request_head.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,9 +24,6 @@ struct http_handler {
     h2o_handler_t super;
     struct server *server;
 };
-
-/* What requests that have no route are answered as. */
-static const struct api_route no_route = {.path = "", .operation = "none", .success = 500};
 
 static void slot_dispose(void *memory)
 {
@@ -171,56 +168,6 @@ static struct slice header_of(h2o_req_t *req, const h2o_token_t *token)
     return at < 0 ? slice_of(NULL, 0) : slice_of_iovec(req->headers.entries[at].value);
 }
 
-/* true: who asks may do it. Else the exchange was refused. */
-static bool permitted(struct exchange *x, h2o_req_t *req)
-{
-    struct failure f = {.status = STATUS_OK};
-    struct store_view *view = NULL;
-    struct api_token_record token;
-    if (x->route->permission == NULL) {
-        return true;
-    }
-    if (x->api->store == NULL) {
-        exchange_refuse(x, STATUS_UNAVAILABLE, "this node is starting: its store is not open yet");
-        return false;
-    }
-    enum status status = store_view_begin(x->api->store, &view, &f);
-    if (status != STATUS_OK) {
-        exchange_refuse(x, status, f.text);
-        return false;
-    }
-    status = authenticate(view, header_of(req, H2O_TOKEN_AUTHORIZATION), clock_wall_ms(), &token, &f);
-    if (status == STATUS_OK && !api_role_permits(token.role, x->route->permission)) {
-        status = failure_set(&f, STATUS_DENIED, "the token's role does not permit %s", x->route->permission);
-    }
-    if (status == STATUS_OK &&
-        snprintf(x->actor, sizeof(x->actor), "token:%.*s", SLICE_ARGS(token.name)) < 0) {
-        x->actor[0] = '\0';
-    }
-    store_view_end(view);
-    if (status != STATUS_OK) {
-        x->api->counters.denied++;
-        exchange_refuse(x, status, f.text);
-        return false;
-    }
-    return true;
-}
-
-static bool target_read(struct exchange *x, const struct route_match *match, struct slice query)
-{
-    struct failure f = {.status = STATUS_OK};
-    enum status status = query_parse(query, &x->arena, &x->query, &f);
-    for (size_t i = 0; i < PATH_PARAMETERS_MAX && status == STATUS_OK; i++) {
-        if (match->raw[i].len > 0) {
-            status = percent_decode(match->raw[i], false, &x->arena, &x->parameters[i], &f);
-        }
-    }
-    if (status != STATUS_OK) {
-        exchange_refuse(x, status, f.text);
-    }
-    return status == STATUS_OK;
-}
-
 static bool head_is_clear(struct exchange *x, h2o_req_t *req)
 {
     struct failure f = {.status = STATUS_OK};
@@ -236,35 +183,16 @@ static bool head_is_clear(struct exchange *x, h2o_req_t *req)
 
 static void serve(struct server *server, h2o_req_t *req)
 {
-    struct route_match match;
-    struct slice target = slice_of_iovec(req->input.path);
-    size_t path_len = req->input.query_at == SIZE_MAX ? target.len : req->input.query_at;
-    struct slice query = path_len < target.len
-                             ? slice_of(target.data + path_len + 1, target.len - path_len - 1)
-                             : slice_of(NULL, 0);
     struct slot *slot = h2o_mem_alloc_shared(&req->pool, sizeof(*slot), slot_dispose);
-
-    server->api.counters.requests++;
-    api_route_find(slice_of_iovec(req->input.method), slice_of(target.data, path_len), &match);
-    struct exchange *x = exchange_new(&server->api, match.route != NULL ? match.route : &no_route);
+    struct api_request r = {.method = slice_of_iovec(req->input.method),
+                            .target = slice_of_iovec(req->input.path),
+                            .authorization = header_of(req, H2O_TOKEN_AUTHORIZATION),
+                            .body = slice_of_iovec(req->entity)};
+    struct exchange *x = api_request_begin(&server->api, &r);
     *slot = (struct slot){req, x};
     x->server = slot;
-    if (!head_is_clear(x, req)) {
-        return;
-    }
-    if (match.route == NULL && match.allowed == 0) {
-        exchange_refuse(x, STATUS_NOT_FOUND,
-                        "there is nothing at this path; /v1/openapi.json lists what there is");
-        return;
-    }
-    if (match.route == NULL) {
-        x->allowed = match.allowed;
-        x->http_override = 405;
-        exchange_refuse(x, STATUS_UNSUPPORTED, "this path does not know that method");
-        return;
-    }
-    if (permitted(x, req) && target_read(x, &match, query)) {
-        exchange_start(x, slice_of_iovec(req->entity));
+    if (head_is_clear(x, req)) {
+        api_request_serve(x, &r);
     }
 }
 
