@@ -11,15 +11,15 @@ enum status cli_endpoint_read(const char *text, char out[512], struct failure *f
 {
     struct slice endpoint = slice_of_text(text);
     struct slice scheme = SLICE_LITERAL("https://");
-    while (endpoint.len > 0 && endpoint.data[endpoint.len - 1] == '/') {
-        endpoint.len--;
-    }
     bool has_scheme = memmem(endpoint.data, endpoint.len, "://", 3) != NULL;
     if (has_scheme && !slice_starts_with_nocase(endpoint, scheme)) {
         return failure_set(f, STATUS_INVALID, "the endpoint must begin with https://, not be %s", text);
     }
     if (has_scheme) {
         endpoint = slice_of(endpoint.data + scheme.len, endpoint.len - scheme.len);
+    }
+    while (endpoint.len > 0 && endpoint.data[endpoint.len - 1] == '/') {
+        endpoint.len--;
     }
     for (size_t i = 0; i < endpoint.len; i++) {
         if (endpoint.data[i] <= ' ' || strchr("/?#@\\", endpoint.data[i]) != NULL) {
