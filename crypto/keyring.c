@@ -58,8 +58,10 @@ enum status keyring_wrap_new_data_key(struct slice kek, uint8_t id[16], struct b
 
 static struct slice key_context(const uint8_t thumbprint[THUMBPRINT_SIZE], char context[CONTEXT_SIZE])
 {
-    memcpy(context, "key:", 4);
-    hex_format(slice_of(thumbprint, THUMBPRINT_SIZE), context + 4);
+    static const char prefix[] = {'k', 'e', 'y', ':'};
+
+    memcpy(context, prefix, sizeof(prefix));
+    hex_format(slice_of(thumbprint, THUMBPRINT_SIZE), context + sizeof(prefix));
     return slice_of(context, CONTEXT_SIZE - 1);
 }
 

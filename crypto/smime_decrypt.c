@@ -12,7 +12,8 @@
 
 #include <openssl/err.h>
 
-#define TAG_LEN_MIN 12 /* bytes (RFC 5084 section 3.2): OpenSSL would believe a tag of one byte */
+/* Bytes (RFC 5084 section 3.2): OpenSSL would believe a tag of four. */
+#define TAG_LEN_MIN 12
 
 static const struct {
     int nid;

@@ -289,7 +289,8 @@ static void a_flipped_bit_never_changes_a_gcm_text(void **state)
     buf_release(&cms);
 }
 
-/* OpenSSL compares as many bytes of the tag as the message has: one byte would be forged with 256 tries. */
+/* OpenSSL compares as many bytes of the tag as the message has, down to four: those could be forged by
+ * trying. */
 static void a_short_tag_is_refused(void **state)
 {
     struct smime_key key = key_of(ALICE);
@@ -303,7 +304,7 @@ static void a_short_tag_is_refused(void **state)
     assert_int_equal(cms.data[cms.len - 17], 16);
     assert_int_equal(cms.data[1], 0x82);
     for (int round = 0; round < 2; round++) {
-        size_t keep = round == 0 ? 12 : 1;
+        size_t keep = round == 0 ? 12 : 4;
         struct buf cut = BUF_INIT(MAX);
         static const size_t lengths[] = {2, 19,
                                          23}; /* of ContentInfo, [0] and AuthEnvelopedData, two bytes each */
