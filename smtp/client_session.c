@@ -608,7 +608,7 @@ static void answered(struct client_session *c, const struct remote_reply *r)
     struct slice text = reply_as_text(r, line, sizeof line);
     c->any_reply = true;
     if (r->code == 421 && c->state != CLIENT_ENVELOPE && c->state != CLIENT_DOT) {
-        broken(c, line[0] != '\0' ? "it closes the connection (421)" : "421");
+        broken(c, "it closes the connection (421)");
         return;
     }
     switch (c->state) {

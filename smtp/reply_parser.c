@@ -72,7 +72,7 @@ enum reply_result reply_parse(struct slice in, struct remote_reply *out, size_t 
         out->lines = slice_of(in.data, at);
         out->text = line.len > 4 ? slice_of(line.data + 4, line.len - 4) : slice_of(NULL, 0);
         size_t enhanced = enhanced_length(out->text, code);
-        if (enhanced > 0 && enhanced < sizeof out->enhanced) {
+        if (enhanced > 0 && enhanced < sizeof out->enhanced && out->text.data != NULL) {
             memcpy(out->enhanced, out->text.data, enhanced);
             out->enhanced[enhanced] = '\0';
             out->text = slice_trim(slice_of(out->text.data + enhanced, out->text.len - enhanced));

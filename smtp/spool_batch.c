@@ -51,7 +51,9 @@ enum status spool_batch_sync(struct spool *s, struct failure *f)
         return failure_errno(f, errno, "cannot sync the spool");
     }
     s->unsynced_notes = false;
-    s->counts.syncs++; /* read without the lock, for /metrics only */
+    pthread_mutex_lock(&s->lock);
+    s->counts.syncs++;
+    pthread_mutex_unlock(&s->lock);
     return STATUS_OK;
 }
 

@@ -2,6 +2,8 @@
 #include "smtp/crc32c.h"
 #include "smtp/spool_format.h"
 
+static const uint8_t magic[4] = {'S', 'P', 'R', '1'};
+
 uint32_t spool_get_u32(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -28,7 +30,7 @@ void spool_put_u64(uint8_t *p, uint64_t value)
 static void header_write(uint8_t *p, const struct spool_record *r, struct slice payload)
 {
     memset(p, 0, SPOOL_RECORD_HEADER);
-    memcpy(p, "SPR1", 4);
+    memcpy(p, magic, sizeof magic);
     p[4] = (uint8_t)r->type;
     spool_put_u32(p + 8, (uint32_t)payload.len);
     spool_put_u32(p + 12, crc32c(0, payload));
@@ -75,7 +77,8 @@ enum status spool_record_append(struct buf *out, const struct spool_record *reco
 
 enum status spool_record_read(const uint8_t *header, struct spool_record *out)
 {
-    if (memcmp(header, "SPR1", 4) != 0 || spool_get_u32(header + 44) != crc32c(0, slice_of(header, 44))) {
+    if (memcmp(header, magic, sizeof magic) != 0 ||
+        spool_get_u32(header + 44) != crc32c(0, slice_of(header, 44))) {
         return STATUS_CORRUPT;
     }
     uint8_t type = header[4];
