@@ -283,6 +283,16 @@ static void admit(struct join_session *s)
     core_propose_command(core, &c, admitted_cb, s);
 }
 
+static bool master_fits(struct core *core, struct slice check)
+{
+    struct secret own = {0};
+    bool fits =
+        check.len == 0 || (master_key_check_value(secret_slice(&core->role->master), &own) == STATUS_OK &&
+                           secret_equal(secret_slice(&own), check));
+    secret_release(&own);
+    return fits;
+}
+
 /* Everything that can be known before the token is used up. */
 static void request_serve(struct join_session *s)
 {
@@ -302,6 +312,12 @@ static void request_serve(struct join_session *s)
     s->service_key = public_key(s->request.service_key);
     if (s->peer_key == NULL || s->service_key == NULL) {
         answer_failure(s, STATUS_INVALID, "the node's public keys are not ECDSA P-256");
+        return;
+    }
+    if (!master_fits(core, s->request.master_check)) {
+        answer_failure(s, STATUS_CONFLICT,
+                       "the new node holds another master key than the cluster's: take it away, and it gets "
+                       "the right one");
         return;
     }
     status = store_view_begin(core->store, &view, &f);

@@ -38,6 +38,7 @@ struct joining {
     const struct node_config *config;
     struct join_token token;
     EVP_PKEY *peer_key, *service_key;
+    struct secret master_check;
     struct buf request;      /* encoded */
     struct buf answer_bytes; /* what `answer` points into */
     struct join_answer answer;
@@ -89,6 +90,7 @@ static enum status request_make(struct joining *j, struct failure *f)
                 .peer_key = buf_slice(&peer),
                 .service_key = buf_slice(&service),
                 .command_set = COMMAND_SET_VERSION,
+                .master_check = secret_slice(&j->master_check),
             },
             &j->request);
     }
@@ -369,7 +371,7 @@ int join_run(const struct node_config *config, const struct join_options *option
     status = status == STATUS_OK ? data_folder_enter(config, true, &f) : status;
     status = status == STATUS_OK ? data_folder_lock(0, &lock, &f) : status;
     status = status == STATUS_OK ? identity_folder_is_free(&f) : status;
-    status = status == STATUS_OK ? master_key_place_check(config, &f) : status;
+    status = status == STATUS_OK ? master_key_place_check(config, &j.master_check, &f) : status;
     status = status == STATUS_OK ? request_make(&j, &f) : status;
     status = status == STATUS_OK ? ask_cluster(&j, &f) : status;
     status = status == STATUS_OK ? answer_check(&j, &f) : status;
@@ -382,6 +384,7 @@ int join_run(const struct node_config *config, const struct join_options *option
         fprintf(stderr, "sealpostd join: %s\n", f.text);
     }
     secret_wipe(&j.token, sizeof(j.token));
+    secret_release(&j.master_check);
     EVP_PKEY_free(j.peer_key);
     EVP_PKEY_free(j.service_key);
     X509_free(j.ca);

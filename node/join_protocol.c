@@ -10,7 +10,7 @@ enum status join_request_encode(const struct join_request *q, struct buf *out)
 {
     struct msgpack_writer w;
     msgpack_writer_init(&w, out);
-    write_array(&w, 10);
+    write_array(&w, 11);
     write_u64(&w, JOIN_VERSION);
     write_bytes(&w, q->secret);
     write_text(&w, q->name);
@@ -21,6 +21,7 @@ enum status join_request_encode(const struct join_request *q, struct buf *out)
     write_bytes(&w, q->peer_key);
     write_bytes(&w, q->service_key);
     write_u64(&w, q->command_set);
+    write_bytes(&w, q->master_check);
     return msgpack_writer_status(&w);
 }
 
@@ -29,7 +30,7 @@ enum status join_request_decode(struct slice in, struct join_request *q)
     struct msgpack_reader r;
     *q = (struct join_request){0};
     msgpack_reader_init(&r, in);
-    if (read_array(&r, 10) != 10) {
+    if (read_array(&r, 11) != 11) {
         return STATUS_MALFORMED;
     }
     if (read_u64(&r) != JOIN_VERSION) {
@@ -44,7 +45,8 @@ enum status join_request_decode(struct slice in, struct join_request *q)
     q->peer_key = read_bytes(&r, JOIN_PUBLIC_KEY_MAX);
     q->service_key = read_bytes(&r, JOIN_PUBLIC_KEY_MAX);
     q->command_set = read_u64(&r);
-    if (q->secret.len != 32 || q->name.len == 0) {
+    q->master_check = read_bytes(&r, 32);
+    if (q->secret.len != 32 || q->name.len == 0 || (q->master_check.len != 0 && q->master_check.len != 32)) {
         read_fail(&r, STATUS_MALFORMED);
     }
     return msgpack_reader_status(&r, true);

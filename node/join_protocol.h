@@ -4,7 +4,8 @@
  *   bytes 0..3: length of the MessagePack, big endian (at most JOIN_FRAME_MAX); then the MessagePack
  *
  *   request  [ 1, secret bin32, name str, peer address str, api address str, smtp address str, names str,
- *              peer public key bin, service public key bin (SubjectPublicKeyInfo DER), command set u64 ]
+ *              peer public key bin, service public key bin (SubjectPublicKeyInfo DER), command set u64,
+ *              master key check bin32, or empty: the new node holds no master key yet ]
  *   answer   [ status u16, text str, node id u64, cluster name str, ca DER bin, peer certificate DER bin,
  *              service certificate DER bin, master key bin32, peers bin ]
  *
@@ -24,6 +25,7 @@
 
 struct join_request {
     struct slice secret, name, peer_address, api_address, smtp_address, names, peer_key, service_key;
+    struct slice master_check; /* node/master_key.h */
     uint64_t command_set;
 };
 

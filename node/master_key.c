@@ -41,7 +41,12 @@ enum status master_key_found(const struct node_config *config, struct secret *ke
     return master_key_load(slice_of_text(config->master_key_source), key, f);
 }
 
-enum status master_key_place_check(const struct node_config *config, struct failure *f)
+enum status master_key_check_value(struct slice master, struct secret *check)
+{
+    return key_derive(master, "sealpost key check", check);
+}
+
+enum status master_key_place_check(const struct node_config *config, struct secret *check, struct failure *f)
 {
     struct secret found = {0};
     const char *path = source_path(config);
@@ -49,6 +54,9 @@ enum status master_key_place_check(const struct node_config *config, struct fail
         return STATUS_OK;
     }
     enum status status = master_key_load(slice_of_text(config->master_key_source), &found, f);
+    if (status == STATUS_OK && master_key_check_value(secret_slice(&found), check) != STATUS_OK) {
+        status = failure_set(f, STATUS_CRYPTO, "the master key cannot be checked");
+    }
     secret_release(&found);
     return status;
 }

@@ -16,7 +16,11 @@ enum status master_key_found(const struct node_config *config, struct secret *ke
  * must be the same (CONFLICT). */
 enum status master_key_receive(const struct node_config *config, struct slice key,
                                struct failure *f) MUST_CHECK;
-/* Before a join: can it be kept there at all? */
-enum status master_key_place_check(const struct node_config *config, struct failure *f) MUST_CHECK;
+/* Before a join: can it be kept there at all? `check` is that of the key which is there already, empty if
+ * there is none: the cluster refuses another one before the token is used up. */
+enum status master_key_place_check(const struct node_config *config, struct secret *check,
+                                   struct failure *f) MUST_CHECK;
+/* 32 bytes that tell two master keys apart and say nothing else about them. */
+enum status master_key_check_value(struct slice master, struct secret *check) MUST_CHECK;
 
 #endif

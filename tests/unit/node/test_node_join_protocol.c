@@ -15,7 +15,8 @@ static void test_request(void **state)
                              .names = SLICE_LITERAL("a,b"),
                              .peer_key = SLICE_LITERAL("key one"),
                              .service_key = SLICE_LITERAL("key two"),
-                             .command_set = 3};
+                             .command_set = 3,
+                             .master_check = SLICE_LITERAL(BYTES32)};
     struct join_request again;
     struct buf out = BUF_INIT(JOIN_FRAME_MAX);
     (void)state;
@@ -24,6 +25,7 @@ static void test_request(void **state)
     assert_true(slice_equal(q.secret, again.secret) && slice_equal(q.name, again.name));
     assert_true(slice_equal(q.peer_key, again.peer_key) && slice_equal(q.service_key, again.service_key));
     assert_int_equal(again.command_set, 3);
+    assert_true(slice_equal(q.master_check, again.master_check));
     for (size_t len = 0; len < out.len; len++) {
         assert_int_not_equal(join_request_decode(slice_of(out.data, len), &again), STATUS_OK);
     }
