@@ -1,6 +1,7 @@
 /*
- * CMS for S/MIME 4.0 (RFC 8551, RFC 5652, RFC 5083/5084) by OpenSSL. Input and output are whole MIME entities in memory with CRLF line ends: the
- * caller (mail/) has canonicalised them, and cuts out what was signed by byte range. Always CMS_BINARY.
+ * CMS for S/MIME 4.0 (RFC 8551, RFC 5652, RFC 5083/5084) by OpenSSL. Input and output are whole MIME entities
+ * in memory with CRLF line ends: the caller (mail/) has canonicalised them, and cuts out what was signed by
+ * byte range. Always CMS_BINARY.
  */
 #ifndef SEALPOST_CRYPTO_SMIME_H
 #define SEALPOST_CRYPTO_SMIME_H
@@ -8,7 +9,8 @@
 #include "base/buf.h"
 #include "crypto/x509.h"
 
-/* Call once in a process that does CMS: malloc thresholds (DESIGN.md section 3), providers (default and legacy for reading old mail). */
+/* Call once in a process that does CMS: malloc thresholds (DESIGN.md section 3), providers (default and
+ * legacy for reading old mail). */
 enum status smime_start(struct failure *f) MUST_CHECK;
 
 struct smime_signer {
@@ -17,56 +19,81 @@ struct smime_signer {
     struct slice chain[8];    /* intermediates to send along, without the anchor */
     size_t chain_count;
 };
-/* Detached signature over `entity` (SHA-256; signing time `now_ms`; capabilities with AES-256-GCM): the DER of a SignedData into `out`. */
-enum status smime_sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms, struct buf *out, struct failure *f) MUST_CHECK;
+/* RSA (PKCS #1 v1.5; PSS for a key that is for PSS alone) and ECDSA keys; UNSUPPORTED for others:
+ * OpenSSL 3.0's CMS has no EdDSA. Detached signature over `entity` (SHA-256; signing time `now_ms`;
+ * capabilities with AES-256-GCM): the DER of a SignedData into `out`. */
+enum status smime_sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
+                       struct buf *out, struct failure *f) MUST_CHECK;
 /* Opaque: the SignedData holds the entity. */
-enum status smime_sign_opaque(const struct smime_signer *signer, struct slice entity, uint64_t now_ms, struct buf *out, struct failure *f) MUST_CHECK;
+enum status smime_sign_opaque(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
+                              struct buf *out, struct failure *f) MUST_CHECK;
 
 enum smime_cipher { SMIME_AES256_CBC, SMIME_AES256_GCM, SMIME_AES128_CBC };
 const char *smime_cipher_name(enum smime_cipher cipher); /* "aes256-cbc", "aes256-gcm" */
-/* EnvelopedData (CBC) or AuthEnvelopedData (GCM) for these certificates (RSA key transport or ECDH key agreement as their keys are). */
-enum status smime_encrypt(const struct slice *certificates, size_t count, enum smime_cipher cipher, struct slice entity, struct buf *out, struct failure *f) MUST_CHECK;
+/* EnvelopedData (CBC) or AuthEnvelopedData (GCM) for these certificates (RSA PKCS #1 v1.5 key transport, or
+ * ECDH key agreement with SHA-256 as KDF, as their keys are). UNSUPPORTED for other kinds of key:
+ * OpenSSL 3.0's CMS has no X25519. */
+enum status smime_encrypt(const struct slice *certificates, size_t count, enum smime_cipher cipher,
+                          struct slice entity, struct buf *out, struct failure *f) MUST_CHECK;
 
-enum cms_kind { CMS_KIND_OTHER, CMS_KIND_SIGNED, CMS_KIND_ENVELOPED, CMS_KIND_AUTH_ENVELOPED, CMS_KIND_COMPRESSED };
+enum cms_kind {
+    CMS_KIND_OTHER,
+    CMS_KIND_SIGNED,
+    CMS_KIND_ENVELOPED,
+    CMS_KIND_AUTH_ENVELOPED,
+    CMS_KIND_COMPRESSED
+};
 /* What the DER/BER claims to be, from its content type alone. */
 enum cms_kind smime_kind(struct slice cms);
 
-/* Called for each recipient info, to find a key: give a borrowed EVP_PKEY and certificate, or false. issuer is DER Name, serial big-endian bytes, or
- * subject key id, whichever it has. */
-struct smime_recipient_id {
-    struct slice issuer, serial, subject_key_id;
-};
 struct smime_decrypted {
-    struct buf entity;      /* wiped on release */
-    char cipher[32];        /* "aes256-gcm"; old ciphers as "3des" ... */
-    bool weak;              /* 3DES, RC2 */
+    struct buf entity; /* wiped on release */
+    char cipher[32];   /* "aes256-gcm"; old ciphers as "3des" ... */
+    bool weak;         /* 3DES, RC2, DES */
 };
-/* Tries each of `keys` whose certificate fits a recipient info. NO_KEY when none fits; CRYPTO when it does not decrypt (nothing is given out then, and the
- * answer is the same whatever was wrong). UNSUPPORTED: a content cipher that we do not read, said before any key is used. A CBC message with a forged
- * key transport may "decrypt" to garbage (1 of 256): CBC authenticates nothing, so whoever reads the entity takes it as hostile bytes. */
 struct smime_key {
     EVP_PKEY *key;
     struct slice certificate; /* DER */
 };
-/* Thumbprints among `candidates` (DER certificates) that the message is encrypted to: lets the caller open only those keys. */
-enum status smime_recipients(struct slice cms, const struct slice *candidates, size_t count, bool *fits) MUST_CHECK;
-enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t count, struct smime_decrypted *out, struct failure *f) MUST_CHECK;
+/* Which of `candidates` (DER certificates) the message is encrypted to, one bool each: lets the caller open
+ * only those keys. MALFORMED: no encrypted CMS object, or too many recipient infos (all false then). */
+enum status smime_recipients(struct slice cms, const struct slice *candidates, size_t count,
+                             bool *fits) MUST_CHECK;
+/* Tries each of `keys` whose certificate fits a recipient info. NO_KEY when none fits; CRYPTO when it does
+ * not decrypt (nothing is given out then, and the answer is the same whatever was wrong). UNSUPPORTED: a
+ * content cipher that we do not read, said before any key is used. A CBC message with a forged key transport
+ * may "decrypt" to garbage (1 of 256): CBC authenticates nothing, so whoever reads the entity takes it as
+ * hostile bytes. */
+enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t count,
+                          struct smime_decrypted *out, struct failure *f) MUST_CHECK;
 void smime_decrypted_release(struct smime_decrypted *d);
 
-enum smime_verdict { SMIME_NONE, SMIME_VALID, SMIME_INVALID, SMIME_MISMATCH, SMIME_EXPIRED, SMIME_REVOKED, SMIME_UNTRUSTED, SMIME_UNKNOWN };
+enum smime_verdict {
+    SMIME_NONE,
+    SMIME_VALID,
+    SMIME_INVALID,
+    SMIME_MISMATCH,
+    SMIME_EXPIRED,
+    SMIME_REVOKED,
+    SMIME_UNTRUSTED,
+    SMIME_UNKNOWN
+};
 const char *smime_verdict_name(enum smime_verdict verdict); /* "valid", ... as in X-Sealpost-Signature */
 struct smime_verified {
-    enum smime_verdict verdict;     /* the first signer's that is not VALID; MISMATCH if no signer is `from` */
-    char signer[ADDRESS_MAX + 1];   /* the matching address, else the first; "" if none */
-    struct slice signer_certificate;/* DER, in the arena */
-    struct buf content;             /* opaque: what was signed; empty for detached */
+    enum smime_verdict verdict;   /* the first signer's that is not VALID; MISMATCH if no signer is `from` */
+    char signer[ADDRESS_MAX + 1]; /* the matching address, else the first; "" if none */
+    struct slice signer_certificate; /* DER, in the arena */
+    struct buf content;              /* opaque: what was signed; empty for detached */
     char reason[FAILURE_TEXT_MAX];
 };
-/* detached: `entity` is what was signed; opaque: empty. `from`: normalised address of the From field, or empty (then never VALID). Several
- * signers: all must hold and chain to an anchor at now_ms for VALID, and one of them must be `from`. `trust` NULL: no anchors. `content` is filled only
- * when the signature itself holds (any verdict but INVALID and UNKNOWN). A bad signature is a verdict; the status says that there was no memory. */
-enum status smime_verify(struct slice cms, struct slice entity, bool detached, struct slice from, struct trust *trust, uint64_t now_ms,
-                         struct arena *a, struct smime_verified *out) MUST_CHECK;
+/* detached: `entity` is what was signed; opaque: empty. `from`: normalised address of the From field, or
+ * empty (then never VALID). Several signers: all must hold and chain to an anchor at now_ms for VALID, and
+ * one of them must be `from`. `trust` NULL: no anchors. `content` is filled only when the signature itself
+ * holds (any verdict but INVALID and UNKNOWN). A bad signature is a verdict; the status says that there was
+ * no memory. */
+enum status smime_verify(struct slice cms, struct slice entity, bool detached, struct slice from,
+                         struct trust *trust, uint64_t now_ms, struct arena *a,
+                         struct smime_verified *out) MUST_CHECK;
 void smime_verified_release(struct smime_verified *v);
 
 #endif

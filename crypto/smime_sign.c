@@ -69,8 +69,12 @@ static enum status sign(const struct smime_signer *signer, struct slice entity, 
         goto out;
     }
     flags |= CMS_BINARY | CMS_PARTIAL;
+    /* CMS_KEY_PARAM: else OpenSSL calls the signature of a PSS key one of PKCS #1 v1.5, which nobody can
+     * verify. */
     cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
-    si = cms == NULL ? NULL : CMS_add1_signer(cms, x, signer->key, EVP_sha256(), flags | CMS_NOSMIMECAP);
+    si = cms == NULL
+             ? NULL
+             : CMS_add1_signer(cms, x, signer->key, EVP_sha256(), flags | CMS_NOSMIMECAP | CMS_KEY_PARAM);
     if (si == NULL || !add_signing_time(si, now_ms) || !add_capabilities(si) || !add_chain(cms, signer) ||
         CMS_final(cms, in, NULL, flags) != 1) {
         status = smime_failure(f, "cannot sign");

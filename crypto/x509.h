@@ -1,6 +1,7 @@
 /*
- * X.509 as Sealpost uses it: reading certificates and key files, what a certificate is fit for, path validation to the trust anchors, and the
- * cluster's own small CA. OpenSSL behind it; errors name what is wrong and what would be right.
+ * X.509 as Sealpost uses it: reading certificates and key files, what a certificate is fit for, path
+ * validation to the trust anchors, and the cluster's own small CA. OpenSSL behind it; errors name what is
+ * wrong and what would be right.
  */
 #ifndef SEALPOST_CRYPTO_X509_H
 #define SEALPOST_CRYPTO_X509_H
@@ -11,7 +12,8 @@
 
 #include <openssl/x509.h>
 
-/* The store's record for a certificate: everything that selection needs. Strings in the arena; der borrowed from `der`. */
+/* The store's record for a certificate: everything that selection needs. Strings in the arena; der borrowed
+ * from `der`. */
 enum status certificate_describe(struct slice der, struct slice source, uint64_t now_ms, struct arena *a,
                                  struct certificate_record *out, struct failure *f) MUST_CHECK;
 
@@ -21,39 +23,48 @@ struct certificate_file {
     size_t count;
 };
 /* PEM (several), DER, or PKCS#7 with certificates. MALFORMED with a text if it is none of these. */
-enum status certificate_file_read(struct slice content, struct arena *a, struct certificate_file *out, struct failure *f) MUST_CHECK;
+enum status certificate_file_read(struct slice content, struct arena *a, struct certificate_file *out,
+                                  struct failure *f) MUST_CHECK;
 
-/* PKCS#12 (password needed; old RC2/3DES ones too, with the legacy provider), or PEM with key and certificate (password for an encrypted key).
- * WRONG_PASSWORD; INVALID when key and certificate do not belong together. The first certificate is the key's own. */
-enum status key_file_read(struct slice content, struct slice password, struct arena *a, EVP_PKEY **key, struct certificate_file *chain,
-                          struct failure *f) MUST_CHECK;
+/* PKCS#12 (password needed; old RC2/3DES ones too, with the legacy provider), or PEM with key and certificate
+ * (password for an encrypted key). WRONG_PASSWORD; INVALID when key and certificate do not belong together.
+ * The first certificate is the key's own. */
+enum status key_file_read(struct slice content, struct slice password, struct arena *a, EVP_PKEY **key,
+                          struct certificate_file *chain, struct failure *f) MUST_CHECK;
 bool key_fits_certificate(EVP_PKEY *key, struct slice der);
 
 /* Path validation (RFC 5280) from stored anchors and intermediates at a given time. */
 struct trust; /* parsed anchors and intermediates */
 enum status trust_load(struct store_view *view, struct trust **out, struct failure *f) MUST_CHECK;
 /* The same from certificates in hand (DER, not kept). What cannot be read is left out. */
-enum status trust_make(const struct slice *anchors, size_t anchor_count, const struct slice *intermediates, size_t intermediate_count,
-                       struct trust **out, struct failure *f) MUST_CHECK;
+enum status trust_make(const struct slice *anchors, size_t anchor_count, const struct slice *intermediates,
+                       size_t intermediate_count, struct trust **out, struct failure *f) MUST_CHECK;
 void trust_free(struct trust *t);
 enum trust_purpose { TRUST_FOR_ENCRYPTION, TRUST_FOR_SIGNATURE };
-/* OK, EXPIRED (or not yet valid), UNTRUSTED (no path to an anchor), INVALID (not fit for the purpose, broken). `extra` may hold untrusted
- * certificates that came with a message. The failure names the certificate and the reason in plain words. `t` NULL: no anchors. */
-enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) *extra, enum trust_purpose purpose, uint64_t now_ms, struct failure *f) MUST_CHECK;
+/* OK, EXPIRED (or not yet valid), UNTRUSTED (no path to an anchor), INVALID (not fit for the purpose,
+ * broken). `extra` may hold untrusted certificates that came with a message. The failure names the
+ * certificate and the reason in plain words. `t` NULL: no anchors. */
+enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
+                        uint64_t now_ms, struct failure *f) MUST_CHECK;
 
-/* --- the cluster CA: ECDSA P-256; a node's certificate carries URI:sealpost:node:ID, DNS and IP names of its addresses --- */
-enum status cluster_ca_make(struct slice cluster_name, uint64_t now_ms, X509 **ca, EVP_PKEY **key, struct failure *f) MUST_CHECK;
-/* names: comma-separated host names and IP addresses. peer: for the peers' port (client and server use, with the node id); else a service certificate
- * (server use, for API and SMTP). Valid 10 years less than the CA. */
-enum status cluster_ca_issue(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *subject_key, uint64_t node_id, struct slice node_name, struct slice names, bool peer,
-                             uint64_t now_ms, X509 **out, struct failure *f) MUST_CHECK;
+/* --- the cluster CA: ECDSA P-256; a node's certificate carries URI:sealpost:node:ID, DNS and IP names of its
+ * addresses --- */
+enum status cluster_ca_make(struct slice cluster_name, uint64_t now_ms, X509 **ca, EVP_PKEY **key,
+                            struct failure *f) MUST_CHECK;
+/* names: comma-separated host names and IP addresses. peer: for the peers' port (client and server use, with
+ * the node id); else a service certificate (server use, for API and SMTP). Valid 10 years less than the CA.
+ */
+enum status cluster_ca_issue(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *subject_key, uint64_t node_id,
+                             struct slice node_name, struct slice names, bool peer, uint64_t now_ms,
+                             X509 **out, struct failure *f) MUST_CHECK;
 enum status key_generate_p256(EVP_PKEY **key) MUST_CHECK;
 enum status key_to_der(EVP_PKEY *key, struct secret *pkcs8) MUST_CHECK;
 enum status key_from_der(struct slice pkcs8, EVP_PKEY **key) MUST_CHECK; /* RSA, EC, Ed25519; MALFORMED */
 enum status certificate_to_der(X509 *x, struct buf *out) MUST_CHECK;
 X509 *certificate_from_der(struct slice der); /* NULL if it is none */
 enum status certificate_to_pem(struct slice der, struct buf *out) MUST_CHECK;
-enum status spki_hash_of_key(EVP_PKEY *key, uint8_t hash[32]) MUST_CHECK;      /* SHA-256 of SubjectPublicKeyInfo */
+enum status spki_hash_of_key(EVP_PKEY *key,
+                             uint8_t hash[32]) MUST_CHECK; /* SHA-256 of SubjectPublicKeyInfo */
 enum status spki_hash_of_certificate(X509 *x, uint8_t hash[32]) MUST_CHECK;
 void sha256(struct slice in, uint8_t hash[32]);
 

@@ -22,6 +22,17 @@ static void need(bool good)
     }
 }
 
+static EVP_PKEY *pss_key(void)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    EVP_PKEY *key = NULL;
+
+    need(ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048) == 1 &&
+         EVP_PKEY_generate(ctx, &key) == 1);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
 static EVP_PKEY *key_of(const char *kind, int number)
 {
     size_t i = 0;
@@ -36,6 +47,8 @@ static EVP_PKEY *key_of(const char *kind, int number)
         keys[i].key = EVP_EC_gen("P-256");
     else if (strcmp(kind, "ed25519") == 0)
         keys[i].key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    else if (strcmp(kind, "rsa-pss") == 0)
+        keys[i].key = pss_key();
     else if (strcmp(kind, "x25519") == 0)
         keys[i].key = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
     else

@@ -110,19 +110,28 @@ static void long_names_and_late_nodes_are_fine(void **state)
 
 static void keys_go_to_bytes_and_back(void **state)
 {
-    EVP_PKEY *key, *back;
+    static const char *const kinds[] = {"rsa", "rsa-pss", "ec", "ed25519"};
+    EVP_PKEY *back;
     struct secret der;
 
     (void)state;
-    OK(key_generate_p256(&key));
-    OK(key_to_der(key, &der));
-    OK(key_from_der(secret_slice(&der), &back));
-    assert_int_equal(EVP_PKEY_eq(key, back), 1);
-    EVP_PKEY_free(back);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct made m = pki_make(&(struct recipe){.name = "k", .kind = kinds[i]}, NULL);
+
+        OK(key_to_der(m.key, &der));
+        OK(key_from_der(secret_slice(&der), &back));
+        assert_int_equal(EVP_PKEY_eq(m.key, back), 1);
+        assert_true(key_fits_certificate(back, m.der));
+        EVP_PKEY_free(back);
+        for (size_t len = 0; len < der.len; len += 7) {
+            assert_int_equal(key_from_der(slice_of(der.data, len), &back), STATUS_MALFORMED);
+            assert_null(back);
+        }
+        secret_release(&der);
+        pki_release(&m);
+    }
     assert_int_equal(key_from_der(TEXT("no key"), &back), STATUS_MALFORMED);
     assert_int_equal(key_from_der(TEXT(""), &back), STATUS_MALFORMED);
-    secret_release(&der);
-    EVP_PKEY_free(key);
 }
 
 int main(void)
@@ -134,5 +143,8 @@ int main(void)
         cmocka_unit_test(keys_go_to_bytes_and_back),
     };
 
-    return cmocka_run_group_tests_name("cluster_ca", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("cluster_ca", tests, NULL, NULL);
+
+    pki_forget_keys();
+    return failed;
 }

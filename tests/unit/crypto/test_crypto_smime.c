@@ -512,6 +512,7 @@ static void certificates_decide_the_verdict(void **state)
          &root,
          SMIME_INVALID},
         {"no address", {.name = "a", .key = 1}, &root, SMIME_MISMATCH},
+        {"a key for PSS alone", {.name = "a", .san = "email:a@x.org", .kind = "rsa-pss"}, &root, SMIME_VALID},
         {"weak", {.name = "a", .san = "email:a@x.org", .kind = "rsa512"}, &root, SMIME_INVALID},
     };
 
