@@ -115,11 +115,11 @@ void exchange_failf(struct exchange *x, enum status status, const char *format, 
     struct failure f = {.status = status};
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(f.text, sizeof(f.text), format, args);
-    va_end(args);
-    if (n < 0) {
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line above starts it */
+    if (vsnprintf(f.text, sizeof(f.text), format, args) < 0) {
         f.text[0] = '\0';
     }
+    va_end(args);
     exchange_fail(x, &f);
 }
 
@@ -251,6 +251,10 @@ static void submit_job(struct exchange *x)
 {
     struct api_job *job = x->job;
     x->job = NULL;
+    if (job == NULL) {
+        exchange_refuse(x, STATUS_INTERNAL, "the request was left without an answer");
+        return;
+    }
     enum status status = x->api->start_job(x->api, x, job);
     if (status != STATUS_OK) {
         job->free(job);
@@ -329,15 +333,13 @@ void exchange_resume(struct exchange *x, const struct bus_answer *answer)
     run(x, x->next, answer);
 }
 
-void exchange_job_done(struct exchange *x)
+void exchange_job_done(struct exchange *x, struct api_job *job)
 {
-    struct api_job *job = x->job;
     x->outcome = EXCHANGE_NOTHING;
+    x->done = job;
     x->next(x, NULL);
-    if (x->job == job) { /* no new one: a key does not stay in memory for longer than it must */
-        x->job = NULL;
-    }
-    job->free(job);
+    x->done = NULL;
+    job->free(job); /* a key does not stay in memory for longer than it must */
     act(x);
 }
 

@@ -75,7 +75,8 @@ struct exchange {
     exchange_step next;
     bool needs_ok; /* exchange_need() asked */
     struct bus_request *question;
-    struct api_job *job;
+    struct api_job *job;    /* to be started */
+    struct api_job *done;   /* in the step that exchange_run_job() named: the job, which ends with the step */
     uint64_t wait_until_ms; /* see wait_for_index */
 
     struct exchange_write *writes; /* owned, EXCHANGE_WRITES_MAX of them, or NULL */
@@ -102,7 +103,7 @@ void exchange_free(struct exchange *x); /* wipes what may be secret */
 /* Parse and check body and query, wait for a barrier if one is asked for, serve. `body` is borrowed. */
 void exchange_start(struct exchange *x, struct slice body);
 void exchange_resume(struct exchange *x, const struct bus_answer *answer); /* borrowed */
-void exchange_job_done(struct exchange *x);                                /* x->job is that job */
+void exchange_job_done(struct exchange *x, struct api_job *job);           /* takes it */
 void exchange_index_reached(struct exchange *x);
 /* An answer without a step: before the route is known, say. */
 void exchange_refuse(struct exchange *x, enum status status, const char *text);

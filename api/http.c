@@ -65,7 +65,7 @@ static const char *reason_of(int http_status)
         {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
         {500, "Internal Server Error"},
-        {501, "Not Implemented"},
+        {501, "Unsupported"},
         {502, "Bad Gateway"},
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},

@@ -9,8 +9,8 @@
 
 json_t *json_of_slice(struct slice s)
 {
-    json_t *value = json_stringn((const char *)s.data, s.data == NULL ? 0 : s.len);
-    if (value != NULL) {
+    json_t *value = json_stringn(s.data != NULL ? (const char *)s.data : "", s.data != NULL ? s.len : 0);
+    if (value != NULL || s.data == NULL) {
         return value;
     }
     char *copy = malloc(s.len + 1);

@@ -16,8 +16,10 @@ static struct slice next_segment(struct slice *rest)
 static size_t segment_count(struct slice path)
 {
     size_t n = 1;
-    for (size_t i = 0; i < path.len; i++) {
-        n += path.data[i] == '/';
+    while (path.len > 0) {
+        size_t end = slice_find_byte(path, '/');
+        n += end < path.len;
+        (void)next_segment(&path);
     }
     return n;
 }
@@ -31,7 +33,7 @@ bool path_matches(const char *template, struct slice path, struct slice raw[PATH
     }
     for (size_t i = 0; i < segments; i++) {
         struct slice want = next_segment(&pattern), have = next_segment(&path);
-        if (want.len > 0 && want.data[0] == '{') {
+        if (want.data != NULL && want.len > 0 && want.data[0] == '{') {
             if (have.len == 0 || parameters == PATH_PARAMETERS_MAX) {
                 return false;
             }

@@ -128,7 +128,7 @@ static bool file_copy(struct exchange *x, const struct certificate_file *from, s
 
 static void key_read(struct exchange *x, const struct bus_answer *answer)
 {
-    struct key_job *k = (struct key_job *)x->job;
+    struct key_job *k = (struct key_job *)x->done;
     struct failure f = {.status = STATUS_OK};
     struct key_state *state = arena_alloc(&x->arena, sizeof(*state));
     struct certificate_file *file = arena_alloc(&x->arena, sizeof(*file));

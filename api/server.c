@@ -31,6 +31,7 @@ struct message {
     h2o_multithread_message_t super;
     struct bus_answer *answer; /* or */
     struct api_job *job;
+    struct message *next;
 };
 
 static void message_send(struct server *server, struct bus_answer *answer, struct api_job *job)
@@ -75,8 +76,7 @@ static void message_handle(struct server *server, struct message *m)
         }
         bus_answer_free(m->answer);
     } else if (x != NULL) {
-        x->job = m->job;
-        exchange_job_done(x);
+        exchange_job_done(x, m->job);
     } else {
         m->job->free(m->job);
     }
@@ -85,10 +85,16 @@ static void message_handle(struct server *server, struct message *m)
 static void on_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
     struct server *server = H2O_STRUCT_FROM_MEMBER(struct server, receiver, receiver);
-    while (!h2o_linklist_is_empty(messages)) {
-        struct message *m =
-            (struct message *)H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, messages->next);
-        h2o_linklist_unlink(&m->super.link);
+    struct message *first = NULL, **end = &first;
+    for (h2o_linklist_t *link = messages->next; link != messages; link = link->next) {
+        *end = (struct message *)H2O_STRUCT_FROM_MEMBER(h2o_multithread_message_t, link, link);
+        end = &(*end)->next;
+    }
+    *end = NULL;
+    h2o_linklist_init_anchor(messages);
+    while (first != NULL) {
+        struct message *m = first;
+        first = m->next;
         message_handle(server, m);
         free(m);
     }

@@ -195,8 +195,9 @@ static enum status put_secret(json_t *body, const char *field, const char *path,
     struct buf content = {.max = 4096, .wipe = true};
     enum status status = cli_file_read(path, 4096, &content, f);
     if (status == STATUS_OK) {
-        struct slice line = slice_of(content.data, slice_find_byte(buf_slice(&content), '\n'));
-        line.len -= line.len > 0 && line.data[line.len - 1] == '\r';
+        struct slice line = buf_slice(&content);
+        line.len = slice_find_byte(line, '\n');
+        line.len -= line.data != NULL && line.len > 0 && line.data[line.len - 1] == '\r';
         json_t *text = json_stringn(line.len > 0 ? (const char *)line.data : "", line.len);
         if (text == NULL) {
             status = failure_set(f, STATUS_INVALID, "the password in %s is not UTF-8", path);

@@ -211,8 +211,7 @@ int world_ask_as(struct api_world *w, const char *authorization, const char *met
             exchange_resume(x, a);
             bus_answer_free(a);
         } else {
-            x->job = job;
-            exchange_job_done(x);
+            exchange_job_done(x, job);
         }
     }
     return w->status;
