@@ -292,6 +292,7 @@ static void become_idle(struct client_session *c)
     move(c, CLIENT_IDLE);
     stream_set_timeout(c->stream, t->idle_timeout_ms > 0 ? t->idle_timeout_ms : 1);
     if (c->messages >= t->max_messages || delivery_of(c)->stopping) {
+        destination_worked(t); /* it did: the next connection need not wait */
         end(c, true);
         return;
     }
@@ -542,8 +543,7 @@ static void dot_answered(struct client_session *c, const struct remote_reply *r,
 
 static bool wants_tls(const struct client_session *c)
 {
-    return !c->secure && !c->no_tls && !slice_equal(c->destination->tls, SLICE_LITERAL("none")) &&
-           uv_now(delivery_of(c)->options.loop) >= c->destination->plain_until_ms;
+    return !c->secure && !c->no_tls && !slice_equal(c->destination->tls, SLICE_LITERAL("none"));
 }
 
 static bool needs_tls(const struct client_session *c)

@@ -109,7 +109,12 @@ enum status delivery_retry(struct delivery *d, const uint8_t *id, uint64_t *coun
             return failure_set(f, STATUS_NOT_FOUND, "there is no such message in the queue");
         }
         if (e->state == SCHEDULE_QUARANTINED) {
-            return failure_set(f, STATUS_CONFLICT, "the message is in quarantine: it can only be deleted");
+            if (e->damaged) {
+                return failure_set(f, STATUS_CONFLICT, "the message is damaged: it can only be deleted");
+            }
+            enum status status = release_start(d, e);
+            *count = status == STATUS_OK;
+            return status == STATUS_OK ? status : failure_set(f, status, "%s", status_text(status));
         }
         if (e->state == SCHEDULE_WAITING) {
             schedule_wait(&d->schedule, e, 0);

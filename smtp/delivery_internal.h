@@ -4,6 +4,7 @@
  *
  *   delivery.c      the schedule's clock, starting dispatches, what the queue's users ask
  *   dispatch.c      plan, results, the message's next state
+ *   release.c       out of quarantine
  *   bounce.c        notifications
  *   destination.c   a next hop: its queue of groups, its connections, its pauses after failure
  *   client_session.c  one connection's SMTP dialogue
@@ -103,6 +104,11 @@ void dispatch_bounced(struct dispatch *x, enum status status);
 /* A notification about these recipients of the message; ends with dispatch_bounced(), perhaps from within. */
 void bounce_start(struct dispatch *x, const bool *failed, size_t count);
 
+/* --- release.c --- */
+
+/* A quarantined, undamaged entry: it becomes active, and ends as deleted or quarantined again. */
+enum status release_start(struct delivery *d, struct schedule_entry *e) MUST_CHECK;
+
 /* --- destination.c --- */
 
 struct destination {
@@ -120,7 +126,6 @@ struct destination {
     uint64_t pause_ms;
     char last_error[640];
     bool pumping, pump_again;
-    uint64_t plain_until_ms; /* opportunistic: TLS failed lately */
 };
 struct destination *destination_find(struct delivery *d, const struct delivery_settings *settings);
 void destination_enqueue(struct destination *t, struct group *g);
@@ -153,7 +158,7 @@ struct delivery {
     size_t dispatch_count;
     struct destination *destinations;
     bool stopping, timer_closed;
-    unsigned conversions; /* under way */
+    unsigned conversions; /* and releases: under way */
     void (*closed)(void *context);
     void *closed_context;
 };

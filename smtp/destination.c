@@ -73,9 +73,10 @@ static void defer_all(struct destination *t, const char *enhanced, const char *w
     }
 }
 
-static bool paused(const struct destination *t)
+/* No new connections for now. */
+static bool pausing(const struct destination *t)
 {
-    return t->connection_count == 0 && uv_now(t->delivery->options.loop) < t->pause_until_ms;
+    return uv_now(t->delivery->options.loop) < t->pause_until_ms;
 }
 
 static void serve(struct destination *t)
@@ -91,7 +92,7 @@ static void serve(struct destination *t)
     }
     size_t room =
         t->max_connections > t->connection_count ? (size_t)t->max_connections - t->connection_count : 0;
-    while (room > 0 && t->queued > t->connecting && !paused(t) && !t->delivery->stopping) {
+    while (room > 0 && t->queued > t->connecting && !pausing(t) && !t->delivery->stopping) {
         room--;
         client_session_open(t);
     }
@@ -112,7 +113,7 @@ void destination_pump(struct destination *t)
                 group_settle(g, RESULT_DEFERRED, "4.3.2", SLICE_LITERAL("this node is stopping"), NULL);
                 group_finished(g);
             }
-        } else if (t->queue != NULL && paused(t)) {
+        } else if (t->queue != NULL && t->connection_count == 0 && pausing(t)) {
             defer_all(t, "4.4.1", t->last_error);
         } else {
             serve(t);
@@ -151,15 +152,12 @@ void destination_failed(struct destination *t, const char *error)
     (void)!snprintf(t->last_error, sizeof t->last_error, "%s",
                     error[0] != '\0' ? error : "the next hop cannot be reached");
     log_event(LOG_WARN, "next hop failed", LOG_SLICE("next_hop", t->hosts), LOG_TEXT("error", t->last_error));
-    if (t->connection_count > 0) {
-        destination_pump(t); /* others still work, or try */
-        return;
+    if (!pausing(t)) { /* several that failed together are one failure */
+        uint64_t longer = t->pause_ms == 0 ? PAUSE_FIRST_MS : 2 * t->pause_ms;
+        t->pause_ms = longer < PAUSE_MAX_MS ? longer : PAUSE_MAX_MS;
+        t->pause_until_ms = uv_now(t->delivery->options.loop) + t->pause_ms;
     }
-    t->pause_ms = t->pause_ms == 0                 ? PAUSE_FIRST_MS
-                  : t->pause_ms * 2 < PAUSE_MAX_MS ? t->pause_ms * 2
-                                                   : PAUSE_MAX_MS;
-    t->pause_until_ms = uv_now(t->delivery->options.loop) + t->pause_ms;
-    destination_pump(t);
+    destination_pump(t); /* connections that work go on with the queue; without any, it is deferred */
 }
 
 void destination_worked(struct destination *t)

@@ -212,6 +212,12 @@ void schedule_wait(struct schedule *s, struct schedule_entry *e, uint64_t next_m
     enter_state(s, e, SCHEDULE_WAITING);
 }
 
+void schedule_activate(struct schedule *s, struct schedule_entry *e)
+{
+    leave_state(s, e);
+    enter_state(s, e, SCHEDULE_ACTIVE);
+}
+
 void schedule_quarantine(struct schedule *s, struct schedule_entry *e)
 {
     leave_state(s, e);

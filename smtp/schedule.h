@@ -46,7 +46,8 @@ struct schedule_entry *schedule_take_due(struct schedule *s, uint64_t now_ms);
 /* When the earliest is due; UINT64_MAX if none waits. */
 uint64_t schedule_next(const struct schedule *s);
 void schedule_wait(struct schedule *s, struct schedule_entry *e,
-                   uint64_t next_ms); /* whatever it was, it waits now */
+                   uint64_t next_ms);                                 /* whatever it was, it waits now */
+void schedule_activate(struct schedule *s, struct schedule_entry *e); /* whatever it was */
 void schedule_quarantine(struct schedule *s, struct schedule_entry *e);
 /* The ids after `after` in order, at most `max`; gives their number. */
 size_t schedule_list(const struct schedule *s, const uint8_t after[ID_SIZE], struct schedule_entry **out,

@@ -117,6 +117,8 @@ static void test_worker_dies_once(void **state)
 }
 
 static uint64_t stat_of(const char *name);
+static void queue_ask(const char *text_after, enum queue_request type, bool has_limit,
+                      struct channel_frame *frame);
 
 static void test_killer_is_quarantined(void **state)
 {
@@ -124,7 +126,10 @@ static void test_killer_is_quarantined(void **state)
     atomic_store(&rig.mode, RIG_DIE);
     rig.worker_count = 2;
     rig_start(&rig);
-    assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, NULL, 0), 250);
+    char reply[256], quarantined_id[ID_TEXT_SIZE];
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, reply, sizeof reply), 250);
+    memcpy(quarantined_id, reply + strlen("250 2.0.0 queued as "), sizeof quarantined_id - 1);
+    quarantined_id[sizeof quarantined_id - 1] = '\0';
     assert_int_equal(stat_of("queue_quarantined"), 1);
     atomic_store(&rig.mode, RIG_PASS);
     rig_stop(&rig);
@@ -132,6 +137,23 @@ static void test_killer_is_quarantined(void **state)
     rig_start(&rig);
     assert_false(sink_wait(&sink, 1, 500));
     assert_int_equal(stat_of("queue_quarantined"), 1);
+    /* all that wait: not what is held */
+    struct channel_frame frame;
+    queue_ask("", QUEUE_RETRY, false, &frame);
+    channel_frame_release(&frame);
+    assert_false(sink_wait(&sink, 1, 300));
+    /* by name: through a worker again, which refuses it now, and then does not */
+    atomic_store(&rig.mode, RIG_REFUSE);
+    queue_ask(quarantined_id, QUEUE_RETRY, false, &frame);
+    channel_frame_release(&frame);
+    assert_false(sink_wait(&sink, 1, 300));
+    assert_int_equal(stat_of("queue_quarantined"), 1);
+    atomic_store(&rig.mode, RIG_PASS);
+    queue_ask(quarantined_id, QUEUE_RETRY, false, &frame);
+    channel_frame_release(&frame);
+    assert_true(sink_wait(&sink, 1, 5000));
+    (void)usleep(200000);
+    assert_int_equal(stat_of("queue_messages"), 0);
 }
 
 static void test_relay_denied(void **state)
