@@ -127,9 +127,30 @@ static int guard_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
     return r->guarded.start(io, msecs, tick, guard_recv);
 }
 
+/* On a full disk raft_uv of 0.15 reports its end twice, and c-raft frees twice: the second time is kept from
+ * it. */
+static void closed_cb(struct raft_io *io)
+{
+    struct replica *r = replica_of(io);
+    raft_io_close_cb cb = r->io_close_cb;
+
+    r->io_close_cb = NULL;
+    if (cb != NULL)
+        cb(io);
+}
+
+static void guard_close(struct raft_io *io, raft_io_close_cb cb)
+{
+    struct replica *r = replica_of(io);
+
+    r->io_close_cb = cb;
+    r->guarded.close(io, closed_cb);
+}
+
 void guard_install(struct replica *r)
 {
     r->guarded = r->io;
+    r->io.close = guard_close;
     r->io.append = guard_append;
     r->io.truncate = guard_truncate;
     r->io.set_term = guard_set_term;
@@ -143,9 +164,10 @@ void guard_check_space(struct replica *r, uint64_t now)
     struct statvfs info;
     bool low;
 
-    if (now - r->space_checked_ms < SPACE_CHECK_MS)
+    if (now - r->space_checked_ms < SPACE_CHECK_MS && r->unchecked_bytes < reserve / 16)
         return;
     r->space_checked_ms = now;
+    r->unchecked_bytes = 0;
     if (statvfs(r->dir, &info) != 0)
         return;
     low = (uint64_t)info.f_bavail * info.f_frsize < reserve;

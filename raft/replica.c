@@ -99,13 +99,12 @@ static void tell_changes(struct replica *r)
     const char *address = NULL;
     int state = raft_state(&r->raft);
     uint64_t term = r->raft.current_term, members = members_sum(&r->raft.configuration);
-    bool serving = r->serving;
 
     raft_leader(&r->raft, &leader, &address);
     if (state != RAFT_LEADER || r->serving_term != term)
         r->serving = false;
     if (state == r->told_state && term == r->told_term && leader == r->told_leader &&
-        members == r->told_members && serving == r->serving)
+        members == r->told_members && r->serving == r->told_serving)
         return;
     if (state != RAFT_LEADER || term != r->told_term)
         proposals_lost(r);
@@ -117,19 +116,16 @@ static void tell_changes(struct replica *r)
     r->told_term = term;
     r->told_leader = leader;
     r->told_members = members;
+    r->told_serving = r->serving;
     r->options.state_changed(r->options.context);
 }
 
 static void turn(struct replica *r)
 {
-    bool was_serving = r->serving;
-
     replica_commit(r);
     proposals_answer(r);
     proposals_flush(r);
     tell_changes(r);
-    if (r->serving && !was_serving)
-        r->options.state_changed(r->options.context);
 }
 
 static void turn_cb(uv_prepare_t *prepare)

@@ -65,6 +65,7 @@ struct replica {
     /* c-raft's own functions, behind the guard */
     struct raft_io guarded;
     raft_io_recv_cb recv_cb;
+    raft_io_close_cb io_close_cb;
     struct heard heard[MEMBERS_MAX];
     uint64_t leader_heard_ms;
 
@@ -85,11 +86,13 @@ struct replica {
     bool snapshot_wanted;
     bool space_low;
     uint64_t space_checked_ms, handed_over_ms;
+    uint64_t unchecked_bytes; /* proposed since the space was looked at */
     bool change_under_way;
 
     /* what state_changed was told last */
     int told_state;
     uint64_t told_term, told_leader, told_members;
+    bool told_serving;
 
     void (*closed)(void *context);
     void *closed_context;

@@ -10,7 +10,7 @@
  */
 #include "raft/replica_internal.h"
 
-#include "base/log.h"
+#include "base/clock.h"
 
 #define BATCH_MAX 256
 
@@ -61,6 +61,8 @@ void replica_propose(struct replica *r, struct slice encoded, replica_apply_cb c
     struct proposal *p;
     enum status status = STATUS_OK;
 
+    r->unchecked_bytes += encoded.len;
+    guard_check_space(r, clock_monotonic_ms());
     if (r->closing)
         status = STATUS_UNAVAILABLE;
     else if (raft_state(&r->raft) != RAFT_LEADER)

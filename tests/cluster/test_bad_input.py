@@ -115,7 +115,7 @@ def test_a_line_that_nobody_knows_is_named(tmp_path):
     config = config_for(tmp_path, free_port(), "[smtp]\nlistne = 127.0.0.1:25\n")
     result = run_node(config, "init")
     assert result.returncode != 0
-    assert "listne" in result.stderr and "listen" in result.stderr and ":11" in result.stderr
+    assert "listne" in result.stderr and "listen" in result.stderr and ":13" in result.stderr
     assert not (tmp_path / "data").exists()
 
 
@@ -139,7 +139,7 @@ def test_a_folder_of_another_node_or_a_newer_release_is_not_touched(tmp_path):
     other = run_node(config_for(tmp_path, free_port(), name="somebody-else"), "run")
     assert other.returncode != 0 and "solo" in other.stderr
     config = config_for(tmp_path, free_port())
-    (tmp_path / "data" / "identity" / "format").write_text("999\n")
+    (tmp_path / "data" / "identity" / "format").write_text("999 9.9.9\n")
     newer = run_node(config, "run")
     assert newer.returncode != 0 and "newer" in newer.stderr
 

@@ -126,7 +126,7 @@ def test_cluster_status_is_for_people_and_programs(cluster):
 def test_leadership_moves_on_request(cluster):
     leader = cluster.leader()
     target = others(cluster, leader)[0]
-    cluster.ctl("cluster", "transfer", f"node{target}")
+    cluster.ctl("cluster", "transfer", "--to", f"node{target}")
     assert cluster.leader() == target
 
 
@@ -173,8 +173,8 @@ def test_a_token_admits_once_in_time_and_to_its_own_cluster(make_cluster, tmp_pa
     again = joined(cluster, tmp_path / "n3", "node3", token, free_port())
     assert again.returncode != 0 and "used" in again.stderr
     assert not (tmp_path / "n3" / "data" / "identity" / "node.id").exists(), "a refused join leaves nothing that could run"
-    short = cluster.ctl_json("node", "token", "--lifetime", "1s")["token"]
-    time.sleep(1.5)
+    short = cluster.ctl_json("node", "token", "--lifetime", "10s")["token"]
+    time.sleep(10.5)
     late = joined(cluster, tmp_path / "n4", "node4", short, free_port())
     assert late.returncode != 0 and "expired" in late.stderr
     garbage = joined(cluster, tmp_path / "n5", "node5", "sealpost-join-1.AAAA", free_port())
