@@ -394,9 +394,11 @@ void core_joins_tick(struct core *core, uint64_t now)
 
 void core_joins_free(struct core_joins *j)
 {
-    while (j->list != NULL) {
-        j->list->proposing = false;
-        session_end(j->list);
+    struct join_session *next;
+    for (struct join_session *s = j->list; s != NULL; s = next) {
+        next = s->next;
+        s->proposing = false;
+        session_end(s);
     }
     free(j);
 }

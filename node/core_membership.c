@@ -221,7 +221,9 @@ static void wish_settle(struct wish *w)
 static void wish_settled(struct wish *w, bool known)
 {
     char name[NODE_NAME_MAX + 1] = "";
-    if (w->method == PEER_TRANSFER) {
+    if (w->core->closing) {
+        wish_end(w, STATUS_UNAVAILABLE, "this node is stopping", 0, "");
+    } else if (w->method == PEER_TRANSFER) {
         (void)core_node_name(w->core, known ? w->core->info.leader_id : w->node_id, name);
         wish_end(w, STATUS_OK, "", 0, name);
     } else if (!wish_forward(w, true)) {

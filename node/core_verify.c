@@ -296,13 +296,10 @@ static void checkpoint_proposed_cb(void *context, const struct core_outcome *out
         msgpack_writer_init(&w, &args);
         write_u64(&w, v->result.index);
         if (c == NULL || msgpack_writer_status(&w) != STATUS_OK) {
-            free(c);
-            node_answered(v, i, STATUS_NO_MEMORY, NULL);
-        } else {
-            *c = (struct hash_call){.verification = v, .node = i};
-            peer_call(core->links, nodes[i].id, PEER_HASH, buf_slice(&args), 1, HASH_WAIT_MS, hash_answer_cb,
-                      c);
+            abort(); /* as in peer_call */
         }
+        *c = (struct hash_call){.verification = v, .node = i};
+        peer_call(core->links, nodes[i].id, PEER_HASH, buf_slice(&args), 1, HASH_WAIT_MS, hash_answer_cb, c);
         buf_release(&args);
     }
     verification_step(v);

@@ -27,7 +27,15 @@
 
 #define PEER_FRAME_MAX ((size_t)(1 << 20) + 4096)
 
-enum peer_method { PEER_PROPOSE = 1, PEER_READ_INDEX, PEER_INFO, PEER_HASH, PEER_TRANSFER, PEER_NODE_REMOVE, PEER_APPLIED };
+enum peer_method {
+    PEER_PROPOSE = 1,
+    PEER_READ_INDEX,
+    PEER_INFO,
+    PEER_HASH,
+    PEER_TRANSFER,
+    PEER_NODE_REMOVE,
+    PEER_APPLIED
+};
 
 struct core;
 

@@ -177,11 +177,12 @@ static void walk_close_cb(uv_handle_t *handle, void *context)
 static void replica_closed_cb(void *context)
 {
     struct core *core = context;
+    core_membership_tick(core, clock_monotonic_ms()); /* ends what waits there */
     peer_links_close(core->links);
     peer_sessions_close(core->peer_sessions);
-    core_joins_free(core->joins);
     core_everywhere_free(core->everywhere);
     core_proposals_free(core->proposals);
+    core_joins_free(core->joins); /* after the proposals that they wait for */
     core_barriers_free(core->barriers);
     core_hashes_free(core->hashes);
     core_sessions_free(core->sessions);

@@ -34,13 +34,9 @@ struct prepared {
     bool overflow;
 };
 
-static void argument(struct prepared *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void argument(struct prepared *p, const char *format, ...)
+/* Takes what snprintf has just written at the end of `text`. */
+static void argument_take(struct prepared *p, int n)
 {
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(p->text + p->used, sizeof(p->text) - p->used, format, args);
-    va_end(args);
     if (n < 0 || (size_t)n >= sizeof(p->text) - p->used || p->argc + 1 >= ARGUMENTS_MAX) {
         p->overflow = true;
         return;
@@ -48,6 +44,8 @@ static void argument(struct prepared *p, const char *format, ...)
     p->argv[p->argc++] = p->text + p->used;
     p->used += (size_t)n + 1;
 }
+#define argument(p, ...)                                                                                     \
+    argument_take((p), snprintf((p)->text + (p)->used, sizeof((p)->text) - (p)->used, __VA_ARGS__))
 
 static void keep(struct prepared *p, int fd)
 {
