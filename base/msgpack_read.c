@@ -130,16 +130,25 @@ int64_t read_i64(struct msgpack_reader *r)
         return head;
     if (head >= 0xe0)
         return (int8_t)head;
-    if (head >= 0xcc && head <= 0xcf) {
+    switch (head) {
+    case 0xd0:
+        return (int8_t)take_number(r, 1);
+    case 0xd1:
+        return (int16_t)take_number(r, 2);
+    case 0xd2:
+        return (int32_t)take_number(r, 4);
+    case 0xd3:
+        return (int64_t)take_number(r, 8);
+    case 0xcc:
+    case 0xcd:
+    case 0xce:
+    case 0xcf:
         value = take_number(r, (size_t)1 << (head - 0xcc));
         if (value <= INT64_MAX)
             return (int64_t)value;
-    } else if (head >= 0xd0 && head <= 0xd3) {
-        unsigned size = 1U << (head & 3);
-        unsigned unused_bits = 64 - 8 * size;
-
-        value = take_number(r, size);
-        return (int64_t)(value << unused_bits) >> unused_bits;
+        break;
+    default:
+        break;
     }
     read_fail(r, STATUS_MALFORMED);
     return 0;

@@ -344,7 +344,7 @@ uint64_t store_applied_index(struct store *store)
 
     if (store->batch != NULL)
         return applied_in(store, store->batch);
-    if (store_view_begin(store, &view, NULL) != STATUS_OK)
+    if (store_view_begin(store, &view, NULL) != STATUS_OK || view == NULL)
         return 0;
     index = store_view_index(view);
     store_view_end(view);
