@@ -74,6 +74,7 @@ struct core {
     uv_prepare_t waits; /* active while a peer waits */
     uv_poll_t stop_poll;
     uint64_t next_period_ms, next_event_ms;
+    uint64_t told_leader_id;                 /* peer_links_leader_changed */
     uint64_t turned_away_id, turned_away_ms; /* logged last */
     int exit_status;
 };

@@ -21,7 +21,7 @@ struct peer_call {
     struct peer_call *next;
     uint64_t number, deadline_ms;
     struct buf frame; /* until it is sent */
-    bool sent;
+    bool sent, of_leader;
     peer_answer_cb cb;
     void *context;
 };
@@ -93,12 +93,14 @@ static struct peer_call *call_unlink(struct peer_link *link, struct peer_call **
     return call;
 }
 
-/* Ends all calls (or those that were sent); the list is detached first, since callbacks may call again. */
-static void calls_fail(struct peer_link *link, bool only_sent, enum status status, const char *text)
+enum which_calls { CALLS_ALL, CALLS_SENT, CALLS_OF_LEADER };
+
+/* The calls are detached first, since callbacks may call again. */
+static void calls_fail(struct peer_link *link, enum which_calls which, enum status status, const char *text)
 {
     struct peer_call *failed = NULL, **failed_tail = &failed;
     for (struct peer_call **at = &link->calls; *at != NULL;) {
-        if (only_sent && !(*at)->sent) {
+        if ((which == CALLS_SENT && !(*at)->sent) || (which == CALLS_OF_LEADER && !(*at)->of_leader)) {
             at = &(*at)->next;
             continue;
         }
@@ -131,7 +133,7 @@ static void link_send_waiting(struct peer_link *link)
 static void link_lost(struct peer_link *link, enum status status, const char *text)
 {
     link->connect_after_ms = clock_monotonic_ms() + RECONNECT_MS;
-    calls_fail(link, true, status, text);
+    calls_fail(link, CALLS_SENT, status, text);
 }
 
 static void frame_serve(struct peer_link *link, struct slice payload, bool *bad)
@@ -227,7 +229,7 @@ static void link_connected_cb(void *context, enum status status, const char *tex
     }
     if (status != STATUS_OK) {
         link->connect_after_ms = clock_monotonic_ms() + RECONNECT_MS;
-        calls_fail(link, false, STATUS_UNAVAILABLE, text);
+        calls_fail(link, CALLS_ALL, STATUS_UNAVAILABLE, text);
         if (link->links->closing) {
             links_sweep(link->links);
         }
@@ -267,6 +269,7 @@ void peer_call(struct peer_links *l, uint64_t node_id, enum peer_method method, 
     *call = (struct peer_call){.number = l->next_number++,
                                .deadline_ms = now + timeout_ms,
                                .frame = BUF_INIT(PEER_FRAME_MAX),
+                               .of_leader = method == PEER_PROPOSE || method == PEER_READ_INDEX,
                                .cb = cb,
                                .context = context};
     msgpack_writer_init(&w, &call->frame);
@@ -326,7 +329,16 @@ static void link_close(struct peer_link *link)
     if (link->pending != NULL) {
         tls_stream_connect_cancel(link->pending); /* its callback comes later */
     }
-    calls_fail(link, false, STATUS_CLOSED, "the connection was given up");
+    calls_fail(link, CALLS_ALL, STATUS_CLOSED, "the connection was given up");
+}
+
+void peer_links_leader_changed(struct peer_links *l, uint64_t leader_id)
+{
+    for (struct peer_link *link = l->list; link != NULL; link = link->next) {
+        if (link->node_id != leader_id && !link->gone) {
+            calls_fail(link, CALLS_OF_LEADER, STATUS_UNAVAILABLE, "this node is no longer the leader");
+        }
+    }
 }
 
 void peer_links_forget(struct peer_links *l, uint64_t node_id)

@@ -54,6 +54,9 @@ void peer_links_close(struct peer_links *l); /* open calls are answered with CLO
 void peer_call(struct peer_links *l, uint64_t node_id, enum peer_method method, struct slice args,
                size_t arg_count, unsigned timeout_ms, peer_answer_cb cb, void *context);
 void peer_links_tick(struct peer_links *l, uint64_t now); /* time-outs, reconnects: call every 100 ms or so */
+/* Another node leads now: what was asked of others as the leader ends with UNAVAILABLE, to be asked again
+ * there. */
+void peer_links_leader_changed(struct peer_links *l, uint64_t leader_id);
 void peer_links_forget(struct peer_links *l, uint64_t node_id); /* a node that is gone */
 
 /* --- serving --- */

@@ -243,6 +243,16 @@ static void event_send(struct core *core, uint64_t now)
     core_sessions_event(core);
 }
 
+/* A leader that stopped answering (paused, cut off) would hold what was asked of it until its time is over.
+ */
+static void leader_look(struct core *core)
+{
+    if (core->info.leader_id != 0 && core->info.leader_id != core->told_leader_id) {
+        core->told_leader_id = core->info.leader_id;
+        peer_links_leader_changed(core->links, core->info.leader_id);
+    }
+}
+
 static void event_cb(uv_timer_t *timer)
 {
     struct core *core = timer->data;
@@ -251,6 +261,7 @@ static void event_cb(uv_timer_t *timer)
     }
     core_refresh(core);
     cluster_look(core);
+    leader_look(core);
     core_proposals_leader_changed(core);
     event_send(core, clock_monotonic_ms());
 }
