@@ -232,8 +232,18 @@ static void write_answered(struct exchange *x, const struct bus_answer *answer)
     if (answer->status == STATUS_OK && answer->index > x->index) {
         x->index = answer->index;
     }
-    bool stop = answer->status != STATUS_OK && x->stop_at_failure;
-    if (stop || x->write_at == x->write_count) {
+    if (answer->status != STATUS_OK && x->stop_at_failure) {
+        writes_end(x);
+        return;
+    }
+    if (status_retryable(answer->status)) { /* no leader, say: the others would wait as long for nothing */
+        for (; x->write_at < x->write_count; x->write_at++) {
+            struct exchange_write *untried = &x->writes[x->write_at];
+            untried->status = answer->status;
+            memcpy(untried->text, answer->text, sizeof(untried->text));
+        }
+    }
+    if (x->write_at == x->write_count) {
         writes_end(x);
     } else {
         write_submit(x);

@@ -82,5 +82,9 @@ void readyz_get(struct exchange *x)
 
 void openapi_get(struct exchange *x)
 {
-    exchange_answer(x, api_openapi());
+    static json_t *document; /* never changes while the process runs */
+    if (document == NULL) {
+        document = api_openapi();
+    }
+    exchange_answer(x, json_incref(document));
 }
