@@ -172,15 +172,20 @@ static enum status settings_get(void *context, const char *name, struct slice ad
                                 struct setting_value *out)
 {
     struct rig *r = context;
-    (void)address;
     *out = (struct setting_value){.setting = setting_find(slice_of_text(name))};
     if (out->setting == NULL) {
         return STATUS_NOT_FOUND;
     }
     out->text = slice_of_text(out->setting->default_text);
+    struct slice domain = address.len > 0 ? address_domain(address) : address;
     for (size_t i = 0; i < r->setting_count; i++) {
-        if (strcmp(r->settings[i].name, name) == 0) {
-            out->text = slice_of_text(r->settings[i].text);
+        struct slice whole = slice_of_text(r->settings[i].name);
+        size_t at = slice_find_byte(whole, '@');
+        struct slice scope =
+            at < whole.len ? slice_of(whole.data + at + 1, whole.len - at - 1) : slice_of(NULL, 0);
+        if (slice_equal(slice_of(whole.data, at), slice_of_text(name)) &&
+            (at == whole.len || slice_equal(scope, domain))) {
+            out->text = slice_of_text(r->settings[i].text); /* a domain's own is set after the global one */
         }
     }
     return STATUS_OK;
@@ -188,7 +193,7 @@ static enum status settings_get(void *context, const char *name, struct slice ad
 
 void rig_set(struct rig *r, const char *name, const char *text)
 {
-    const struct setting *setting = setting_find(slice_of_text(name));
+    const struct setting *setting = setting_find(slice_of(name, strcspn(name, "@")));
     struct buf canonical = BUF_INIT(256);
     struct failure f = {0};
     CHECK(setting != NULL);

@@ -79,6 +79,7 @@ struct rig {
 
 /* `rig` is zeroed but for what the test wants; settings have their defaults unless set before. */
 void rig_start(struct rig *r);
+/* "NAME" or "NAME@DOMAIN" */
 void rig_set(struct rig *r, const char *name, const char *text);
 void rig_stop(struct rig *r); /* in order; the folder stays */
 void rig_remove(struct rig *r);
