@@ -1,0 +1,117 @@
+#!/usr/bin/python3
+"""One table: each line is Sealpost beside its rival, measured in turns in the same run on the same disk and cores, with other people's load generators
+where there are any (smtp-source, smtp-sink) and the same one for both where there are none (bench/load/https_load.c)."""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "bench"))
+from rivals import Etcd, Postfix  # noqa: E402
+from relay import relay_rate  # noqa: E402
+from ours import Ours  # noqa: E402
+
+BIN = pathlib.Path(os.environ.get("SEALPOST_BIN") or ROOT / "build" / "bin")
+WORK = ROOT / "build" / "bench-run"
+rows = []
+
+
+def row(what, ours, rival, ratio, note=""):
+    rows.append((what, ours, rival, ratio, note))
+    print(f"   {what}: {ours}" + (f" | {rival} | {ratio}" if rival else "") + (f" | {note}" if note else ""), file=sys.stderr, flush=True)
+
+
+def https_load(port, ca, connections, seconds, method, path, body="", header=""):
+    result = subprocess.run([BIN / "https_load", str(port), ca, str(connections), str(seconds), method, path, body, header],
+                            capture_output=True, text=True, timeout=seconds + 120, check=True)
+    rate, p50, p99, failures = result.stdout.split()
+    return {"rate": float(rate), "p50": float(p50), "p99": float(p99), "failures": int(failures), "said": result.stderr.strip()}
+
+
+def relay(quick):
+    messages = 1000 if quick else 4000
+    with Postfix(WORK / "postfix") as postfix, Ours(WORK / "relay", 1, postfix.sink_port) as ours:
+        figures = {"ours": [], "postfix": []}
+        for _ in range(1 if quick else 3):
+            figures["postfix"].append(relay_rate(postfix.port, postfix.sink_port, messages))
+            figures["ours"].append(relay_rate(ours.smtp_port(1), postfix.sink_port, messages))
+    mean = {who: [statistics.median(column) for column in zip(*runs)] for who, runs in figures.items()}
+    for position, name in ((1, "accepted and delivered"), (0, "accepted")):
+        a, b = mean["ours"][position], mean["postfix"][position]
+        row(f"relay, 10 KB, 20 sessions: {name}", f"{a:.0f} messages/s", f"Postfix {b:.0f} messages/s", f"{a / b:.2f} times")
+
+
+def smime(quick):
+    output = subprocess.run([BIN / "smime_bench", "2" if quick else "5"], capture_output=True, text=True, check=True, timeout=600).stdout
+    for line in output.splitlines():
+        fields = line.split("\t")
+        if len(fields) == 5 and re.fullmatch(r"[0-9.]+", fields[4]):
+            row(f"S/MIME, {fields[0]}, {fields[1]} bytes", f"{fields[2]} us", f"bare CMS loop {fields[3]} us", f"{fields[4]} times the CPU")
+
+
+def state(quick):
+    seconds = 2 if quick else 6
+    for nodes in (1, 3):
+        with Etcd(WORK / f"etcd{nodes}", nodes) as etcd, Ours(WORK / f"state{nodes}", nodes) as ours:
+            leader, follower = ours.leader(), ours.leader() % nodes + 1
+            auth = f"Authorization: Bearer {ours.token}"
+            for connections in (1, 64):
+                mine = https_load(ours.api_port(leader), ours.ca, connections, seconds, "PUT", "/v1/settings/encrypt.mode?user=u{n}@bench.example",
+                                  '{"value": "opportunistic"}', auth)
+                theirs = etcd.put(https_load, connections, seconds)
+                compare(f"acknowledged writes, {nodes} node{'s' * (nodes > 1)}, {connections} client{'s' * (connections > 1)}", mine, theirs)
+            for name, node in (("leader", leader), ("follower", follower)):
+                if nodes == 1 and name == "follower":
+                    continue
+                mine = https_load(ours.api_port(node), ours.ca, 64, seconds, "GET", "/v1/settings/encrypt.mode?user=u1@bench.example&barrier=true", "", auth)
+                theirs = etcd.get(https_load, 64, seconds, follower=name == "follower")
+                compare(f"barrier reads at the {name}, {nodes} node{'s' * (nodes > 1)}, 64 clients", mine, theirs)
+
+
+def compare(what, mine, theirs):
+    faults = [f"{who}: {f['failures']} failures {f['said'][:200]}" for who, f in (("ours", mine), ("etcd", theirs)) if f["failures"]]
+    ratio = f"{mine['rate'] / theirs['rate']:.2f} times" if theirs["rate"] else "-"
+    row(what, f"{mine['rate']:.0f}/s, p50 {mine['p50']:.1f} ms, p99 {mine['p99']:.1f} ms", f"etcd {theirs['rate']:.0f}/s, p50 {theirs['p50']:.1f} ms, p99 {theirs['p99']:.1f} ms",
+        ratio, "; ".join(faults))
+
+
+def node(quick):
+    with Ours(WORK / "node", 1) as ours:
+        total, parts, resident = ours.memory(1)
+        row("memory of an idle node (PSS, all roles)", f"{total / 1024:.1f} MB", "", "", " ".join(f"{name} {kb / 1024:.1f}" for name, kb in sorted(parts.items())) + f"; sum of resident sets {resident / 1024:.0f} MB")
+        times = [ours.start_to_ready(1) for _ in range(2 if quick else 5)]
+        row("from start to ready, one node", f"{statistics.median(times) * 1000:.0f} ms", "", "", f"worst of {len(times)}: {max(times) * 1000:.0f} ms")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short rounds: to see that it works, not to quote")
+    parser.add_argument("pattern", nargs="?", default="", help="relay, smime, state, node")
+    a = parser.parse_args()
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    failed = False
+    try:
+        for part in (node, smime, relay, state):
+            if re.search(a.pattern, part.__name__):
+                print(f"{part.__name__} ...", file=sys.stderr, flush=True)
+                try:
+                    part(a.quick)
+                except (OSError, RuntimeError, subprocess.SubprocessError, AssertionError) as error:
+                    failed = True
+                    row(part.__name__, f"not measured: {error}", "", "")
+    finally:
+        shutil.rmtree(WORK, ignore_errors=True)
+    print("| what | Sealpost | rival | ratio | |\n|---|---|---|---|---|")
+    for columns in rows:
+        print("| " + " | ".join(columns) + " |")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
