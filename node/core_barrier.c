@@ -128,7 +128,7 @@ static void asked_cb(void *context, enum status status, const char *text, struct
 static void round_begin(struct core_barriers *b)
 {
     struct core *core = b->core;
-    uint64_t leader = core->info.leader_id;
+    uint64_t leader = core_leader_guess(core);
     bool own = core_is_leader(core);
     if (b->asking != NULL || b->waiting == NULL || core->closing ||
         (!own && (leader == 0 || leader == core->identity.node_id))) {

@@ -114,7 +114,7 @@ static void update_look(struct core *core, uint64_t now)
     struct node_record node;
     struct failure f;
     struct command c;
-    if (founding.updating || founding.updated || now < founding.retry_ms || core->info.leader_id == 0) {
+    if (founding.updating || founding.updated || now < founding.retry_ms || core_leader_guess(core) == 0) {
         return;
     }
     founding.retry_ms = now + CORE_PERIOD_MS;

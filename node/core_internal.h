@@ -35,6 +35,7 @@ struct peer_state {
     uint64_t heard_ms; /* 0: never */
     enum replica_role role;
     uint64_t term, commit_index, applied_index, last_index;
+    uint64_t leader_id; /* whom it follows */
     bool asking;
     bool waits; /* for what we committed: tell it when it has acknowledged that much */
     char release[32];
@@ -97,6 +98,9 @@ size_t core_nodes_list(struct core *core, struct known_peer nodes[CORE_NODES_MAX
 void core_peers_remember(struct core *core);          /* identity/peers follows the store */
 void core_peers_ask(struct core *core, uint64_t now); /* INFO to each, once a period */
 const struct peer_state *core_peer_state(const struct core *core, uint64_t id); /* NULL if never heard of */
+/* Whom to send what is for the leader: the one that we follow, else (a new address, not a member yet) whom
+ * the others follow; 0 if unknown. */
+uint64_t core_leader_guess(const struct core *core);
 bool core_peer_reachable(const struct core *core, uint64_t id, uint64_t now);
 enum status core_status_build(struct core *core, struct core_status *s, struct failure *f) MUST_CHECK;
 /* Leader: this peer was answered and now waits until its own store is as far. */

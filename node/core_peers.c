@@ -182,6 +182,23 @@ bool core_peer_reachable(const struct core *core, uint64_t id, uint64_t now)
            (p != NULL && p->heard_ms != 0 && now - p->heard_ms <= CORE_REACHABLE_MS);
 }
 
+uint64_t core_leader_guess(const struct core *core)
+{
+    uint64_t now = clock_monotonic_ms(), term = 0, leader = core->info.leader_id;
+    if (leader != 0) {
+        return leader;
+    }
+    for (size_t i = 0; i < core->peer_count; i++) {
+        const struct peer_state *p = &core->peers[i];
+        if (p->leader_id != 0 && p->term > term && p->term >= core->info.term &&
+            core_peer_reachable(core, p->id, now)) {
+            term = p->term;
+            leader = p->leader_id;
+        }
+    }
+    return leader;
+}
+
 struct asking {
     struct core *core;
     uint64_t id;
@@ -196,7 +213,7 @@ static void info_read(struct peer_state *p, struct msgpack_reader *r)
     said.commit_index = read_u64(r);
     said.applied_index = read_u64(r);
     said.last_index = read_u64(r);
-    (void)read_u64(r);
+    said.leader_id = read_u64(r);
     (void)read_bool(r);
     struct slice release = read_text(r, sizeof(said.release) - 1);
     memcpy(said.release, release.data != NULL ? release.data : (const uint8_t *)"", release.len);

@@ -176,7 +176,8 @@ static void proposal_attempt(struct proposal *p, uint64_t now)
         replica_propose(core->replica, buf_slice(&p->command), local_cb, p);
         return;
     }
-    if (core->info.leader_id == 0 || core->info.leader_id == core->identity.node_id) {
+    uint64_t leader = core_leader_guess(core);
+    if (leader == 0 || leader == core->identity.node_id) {
         p->state = PROPOSAL_WAITING;
         p->retry_at_ms = now + RETRY_MS;
         return;
@@ -188,7 +189,7 @@ static void proposal_attempt(struct proposal *p, uint64_t now)
         proposal_failed(p, msgpack_writer_status(&w), "the command is too large");
     } else {
         unsigned left = p->deadline_ms > now ? (unsigned)(p->deadline_ms - now) : 1;
-        peer_call(core->links, core->info.leader_id, PEER_PROPOSE, buf_slice(&args), 1,
+        peer_call(core->links, leader, PEER_PROPOSE, buf_slice(&args), 1,
                   left < CORE_PEER_CALL_MS ? left : CORE_PEER_CALL_MS, forwarded_cb, p);
     }
     buf_release(&args);
