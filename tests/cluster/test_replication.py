@@ -15,7 +15,7 @@ def write_many(cluster, node, count, size=3900):
     connection = http.client.HTTPSConnection("127.0.0.1", cluster.api_port(node), timeout=60,
                                              context=ssl.create_default_context(cafile=str(cluster.folder / "ca.pem")))
     headers = {"Authorization": f"Bearer {cluster.token}", "Content-Type": "application/json"}
-    networks = ",".join(f"10.{i % 250}.{i // 250}.0/24" for i in range(size // 14))
+    networks = ",".join(f"2001:db8:{0x1000 + i:x}::/48" for i in range(min(size // 19, 250)))  # a list holds 256 at most
     for i in range(count):
         body = json.dumps({"value": f"127.0.0.0/8,172.16.{i % 250}.0/24,{networks}"[:4000].rsplit(",", 1)[0]})
         connection.request("PUT", "/v1/settings/relay.networks", body=body, headers=headers)
