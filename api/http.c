@@ -136,7 +136,7 @@ static void answer_send(h2o_req_t *req, const struct exchange *x)
 
 static void note(const struct exchange *x)
 {
-    bool change = (x->route->flags & ROUTE_WRITES) != 0;
+    bool change = x->route->method != API_GET;
     log_event(change ? LOG_INFO : LOG_DEBUG, "API request", LOG_TEXT("operation", x->route->operation),
               LOG_TEXT("actor", x->actor), LOG_NUMBER("status", x->http_status),
               LOG_NUMBER("index", x->index), LOG_NUMBER("ms", clock_monotonic_ms() - x->started_ms));

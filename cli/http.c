@@ -55,6 +55,7 @@ static enum status token_header(const struct cli_input *input, struct cli_connec
         status = buf_printf(&header, "Authorization: Bearer %.*s", SLICE_ARGS(token));
         if (status == STATUS_OK && buf_text(&header) != NULL) {
             c->headers = curl_slist_append(c->headers, (const char *)header.data);
+            c->has_token = true;
         }
     }
     buf_release(&content);

@@ -14,6 +14,7 @@
 struct cli_connection {
     CURL *curl; /* kept for all requests of a command */
     struct curl_slist *headers;
+    bool has_token;
     char endpoint[512];
 };
 

@@ -48,7 +48,7 @@ static int exit_of_http(long http_status)
 }
 
 /* What a problem (RFC 9457) says. */
-static int show_problem(const struct cli_answer *a, const struct cli_input *input)
+static int show_problem(const struct cli_answer *a, const struct cli_input *input, bool has_token)
 {
     char text[FAILURE_TEXT_MAX + 64];
     const char *detail = json_string_value(json_object_get(a->json, "detail"));
@@ -57,7 +57,9 @@ static int show_problem(const struct cli_answer *a, const struct cli_input *inpu
         json_dumpf(a->json, stdout, JSON_INDENT(2));
         printf("\n");
     }
-    if (detail != NULL) {
+    if (a->http_status == 401 && !has_token) {
+        complain("no token was given: set SEALPOST_TOKEN, or name a file with --token-file");
+    } else if (detail != NULL) {
         complain(detail);
     } else if (title != NULL) {
         complain(title);
@@ -129,7 +131,7 @@ static int request_run(struct cli_connection *c, const struct cli_input *input, 
             return status == STATUS_IO || status == STATUS_NO_MEMORY ? CLI_LOCAL : CLI_REMOTE;
         }
         if (is_error(&a)) {
-            int result = show_problem(&a, input);
+            int result = show_problem(&a, input, c->has_token);
             cli_answer_release(&a);
             return result;
         }
