@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define POLL_MS          100
+#define STATS_SOON_MS    50 /* while smtp is not ready */
 #define STATS_EVERY_MS   1000
 #define STATS_TIMEOUT_MS 2000
 
@@ -112,6 +113,7 @@ static void stats_note(struct bus *b, enum status status, struct slice body)
         }
     } else {
         b->health.queue_ms = 0;
+        b->next_stats_ms = clock_monotonic_ms() + STATS_SOON_MS;
     }
     pthread_mutex_unlock(&b->lock);
 }
@@ -187,7 +189,10 @@ static void ask_for_stats(struct bus *b)
 {
     uint64_t now = clock_monotonic_ms();
     if (queue_client_fd(b->queue) < 0) {
-        b->next_stats_ms = 0; /* at once when it is there again */
+        b->next_stats_ms = 0; /* at once when it is there again; until it has answered, /readyz says no */
+        pthread_mutex_lock(&b->lock);
+        b->health.queue_ms = 0;
+        pthread_mutex_unlock(&b->lock);
     } else if (now >= b->next_stats_ms) {
         b->next_stats_ms = now + STATS_EVERY_MS;
         queue_client_ask(b->queue, bus_request_new(0, BUS_QUEUE, QUEUE_STATS, STATS_TIMEOUT_MS));

@@ -470,11 +470,12 @@ static bool request_run(struct queue_client *c, struct slice frame)
     if (msgpack_reader_status(&r, true) != STATUS_OK) {
         return false;
     }
-    if (type == QUEUE_STATS) {
-        stats(c, request);
-    } else if (c->server->delivery == NULL) {
+    if (c->server->delivery == NULL) {
+        /* STATS too: whoever asks must not take a service that refuses clients for one that is ready. */
         answer(c, (enum queue_request)type, request, STATUS_UNAVAILABLE, status_text(STATUS_UNAVAILABLE),
                NULL);
+    } else if (type == QUEUE_STATS) {
+        stats(c, request);
     } else if (type == QUEUE_LIST) {
         list(c, request, limit, text);
     } else if (type == QUEUE_SHOW) {
