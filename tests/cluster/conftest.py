@@ -66,7 +66,7 @@ class Cluster:
     def __init__(self, folder, nodes, sink, base=None):
         self.folder, self.nodes, self.sink = pathlib.Path(folder), nodes, sink
         self.base = base or free_base(nodes)
-        self.environment = dict(os.environ, SEALPOST_BIN=str(BIN), ASAN_OPTIONS="detect_leaks=0:abort_on_error=0", UBSAN_OPTIONS="print_stacktrace=1")
+        self.environment = dict(os.environ, SEALPOST_BIN=str(BIN), ASAN_OPTIONS="detect_leaks=0:abort_on_error=0:quarantine_size_mb=16", UBSAN_OPTIONS="print_stacktrace=1")
 
     def local(self, verb, *arguments, check=True, timeout=180):
         result = subprocess.run([str(ROOT / "deploy/local-cluster"), verb, "--dir", str(self.folder), *map(str, arguments)], env=self.environment,
