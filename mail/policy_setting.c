@@ -2,25 +2,9 @@
  * Settings as the policy decision reads them: always with where they came from, so that the trace and the
  * SMTP reply can name it.
  *
- * A name that the table of settings does not know has a built-in value here, the strict or the neutral one: a
- * release with a smaller table decides the same. A failing store fails the look-up; nobody falls back to a
- * default then. Pure; any thread.
+ * A failing store fails the look-up; nobody falls back to a default then. Pure; any thread.
  */
 #include "mail/policy_internal.h"
-
-static const struct {
-    const char *name, *text;
-} built_in[] = {
-    {"domain.locality", "external"},
-    {"encrypt.mode", "opportunistic"},
-    {"encrypt.already", "pass"},
-    {"sign.mode", "with-encryption"},
-    {"sign.on_missing_key", "unsigned"},
-    {"sign.already", "keep"},
-    {"smime.enabled", "yes"},
-    {"smime.cipher", "auto"},
-    {"smime.opaque", "no"},
-};
 
 enum status policy_setting(struct policy_context *c, const char *name, enum policy_side side,
                            struct slice address, struct policy_value *value, struct failure *f)
@@ -29,12 +13,6 @@ enum status policy_setting(struct policy_context *c, const char *name, enum poli
     struct setting_value found;
     *value = (struct policy_value){.name = name, .side = side, .level = "factory"};
     if (setting == NULL) {
-        for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++) {
-            if (strcmp(built_in[i].name, name) == 0) {
-                value->text = slice_of_text(built_in[i].text);
-                return STATUS_OK;
-            }
-        }
         return failure_set(f, STATUS_INTERNAL, "there is no setting %s", name);
     }
     enum status status = setting_get(c->view, setting, address, &found);

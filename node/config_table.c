@@ -7,6 +7,8 @@
  */
 #include "node/config_table.h"
 
+#include "base/nearest.h"
+
 #include <ctype.h>
 
 #define MEMBER(m) offsetof(struct node_config, m), sizeof(((struct node_config *)0)->m)
@@ -79,53 +81,18 @@ bool config_section_known(struct slice section)
     return false;
 }
 
-#define NEAR_MAX 24 /* bytes of a name that is worth comparing */
-
-/* Optimal string alignment: a swap of neighbours counts once ("listne" is one step from "listen"). */
-static size_t edit_distance(struct slice a, struct slice b)
-{
-    size_t d[NEAR_MAX + 1][NEAR_MAX + 1];
-    for (size_t i = 0; i <= a.len; i++) {
-        d[i][0] = i;
-    }
-    for (size_t j = 0; j <= b.len; j++) {
-        d[0][j] = j;
-    }
-    for (size_t i = 1; i <= a.len; i++) {
-        for (size_t j = 1; j <= b.len; j++) {
-            size_t best = d[i - 1][j - 1] + (a.data[i - 1] != b.data[j - 1]);
-            best = d[i - 1][j] + 1 < best ? d[i - 1][j] + 1 : best;
-            best = d[i][j - 1] + 1 < best ? d[i][j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1] &&
-                d[i - 2][j - 2] + 1 < best) {
-                best = d[i - 2][j - 2] + 1;
-            }
-            d[i][j] = best;
-        }
-    }
-    return d[a.len][b.len];
-}
-
 const char *config_nearest(struct slice section, struct slice name)
 {
-    const char *nearest = NULL;
-    size_t best = SIZE_MAX;
+    struct nearest nearest = {.name = name};
     const struct config_key *k;
-    if (name.len == 0 || name.len > NEAR_MAX) {
-        return NULL;
-    }
     for (size_t i = 0; (k = config_key_at(i)) != NULL; i++) {
-        if (section.len > 0 && !slice_equal(section, slice_of_text(k->section))) {
-            continue;
-        }
-        struct slice candidate = slice_of_text(section.len > 0 ? k->key : k->section);
-        size_t distance = edit_distance(name, candidate);
-        if (distance < best && distance <= 1 + candidate.len / 3) {
-            best = distance;
-            nearest = (const char *)candidate.data;
+        if (section.len == 0) {
+            nearest_offer(&nearest, k->section);
+        } else if (slice_equal(section, slice_of_text(k->section))) {
+            nearest_offer(&nearest, k->key);
         }
     }
-    return nearest;
+    return nearest.best;
 }
 
 static bool label_ok(struct slice s)

@@ -133,7 +133,10 @@ static enum status canonical_list(const struct setting *s, struct slice value, c
     enum status status = STATUS_OK;
 
     while (status == STATUS_OK && next_item(&value, &item)) {
-        if (!check_item(s->type, s, item) || ++count > LIST_ITEMS_MAX)
+        if (++count > LIST_ITEMS_MAX)
+            return failure_set(f, STATUS_INVALID, "%s: a list holds at most %d items", s->name,
+                               LIST_ITEMS_MAX);
+        if (!check_item(s->type, s, item))
             return failure_set(f, STATUS_INVALID, "%s: \"%.*s\" does not fit; %s", s->name,
                                (int)(item.len < 100 ? item.len : 100), (const char *)item.data, right);
         if (count > 1)

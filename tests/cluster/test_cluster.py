@@ -114,6 +114,26 @@ def test_sigterm_lets_a_transaction_finish_or_defers_it(make_cluster):
         cluster.sink.wait(1)
 
 
+def test_a_removed_node_learns_it_and_stops_for_good(make_cluster):
+    cluster = make_cluster(3)
+    leader = cluster.leader()
+    removed, keeper = leader, others(cluster, leader)[0]  # the leader itself: it hands over first
+    cluster.ctl("node", "remove", f"node{removed}", node=keeper)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and "removed" not in cluster.log(removed):
+        time.sleep(0.1)
+    assert "removed" in cluster.log(removed), "it was told so"
+    with pytest.raises(OSError):
+        for _ in range(200):
+            socket.create_connection(("127.0.0.1", cluster.smtp_port(removed)), timeout=2).close()
+            time.sleep(0.1)
+    names = {n["name"] for n in cluster.status(keeper)["nodes"]}
+    assert names == {f"node{n}" for n in others(cluster, removed)}
+    cluster.ctl("settings", "set", "smtp.max_errors", "22", node=keeper)
+    cluster.verify(keeper)
+    assert cluster.local("start", removed, check=False).returncode != 0, "its data folder does not run again"
+
+
 def test_cluster_status_is_for_people_and_programs(cluster):
     status = cluster.status()
     assert status["leader"] in ("node1", "node2", "node3")

@@ -87,7 +87,7 @@ static void open_world(struct world *w)
         struct machine *m = &w->machines[i];
 
         temporary_folder(m->dir);
-        m->store = open_store(m->dir);
+        m->store = open_writer(m->dir);
         m->fsm = (struct raft_fsm){
             .version = 1, .data = m, .apply = apply_cb, .snapshot = snapshot_cb, .restore = restore_cb};
         assert_int_equal(raft_fixture_grow(&w->fixture, &m->fsm), 0);

@@ -2,52 +2,9 @@
 #ifndef SEALPOST_TESTS_STORE_SUPPORT_H
 #define SEALPOST_TESTS_STORE_SUPPORT_H
 
-#include "store/records.h"
-#include "store/setting.h"
+#include "tests/support/store_fixture.h"
 
 #include <openssl/sha.h>
-
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h> /* needs the ones above */
-
-#define BOOT SLICE_LITERAL("11111111-2222-3333-4444-555555555555")
-
-static inline int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static inline void remove_tree(const char *path)
-{
-    (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static inline void temporary_folder(char path[64])
-{
-    const char template[] = "/tmp/sealpost-store-XXXXXX";
-
-    memcpy(path, template, sizeof(template));
-    assert_non_null(mkdtemp(path));
-}
-
-static inline struct store *open_writer(const char *dir)
-{
-    struct store *store = NULL;
-    struct failure f = {0};
-
-    if (store_open_writer(dir, BOOT, &store, &f) != STATUS_OK)
-        fail_msg("cannot open the store: %s", f.text);
-    return store;
-}
 
 /* Applies one command as the log would: encoded and padded. */
 static inline struct apply_result apply_at(struct store *store, uint64_t index, const struct command *command)
@@ -115,15 +72,6 @@ static inline struct command simple_command(enum command_number number, uint64_t
     command_init(&c, number, now_ms, SLICE_LITERAL("test"));
     c.values[0].bytes = first;
     return c;
-}
-
-static inline void hash_of(struct store *store, uint8_t hash[STORE_HASH_SIZE])
-{
-    struct store_view *view;
-
-    assert_int_equal(store_view_begin(store, &view, NULL), STATUS_OK);
-    assert_int_equal(store_view_hash(view, hash, NULL), STATUS_OK);
-    store_view_end(view);
 }
 
 #endif
