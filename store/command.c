@@ -10,11 +10,12 @@
 
 void command_init(struct command *c, enum command_number number, uint64_t now_ms, struct slice actor)
 {
+    const struct command_type *type = command_type_of(number);
     uint8_t random[10];
 
     memset(c, 0, sizeof(*c));
     c->number = number;
-    c->version = 1;
+    c->version = type == NULL ? 1 : type->version;
     c->time_ms = now_ms;
     c->actor = actor;
     random_bytes(random, sizeof(random));

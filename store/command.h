@@ -24,7 +24,7 @@
 #define COMMAND_FIELDS_MAX 24
 #define COMMAND_ACTOR_MAX  128
 /* The newest version of the command set that this release knows; see store_cluster_version(). */
-#define COMMAND_SET_VERSION 1
+#define COMMAND_SET_VERSION 2
 
 /* The fields of each, in order; their lengths are in store/command_table.c. Numbers are for ever: append
  * only. */

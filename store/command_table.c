@@ -100,11 +100,13 @@ static const struct command_field trust_add_fields[] = {
     TEXT("comment", 0, 255, "why it is trusted"),
 };
 
-#define ROW(n, t, p, f, c, a, h)                                                                             \
+/* `v`: the command set that brought it. */
+#define ROW_OF(v, n, t, p, f, c, a, h)                                                                       \
     {                                                                                                        \
-        .number = (n), .name = (t), .version = 1, .permission = (p), .help = (h), .fields = (f),             \
+        .number = (n), .name = (t), .version = (v), .permission = (p), .help = (h), .fields = (f),           \
         .field_count = COUNT_OF(f), .check = (c), .apply = (a)                                               \
     }
+#define ROW(n, t, p, f, c, a, h) ROW_OF(1, n, t, p, f, c, a, h)
 
 static const struct command_type types[] = {
     ROW(COMMAND_CLUSTER_INIT, "cluster.init", "cluster.write", cluster_init_fields, NULL, apply_cluster_init,

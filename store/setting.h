@@ -31,6 +31,45 @@ enum setting_type {
 /* Whose value counts for a message: SENDER, RECIPIENT, BOTH (the stricter), NODE (no address: global). */
 enum setting_side { SETTING_OF_NODE, SETTING_OF_SENDER, SETTING_OF_RECIPIENT, SETTING_OF_BOTH };
 
+/* One for each row of the table, in its order. Only for use within a program: what is stored has the name. */
+enum setting_id {
+    SETTING_DOMAIN_LOCALITY,
+    SETTING_ENCRYPT_MODE,
+    SETTING_SIGN_MODE,
+    SETTING_SIGN_ON_MISSING_KEY,
+    SETTING_SIGN_ALREADY,
+    SETTING_ENCRYPT_ALREADY,
+    SETTING_SMIME_ENABLED,
+    SETTING_SMIME_CIPHER,
+    SETTING_SMIME_OPAQUE,
+    SETTING_RELAY_NETWORKS,
+    SETTING_SMTP_MAX_SIZE,
+    SETTING_SMTP_MAX_RECIPIENTS,
+    SETTING_SMTP_MAX_SESSIONS,
+    SETTING_SMTP_MAX_SESSIONS_PER_CLIENT,
+    SETTING_SMTP_MAX_MESSAGES_PER_SESSION,
+    SETTING_SMTP_MAX_ERRORS,
+    SETTING_SMTP_MAX_LINE_LENGTH,
+    SETTING_SMTP_MAX_COMMAND_LENGTH,
+    SETTING_SMTP_MAX_HEADER,
+    SETTING_SMTP_MAX_MEMORY,
+    SETTING_SMTP_COMMAND_TIMEOUT,
+    SETTING_SMTP_DATA_TIMEOUT,
+    SETTING_SMTP_TLS,
+    SETTING_DELIVERY_NEXT_HOP,
+    SETTING_DELIVERY_TLS,
+    SETTING_DELIVERY_MAX_CONNECTIONS,
+    SETTING_DELIVERY_MAX_MESSAGES_PER_CONNECTION,
+    SETTING_DELIVERY_CONNECT_TIMEOUT,
+    SETTING_DELIVERY_TIMEOUT,
+    SETTING_DELIVERY_IDLE_TIMEOUT,
+    SETTING_DELIVERY_RETRY,
+    SETTING_DELIVERY_EXPIRE,
+    SETTING_CLUSTER_STALE_AFTER,
+    SETTING_CLUSTER_WHEN_STALE,
+    SETTING_COUNT
+};
+
 struct setting {
     const char *name;
     enum setting_type type;
@@ -44,7 +83,7 @@ struct setting {
 };
 
 const struct setting *setting_find(struct slice name); /* NULL if unknown */
-const struct setting *setting_at(size_t i);            /* i from 0; NULL at the end */
+const struct setting *setting_at(size_t i); /* by enum setting_id; NULL at the end */
 const char *setting_nearest(struct slice name);        /* for "did you mean"; NULL if nothing is near */
 /* As setting_find; NULL with a failure text that names the nearest. */
 const struct setting *setting_named(struct slice name, struct failure *f);

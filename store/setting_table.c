@@ -1,7 +1,7 @@
 /*
  * The one table of settings. A row is all that it takes to add one: validation, inheritance, the CLI's help,
  * the REST API and docs come from it. Settings of capabilities that are still to come get their row with
- * them: a setting that nothing reads would lie.
+ * them: a setting that nothing reads would lie. A new row gets its id in store/setting.h.
  *
  * Order: by what they are about. Where a CHOICE has an order of strictness, the weakest comes first.
  */
@@ -34,92 +34,94 @@
     }
 
 static const struct setting settings[] = {
-    CHOICE("domain.locality", "external", "external|internal", D, SETTING_OF_RECIPIENT,
+    [SETTING_DOMAIN_LOCALITY] = CHOICE("domain.locality", "external", "external|internal", D, SETTING_OF_RECIPIENT,
            "internal: our own domain, whose incoming mail is decrypted and verified; external: a partner's"),
 
-    CHOICE("encrypt.mode", "opportunistic", "none|opportunistic|request|mandatory", GDU, SETTING_OF_BOTH,
+    [SETTING_ENCRYPT_MODE] = CHOICE("encrypt.mode", "opportunistic", "none|opportunistic|request|mandatory", GDU, SETTING_OF_BOTH,
            "none: never; opportunistic: when the recipient has a usable certificate; request: when the "
            "sender asks for it; mandatory: "
            "always, or the message is refused. Sender's and recipient's values: the stricter counts"),
-    CHOICE("sign.mode", "with-encryption", "none|request|with-encryption|always", GDU, SETTING_OF_SENDER,
+    [SETTING_SIGN_MODE] = CHOICE("sign.mode", "with-encryption", "none|request|with-encryption|always", GDU, SETTING_OF_SENDER,
            "when mail of this sender is signed"),
-    CHOICE("sign.on_missing_key", "unsigned", "unsigned|refuse", GD, SETTING_OF_SENDER,
+    [SETTING_SIGN_ON_MISSING_KEY] = CHOICE("sign.on_missing_key", "unsigned", "unsigned|refuse", GD, SETTING_OF_SENDER,
            "what becomes of mail that is to be signed when the sender has no usable key"),
-    CHOICE("sign.already", "keep", "keep|replace", GD, SETTING_OF_SENDER,
+    [SETTING_SIGN_ALREADY] = CHOICE("sign.already", "keep", "keep|replace", GD, SETTING_OF_SENDER,
            "what becomes of a signature that mail of this sender already bears"),
-    CHOICE("encrypt.already", "pass", "pass|wrap|refuse", GD, SETTING_OF_SENDER,
+    [SETTING_ENCRYPT_ALREADY] = CHOICE("encrypt.already", "pass", "pass|wrap|refuse", GD, SETTING_OF_SENDER,
            "what becomes of mail that is encrypted already: pass it on, encrypt it once more, or refuse it"),
-    FLAG("smime.enabled", "yes", GDU, SETTING_OF_RECIPIENT, "whether S/MIME may be used for this recipient"),
-    CHOICE("smime.cipher", "auto", "auto|aes256-gcm|aes256-cbc|aes128-cbc", GDU, SETTING_OF_RECIPIENT,
+    [SETTING_SMIME_ENABLED] = FLAG("smime.enabled", "yes", GDU, SETTING_OF_RECIPIENT, "whether S/MIME may be used for this recipient"),
+    [SETTING_SMIME_CIPHER] = CHOICE("smime.cipher", "auto", "auto|aes256-gcm|aes256-cbc|aes128-cbc", GDU, SETTING_OF_RECIPIENT,
            "auto: AES-256-GCM when every recipient's certificate announces it, else AES-256-CBC"),
-    FLAG("smime.opaque", "no", GDU, SETTING_OF_RECIPIENT,
+    [SETTING_SMIME_OPAQUE] = FLAG("smime.opaque", "no", GDU, SETTING_OF_RECIPIENT,
          "sign opaquely: programs that know no S/MIME cannot read such mail, but nothing on the way breaks "
          "the signature"),
 
-    RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,
+    [SETTING_RELAY_NETWORKS] = RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,
           "networks whose hosts may send mail through this gateway; all others are refused"),
-    RANGE("smtp.max_size", SETTING_BYTES, "50M", 1024, (uint64_t)1 << 30, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_SIZE] = RANGE("smtp.max_size", SETTING_BYTES, "50M", 1024, (uint64_t)1 << 30, G, SETTING_OF_NODE,
           "largest message, in bytes"),
-    RANGE("smtp.max_recipients", SETTING_INTEGER, "1000", 1, 10000, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_RECIPIENTS] = RANGE("smtp.max_recipients", SETTING_INTEGER, "1000", 1, 10000, G, SETTING_OF_NODE,
           "most recipients of one message; at least 100 are expected (RFC 5321)"),
-    RANGE("smtp.max_sessions", SETTING_INTEGER, "1000", 1, 100000, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_SESSIONS] = RANGE("smtp.max_sessions", SETTING_INTEGER, "1000", 1, 100000, G, SETTING_OF_NODE,
           "most SMTP sessions at a time on a node"),
-    RANGE("smtp.max_sessions_per_client", SETTING_INTEGER, "200", 1, 100000, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_SESSIONS_PER_CLIENT] = RANGE("smtp.max_sessions_per_client", SETTING_INTEGER, "200", 1, 100000, G, SETTING_OF_NODE,
           "most SMTP sessions at a time from one address"),
-    RANGE("smtp.max_messages_per_session", SETTING_INTEGER, "1000", 1, 1000000, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_MESSAGES_PER_SESSION] = RANGE("smtp.max_messages_per_session", SETTING_INTEGER, "1000", 1, 1000000, G, SETTING_OF_NODE,
           "after so many messages a session is ended with 421"),
-    RANGE("smtp.max_errors", SETTING_INTEGER, "20", 1, 10000, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_ERRORS] = RANGE("smtp.max_errors", SETTING_INTEGER, "20", 1, 10000, G, SETTING_OF_NODE,
           "after so many refused commands a session is ended with 421"),
-    RANGE("smtp.max_line_length", SETTING_BYTES, "8192", 998, 1 << 20, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_LINE_LENGTH] = RANGE("smtp.max_line_length", SETTING_BYTES, "8192", 998, 1 << 20, G, SETTING_OF_NODE,
           "longest line of a message, in bytes without its end; RFC 5321 allows 998, real mail has longer "
           "ones"),
-    RANGE("smtp.max_command_length", SETTING_BYTES, "2048", 512, 65536, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_COMMAND_LENGTH] = RANGE("smtp.max_command_length", SETTING_BYTES, "2048", 512, 65536, G, SETTING_OF_NODE,
           "longest command line, in bytes"),
-    RANGE("smtp.max_header", SETTING_BYTES, "256K", 4096, 1 << 20, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_HEADER] = RANGE("smtp.max_header", SETTING_BYTES, "256K", 4096, 1 << 20, G, SETTING_OF_NODE,
           "largest header section of a message, in bytes"),
-    RANGE("smtp.max_memory", SETTING_BYTES, "1G", 1 << 20, (uint64_t)64 << 30, G, SETTING_OF_NODE,
+    [SETTING_SMTP_MAX_MEMORY] = RANGE("smtp.max_memory", SETTING_BYTES, "1G", 1 << 20, (uint64_t)64 << 30, G, SETTING_OF_NODE,
           "most memory for messages that are coming in on a node; above it new ones are deferred with 452"),
-    RANGE("smtp.command_timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), G, SETTING_OF_NODE,
+    [SETTING_SMTP_COMMAND_TIMEOUT] = RANGE("smtp.command_timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), G, SETTING_OF_NODE,
           "how long a session waits for the next command"),
-    RANGE("smtp.data_timeout", SETTING_DURATION, "10m", SECONDS(1), HOURS(2), G, SETTING_OF_NODE,
+    [SETTING_SMTP_DATA_TIMEOUT] = RANGE("smtp.data_timeout", SETTING_DURATION, "10m", SECONDS(1), HOURS(2), G, SETTING_OF_NODE,
           "how long a session waits for more of a message"),
-    CHOICE("smtp.tls", "offered", "off|offered|required", G, SETTING_OF_NODE,
+    [SETTING_SMTP_TLS] = CHOICE("smtp.tls", "offered", "off|offered|required", G, SETTING_OF_NODE,
            "STARTTLS for those who send to us"),
 
-    RANGE("delivery.next_hop", SETTING_HOSTS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_NEXT_HOP] = RANGE("delivery.next_hop", SETTING_HOSTS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
           "where mail for the recipient's domain goes: HOST:PORT, several are tried in order"),
-    CHOICE("delivery.tls", "opportunistic", "none|opportunistic|required|verified", GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_TLS] = CHOICE("delivery.tls", "opportunistic", "none|opportunistic|required|verified", GD, SETTING_OF_RECIPIENT,
            "TLS to the next hop: required needs it, verified needs a certificate for its name too"),
-    RANGE("delivery.max_connections", SETTING_INTEGER, "20", 1, 1000, GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_MAX_CONNECTIONS] = RANGE("delivery.max_connections", SETTING_INTEGER, "20", 1, 1000, GD, SETTING_OF_RECIPIENT,
           "most connections at a time to one next hop"),
-    RANGE("delivery.max_messages_per_connection", SETTING_INTEGER, "100", 1, 100000, GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_MAX_MESSAGES_PER_CONNECTION] = RANGE("delivery.max_messages_per_connection", SETTING_INTEGER, "100", 1, 100000, GD, SETTING_OF_RECIPIENT,
           "messages before a connection is closed"),
-    RANGE("delivery.connect_timeout", SETTING_DURATION, "30s", 100, MINUTES(10), GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_CONNECT_TIMEOUT] = RANGE("delivery.connect_timeout", SETTING_DURATION, "30s", 100, MINUTES(10), GD, SETTING_OF_RECIPIENT,
           "how long to wait for a connection"),
-    RANGE("delivery.timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_TIMEOUT] = RANGE("delivery.timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), GD, SETTING_OF_RECIPIENT,
           "how long to wait for an answer of the next hop"),
-    RANGE("delivery.idle_timeout", SETTING_DURATION, "5s", 0, MINUTES(5), GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_IDLE_TIMEOUT] = RANGE("delivery.idle_timeout", SETTING_DURATION, "5s", 0, MINUTES(5), GD, SETTING_OF_RECIPIENT,
           "how long an unused connection stays open"),
-    RANGE("delivery.retry", SETTING_DURATIONS, "1m,5m,15m,30m,1h,2h", 100, DAYS(1), GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_RETRY] = RANGE("delivery.retry", SETTING_DURATIONS, "1m,5m,15m,30m,1h,2h", 100, DAYS(1), GD, SETTING_OF_RECIPIENT,
           "pauses between attempts; the last one repeats"),
-    RANGE("delivery.expire", SETTING_DURATION, "5d", SECONDS(1), DAYS(30), GD, SETTING_OF_RECIPIENT,
+    [SETTING_DELIVERY_EXPIRE] = RANGE("delivery.expire", SETTING_DURATION, "5d", SECONDS(1), DAYS(30), GD, SETTING_OF_RECIPIENT,
           "when delivery is given up and the sender told"),
 
-    RANGE("cluster.stale_after", SETTING_DURATION, "10s", SECONDS(2), HOURS(1), G, SETTING_OF_NODE,
+    [SETTING_CLUSTER_STALE_AFTER] = RANGE("cluster.stale_after", SETTING_DURATION, "10s", SECONDS(2), HOURS(1), G, SETTING_OF_NODE,
           "after so long without word from a leader a node no longer knows whether keys or policy changed"),
-    CHOICE("cluster.when_stale", "defer", "serve|defer", G, SETTING_OF_NODE,
+    [SETTING_CLUSTER_WHEN_STALE] = CHOICE("cluster.when_stale", "defer", "serve|defer", G, SETTING_OF_NODE,
            "what such a node does with new mail: defer it with 451 (in clusters of three and more), or serve "
            "on"),
 };
 
+_Static_assert(sizeof(settings) / sizeof(settings[0]) == SETTING_COUNT, "each id has its row");
+
 const struct setting *setting_at(size_t i)
 {
-    return i < sizeof(settings) / sizeof(settings[0]) ? &settings[i] : NULL;
+    return i < SETTING_COUNT ? &settings[i] : NULL;
 }
 
 const struct setting *setting_find(struct slice name)
 {
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+    for (size_t i = 0; i < SETTING_COUNT; i++)
         if (slice_equal(name, slice_of_text(settings[i].name)))
             return &settings[i];
     return NULL;

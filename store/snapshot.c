@@ -89,7 +89,7 @@ static enum status open_file(const char *path, struct store *file, struct failur
         status = tables_failure(f, rc, "cannot open the snapshot");
         goto out;
     }
-    status = tables_open(file, txn, false, f);
+    status = tables_open(file, txn, TABLES_SOME, f);
     if (status == STATUS_OK)
         (void)mdb_txn_commit(txn);
     else
@@ -185,6 +185,8 @@ static enum status copy_tables(struct store *store, struct store_view *from, str
         copy.rc = mdb_drop(store->batch, store->tables[i], 0);
         if (copy.rc != 0)
             return tables_failure(f, copy.rc, "cannot clear a table");
+        if (from->store->tables[i] == TABLE_ABSENT)
+            continue;
         status = table_walk(from->store, from->txn, (enum table)i, (struct slice){0}, copy_pair, &copy);
         if (copy.rc != 0)
             return tables_failure(f, copy.rc, "cannot fill a table from the snapshot");

@@ -141,7 +141,7 @@ static enum status prepare_tables(struct store *store, struct failure *f)
 
     if (rc != 0)
         return tables_failure(f, rc, "cannot write to the store");
-    status = tables_open(store, txn, true, f);
+    status = tables_open(store, txn, TABLES_MAKE, f);
     if (status == STATUS_OK)
         status = check_format(store, txn, &fresh, f);
     if (status == STATUS_OK && fresh)
@@ -268,7 +268,7 @@ enum status store_open_reader(const char *dir, struct store **out, struct failur
         status = tables_failure(f, rc, "cannot read the store");
         goto err_after_alloc;
     }
-    status = tables_open(store, txn, false, f);
+    status = tables_open(store, txn, TABLES_ALL, f);
     if (status != STATUS_OK) {
         mdb_txn_abort(txn);
         goto err_after_alloc;

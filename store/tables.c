@@ -36,11 +36,15 @@ enum status tables_failure(struct failure *f, int lmdb_error, const char *doing)
     return failure_set(f, status, "%s: %s", doing, mdb_strerror(lmdb_error));
 }
 
-enum status tables_open(struct store *store, MDB_txn *txn, bool create, struct failure *f)
+enum status tables_open(struct store *store, MDB_txn *txn, enum tables_mode mode, struct failure *f)
 {
     for (int i = 0; i < TABLE_COUNT; i++) {
-        int rc = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0, &store->tables[i]);
+        int rc = mdb_dbi_open(txn, table_names[i], mode == TABLES_MAKE ? MDB_CREATE : 0, &store->tables[i]);
 
+        if (rc == MDB_NOTFOUND && mode == TABLES_SOME && i != TABLE_META) {
+            store->tables[i] = TABLE_ABSENT;
+            continue;
+        }
         if (rc == MDB_NOTFOUND)
             return failure_set(f, STATUS_CORRUPT, "the store has no table %s", table_names[i]);
         if (rc != 0)

@@ -54,6 +54,8 @@ enum table {
 
 extern const char *const table_names[TABLE_COUNT];
 
+#define TABLE_ABSENT ((MDB_dbi)-1) /* of a snapshot that was made before there was such a table */
+
 struct store {
     MDB_env *env;
     MDB_dbi tables[TABLE_COUNT];
@@ -70,8 +72,13 @@ struct store_view {
     MDB_txn *txn;
 };
 
-/* Open (and, for a writer, make) all tables within `txn`. */
-enum status tables_open(struct store *store, MDB_txn *txn, bool create, struct failure *f) MUST_CHECK;
+/* Open all tables within `txn`. */
+enum tables_mode {
+    TABLES_MAKE, /* a writer: those that are missing are made */
+    TABLES_ALL,  /* a reader of the live map: a missing one is CORRUPT */
+    TABLES_SOME  /* a snapshot, perhaps of an older release: a missing one is empty */
+};
+enum status tables_open(struct store *store, MDB_txn *txn, enum tables_mode mode, struct failure *f) MUST_CHECK;
 /* An LMDB error as a failure: MDB_MAP_FULL and ENOSPC become NO_SPACE, damage CORRUPT. */
 enum status tables_failure(struct failure *f, int lmdb_error, const char *doing);
 

@@ -3,6 +3,7 @@
  * store in a straight line, and by others that restart, are killed, replay old entries, are set back to a
  * snapshot or begin with one. After each stretch all tables are the same to the byte.
  */
+#include "store/tables.h"
 #include "test_support.h"
 
 #include <fcntl.h>
@@ -377,12 +378,50 @@ static void answers_are_forgotten_by_index(void **state)
     remove_tree(dir);
 }
 
+/* A release that brings a table reads the snapshots of those before it. */
+static void a_snapshot_without_a_table_has_an_empty_one(void **state)
+{
+    struct command c = simple_command(COMMAND_USER_ADD, 1, SLICE_LITERAL("a@example.org"));
+    struct store *old, *fresh;
+    struct store_view *view;
+    struct user_record user;
+    struct failure f = {0};
+    struct buf snapshot;
+    char dirs[2][64];
+    uint64_t index;
+
+    (void)state;
+    temporary_folder(dirs[0]);
+    temporary_folder(dirs[1]);
+    old = open_writer(dirs[0]);
+    fresh = open_writer(dirs[1]);
+    assert_int_equal(apply_at(old, 1, &c).status, STATUS_OK);
+    assert_int_equal(apply_at(fresh, 1, &c).status, STATUS_OK);
+    commit(fresh);
+    assert_int_equal(mdb_drop(old->batch, old->tables[TABLE_USERS], 1), 0);
+    commit(old);
+    snapshot = snapshot_of(old, dirs[0], &index);
+    assert_int_equal(index, 1);
+    if (store_snapshot_restore(fresh, buf_slice(&snapshot), &f) != STATUS_OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(store_view_begin(fresh, &view, NULL), STATUS_OK);
+    assert_int_equal(store_view_index(view), 1);
+    assert_int_equal(store_user_get(view, SLICE_LITERAL("a@example.org"), &user), STATUS_NOT_FOUND);
+    store_view_end(view);
+    buf_release(&snapshot);
+    store_close(old);
+    store_close(fresh);
+    remove_tree(dirs[0]);
+    remove_tree(dirs[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_ways_lead_to_the_same_tables),
         cmocka_unit_test(different_logs_give_different_hashes),
         cmocka_unit_test(answers_are_forgotten_by_index),
+        cmocka_unit_test(a_snapshot_without_a_table_has_an_empty_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
