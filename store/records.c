@@ -186,13 +186,22 @@ enum status store_anchors_all(struct store_view *v, certificate_visit_cb cb, voi
     return status != STATUS_OK ? status : walk.status;
 }
 
-uint64_t store_trust_generation(struct store_view *v)
+static uint64_t meta_number(struct store_view *v, struct slice name)
 {
     struct slice value;
     uint64_t number;
 
-    if (view_get(v, TABLE_META, SLICE_LITERAL("trust_generation"), &value) != STATUS_OK ||
-        !key_u64_read(value, &number))
+    if (view_get(v, TABLE_META, name, &value) != STATUS_OK || !key_u64_read(value, &number))
         return 0;
     return number;
+}
+
+uint64_t store_trust_generation(struct store_view *v)
+{
+    return meta_number(v, SLICE_LITERAL("trust_generation"));
+}
+
+uint64_t store_policy_generation(struct store_view *v)
+{
+    return meta_number(v, SLICE_LITERAL("policy_generation"));
 }

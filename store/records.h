@@ -60,6 +60,8 @@ bool store_is_trusted(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_
 enum status store_anchors_all(struct store_view *v, certificate_visit_cb cb, void *context) MUST_CHECK;
 /* Changes whenever certs or trust changes: lets a worker keep its parsed anchors. */
 uint64_t store_trust_generation(struct store_view *v);
+/* Changes whenever rules do, or a group comes or goes: lets a worker keep its compiled rules (mail/rule.h). */
+uint64_t store_policy_generation(struct store_view *v);
 
 struct node_record {
     uint64_t id;

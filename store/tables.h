@@ -10,6 +10,7 @@
  *     "applied"           index of the last applied command
  *     "next_node_id"      the number that the next node gets
  *     "trust_generation"  counts the changes of certs and trust
+ *     "policy_generation" counts the changes of rules, and of which groups there are
  *   commands: command id (16 bytes) -> [index, status, text, result bin]
  *   command_index: u64 index -> command id (16 bytes, raw)
  *   settings: level (1 byte), scope, NUL, name -> canonical value, raw text
