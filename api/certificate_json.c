@@ -3,6 +3,7 @@
 
 #include "api/json_out.h"
 #include "base/hex.h"
+#include "crypto/capability.h"
 
 json_t *certificate_to_json(struct store_view *view, const struct certificate_record *record)
 {
@@ -28,8 +29,12 @@ json_t *certificate_to_json(struct store_view *view, const struct certificate_re
         json_array_append_new(uses, json_string("ca"));
     }
     json_put(object, "uses", uses);
-    if ((record->capabilities & CERT_CAP_AES256_GCM) != 0) {
-        json_array_append_new(capabilities, json_string("aes256-gcm"));
+    uint64_t flag;
+    const char *name;
+    for (size_t i = 0; (name = capability_name(i, &flag)) != NULL; i++) {
+        if ((record->capabilities & flag) != 0) {
+            json_array_append_new(capabilities, json_string(name));
+        }
     }
     json_put(object, "capabilities", capabilities);
     if (view != NULL) {

@@ -5,15 +5,14 @@
 #include "crypto/certificate_internal.h"
 
 #include "base/hex.h"
+#include "crypto/capability.h"
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#define DER_MAX          ((size_t)128 << 10)
-#define NAME_TEXT_MAX    4096
-#define OID_AES256_GCM   "2.16.840.1.101.3.4.1.46"
-#define OID_CAPABILITIES NID_SMIMECapabilities
+#define DER_MAX       ((size_t)128 << 10)
+#define NAME_TEXT_MAX 4096
 
 static void add_address(struct certificate_record *out, struct arena *a, struct slice text)
 {
@@ -177,30 +176,15 @@ uint64_t certificate_uses(X509 *x)
     return uses;
 }
 
-/* SMIMECapabilities ::= SEQUENCE OF SEQUENCE { OID, parameters OPTIONAL } (RFC 8551 section 2.5.2). */
 static uint64_t capabilities_of(X509 *x)
 {
-    int at = X509_get_ext_by_NID(x, OID_CAPABILITIES, -1);
-    ASN1_OCTET_STRING *value;
-    const unsigned char *data;
-    STACK_OF(X509_ALGOR) * list;
-    uint64_t capabilities = 0;
+    int at = X509_get_ext_by_NID(x, NID_SMIMECapabilities, -1);
+    const ASN1_OCTET_STRING *value;
 
     if (at < 0)
         return 0;
     value = X509_EXTENSION_get_data(X509_get_ext(x, at));
-    data = ASN1_STRING_get0_data(value);
-    list = d2i_X509_ALGORS(NULL, &data, ASN1_STRING_length(value));
-    for (int i = 0; i < sk_X509_ALGOR_num(list); i++) {
-        const ASN1_OBJECT *algorithm;
-        char oid[80];
-
-        X509_ALGOR_get0(&algorithm, NULL, NULL, sk_X509_ALGOR_value(list, i));
-        if (OBJ_obj2txt(oid, sizeof(oid), algorithm, 1) > 0 && strcmp(oid, OID_AES256_GCM) == 0)
-            capabilities |= CERT_CAP_AES256_GCM;
-    }
-    sk_X509_ALGOR_pop_free(list, X509_ALGOR_free);
-    return capabilities;
+    return capabilities_read(slice_of(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)));
 }
 
 enum status certificate_describe_parsed(X509 *x, struct slice der, struct slice source, uint64_t now_ms,

@@ -28,8 +28,19 @@ enum status smime_sign(const struct smime_signer *signer, struct slice entity, u
 enum status smime_sign_opaque(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
                               struct buf *out, struct failure *f) MUST_CHECK;
 
-enum smime_cipher { SMIME_AES256_CBC, SMIME_AES256_GCM, SMIME_AES128_CBC };
-const char *smime_cipher_name(enum smime_cipher cipher); /* "aes256-cbc", "aes256-gcm" */
+enum smime_cipher {
+    SMIME_AES256_CBC,
+    SMIME_AES256_GCM,
+    SMIME_AES128_CBC,
+    SMIME_AES192_CBC,
+    SMIME_AES192_GCM,
+    SMIME_AES128_GCM,
+    SMIME_CIPHERS
+};
+const char *smime_cipher_name(enum smime_cipher cipher); /* "aes256-cbc", "aes256-gcm", ... */
+bool smime_cipher_is_gcm(enum smime_cipher cipher);
+/* By its name; false for another. */
+bool smime_cipher_find(struct slice name, enum smime_cipher *cipher);
 /* EnvelopedData (CBC) or AuthEnvelopedData (GCM) for these certificates (RSA PKCS #1 v1.5 key transport, or
  * ECDH key agreement with SHA-256 as KDF, as their keys are). UNSUPPORTED for other kinds of key:
  * OpenSSL 3.0's CMS has no X25519. */
@@ -85,6 +96,12 @@ struct smime_verified {
     struct slice signer_certificate; /* DER, in the arena */
     struct buf content;              /* opaque: what was signed; empty for detached */
     char reason[FAILURE_TEXT_MAX];
+    /* Of the signer above; "" and 0 when the signature does not hold. */
+    char digest[16];          /* "sha256", ... */
+    char algorithm[16];       /* "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519" */
+    unsigned key_bits;        /* of the signer's public key */
+    uint64_t signing_time_ms; /* what the signer says (RFC 5652 section 11.3); 0: nothing */
+    uint64_t capabilities;    /* enum certificate_capability: what the signer says to read */
 };
 /* detached: `entity` is what was signed; opaque: empty. `from`: normalised address of the From field, or
  * empty (then never VALID). Several signers: all must hold and chain to an anchor at now_ms for VALID, and
@@ -95,5 +112,8 @@ enum status smime_verify(struct slice cms, struct slice entity, bool detached, s
                          struct trust *trust, uint64_t now_ms, struct arena *a,
                          struct smime_verified *out) MUST_CHECK;
 void smime_verified_release(struct smime_verified *v);
+/* enum certificate_capability flags out of the signed attributes of a SignedData; of several signers, what
+ * all of them say. Nothing is verified: believe it only of a signature that was found to be valid. */
+uint64_t smime_signed_capabilities(struct slice cms);
 
 #endif

@@ -11,14 +11,22 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 
+/* A name that is none of ours gets the default, never no encryption. */
 static const EVP_CIPHER *cipher_of(enum smime_cipher cipher)
 {
     switch (cipher) {
     case SMIME_AES256_GCM:
         return EVP_aes_256_gcm();
+    case SMIME_AES192_GCM:
+        return EVP_aes_192_gcm();
+    case SMIME_AES128_GCM:
+        return EVP_aes_128_gcm();
+    case SMIME_AES192_CBC:
+        return EVP_aes_192_cbc();
     case SMIME_AES128_CBC:
         return EVP_aes_128_cbc();
     case SMIME_AES256_CBC:
+    case SMIME_CIPHERS:
         break;
     }
     return EVP_aes_256_cbc();

@@ -15,6 +15,10 @@ X509 *smime_certificate(struct slice der);
 /* NULL if the bytes are no CMS. BER is fine. */
 CMS_ContentInfo *smime_parse(struct slice cms);
 enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out) MUST_CHECK;
+/* A signed attribute whose one value is a SEQUENCE: its DER; empty if it is not there, or not once. */
+struct slice smime_attribute(CMS_SignerInfo *si, int nid);
+/* Fills digest, algorithm, key_bits, signing_time_ms, capabilities. */
+void smime_facts(CMS_SignerInfo *si, X509 *x, struct smime_verified *out);
 /* Why OpenSSL failed, in its own words; clears its queue. Holds no secrets: only static strings. */
 enum status smime_failure(struct failure *f, const char *doing);
 

@@ -71,17 +71,33 @@ enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out)
     return STATUS_OK;
 }
 
+static const struct {
+    const char *name;
+    bool gcm;
+} ciphers[SMIME_CIPHERS] = {
+    [SMIME_AES256_CBC] = {"aes256-cbc", false}, [SMIME_AES256_GCM] = {"aes256-gcm", true},
+    [SMIME_AES128_CBC] = {"aes128-cbc", false}, [SMIME_AES192_CBC] = {"aes192-cbc", false},
+    [SMIME_AES192_GCM] = {"aes192-gcm", true},  [SMIME_AES128_GCM] = {"aes128-gcm", true},
+};
+
 const char *smime_cipher_name(enum smime_cipher cipher)
 {
-    switch (cipher) {
-    case SMIME_AES256_GCM:
-        return "aes256-gcm";
-    case SMIME_AES128_CBC:
-        return "aes128-cbc";
-    case SMIME_AES256_CBC:
-        break;
-    }
-    return "aes256-cbc";
+    return (unsigned)cipher < SMIME_CIPHERS ? ciphers[cipher].name : "";
+}
+
+bool smime_cipher_is_gcm(enum smime_cipher cipher)
+{
+    return (unsigned)cipher < SMIME_CIPHERS && ciphers[cipher].gcm;
+}
+
+bool smime_cipher_find(struct slice name, enum smime_cipher *cipher)
+{
+    for (int i = 0; i < SMIME_CIPHERS; i++)
+        if (slice_equal(name, slice_of_text(ciphers[i].name))) {
+            *cipher = (enum smime_cipher)i;
+            return true;
+        }
+    return false;
 }
 
 const char *smime_verdict_name(enum smime_verdict verdict)

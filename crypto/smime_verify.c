@@ -84,11 +84,13 @@ static enum smime_verdict verdict_of(enum status status)
     }
 }
 
-/* The signer's name: the first one's first address, until one is found that is `from`. */
-static void note_signer(struct verification *v, const struct certificate_record *record)
+/* The signer's name: the first one's first address, until one is found that is `from`. What else is told is
+ * of the same signer. */
+static void note_signer(struct verification *v, CMS_SignerInfo *si, X509 *x,
+                        const struct certificate_record *record)
 {
     struct smime_verified *out = v->out;
-    bool first = !v->named;
+    bool first = !v->named, before = v->matched;
 
     for (size_t i = 0; i < record->address_count && !v->matched; i++) {
         v->matched = v->from.len > 0 && slice_equal_nocase(record->addresses[i], v->from);
@@ -100,17 +102,23 @@ static void note_signer(struct verification *v, const struct certificate_record 
     }
     if (first && out->signer_certificate.len == 0)
         out->signer_certificate = record->der;
+    if (first || (v->matched && !before))
+        smime_facts(si, x, out);
     v->named = true;
 }
 
 /* One signer whose signature holds: its path. The first verdict that is not VALID stays. */
-static enum status judge_signer(struct verification *v, X509 *x, STACK_OF(X509) * extra)
+static enum status judge_signer(struct verification *v, CMS_SignerInfo *si, STACK_OF(X509) * extra)
 {
+    X509 *x = NULL;
     struct buf der = BUF_INIT(CERTIFICATE_MAX);
     struct certificate_record record;
     struct slice kept;
     struct failure why = {0};
-    enum status status = certificate_to_der(x, &der);
+    enum status status;
+
+    CMS_SignerInfo_get0_algs(si, NULL, &x, NULL, NULL);
+    status = certificate_to_der(x, &der);
 
     if (status == STATUS_TOO_LARGE)
         (void)failure_set(&why, STATUS_INVALID, "the signer's certificate is too large");
@@ -119,7 +127,7 @@ static enum status judge_signer(struct verification *v, X509 *x, STACK_OF(X509) 
     if (status == STATUS_OK)
         status = certificate_describe_parsed(x, kept, (struct slice){0}, v->now_ms, v->arena, &record, &why);
     if (status == STATUS_OK) {
-        note_signer(v, &record);
+        note_signer(v, si, x, &record);
         status = trust_check(v->trust, kept, extra, TRUST_FOR_SIGNATURE, v->now_ms, &why);
     }
     buf_release(&der);
@@ -133,17 +141,16 @@ static enum status judge_signer(struct verification *v, X509 *x, STACK_OF(X509) 
 static enum status judge_signers(struct verification *v, CMS_ContentInfo *cms)
 {
     STACK_OF(X509) *extra = CMS_get1_certs(cms);
-    STACK_OF(X509) *signers = CMS_get0_signers(cms);
+    STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(cms);
     enum status status = STATUS_OK;
 
     v->out->verdict = SMIME_VALID;
-    for (int i = 0; i < sk_X509_num(signers) && status == STATUS_OK; i++)
-        status = judge_signer(v, sk_X509_value(signers, i), extra);
+    for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && status == STATUS_OK; i++)
+        status = judge_signer(v, sk_CMS_SignerInfo_value(infos, i), extra);
     if (status == STATUS_OK && v->out->verdict == SMIME_VALID && !v->matched)
         say(v->out, SMIME_MISMATCH,
             v->from.len == 0 ? "the message has no From address that a signature could be for"
                              : "no signer is the address in From");
-    sk_X509_free(signers);
     sk_X509_pop_free(extra, X509_free);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "mail/flow_internal.h"
 
 #include "base/hex.h"
+#include "crypto/capability.h"
 #include "mail/mime_text.h"
 #include "mail/seven_bit.h"
 
@@ -137,19 +138,19 @@ static enum status signed_form_make(struct flow *fl, bool opaque, struct failure
 
 /* Certificates of all of a group's recipients, each once: two addresses may share one. */
 static enum status group_certificates(struct flow *fl, const struct flow_group *group,
-                                      struct slice **certificates, size_t *count, bool *all_know_gcm,
+                                      struct slice **certificates, size_t *count, uint64_t *capabilities,
                                       struct failure *f)
 {
     struct slice *list =
         arena_alloc_array(fl->arena, group->recipient_count * POLICY_CERTIFICATES_MAX, sizeof list[0]);
     *count = 0;
-    *all_know_gcm = true;
+    *capabilities = UINT64_MAX;
     if (list == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for certificates");
     }
     for (size_t i = 0; i < group->recipient_count; i++) {
         const struct policy_recipient *r = &fl->decision.recipients[group->recipients[i]];
-        *all_know_gcm = *all_know_gcm && r->all_know_gcm;
+        *capabilities &= r->capabilities;
         if (r->certificate_count == 0) { /* the decision never says so; if it did, a copy would go out that
                                             the recipient cannot read */
             return failure_set(f, STATUS_INTERNAL, "there is no certificate to encrypt to");
@@ -168,18 +169,11 @@ static enum status group_certificates(struct flow *fl, const struct flow_group *
     return STATUS_OK;
 }
 
-static enum smime_cipher cipher_of(const struct flow_group *group, bool all_know_gcm)
+/* smime.cipher; auto (or a name that this version does not know): the best that all can read. */
+static enum smime_cipher cipher_of(const struct flow_group *group, uint64_t capabilities)
 {
-    if (slice_equal(group->cipher, SLICE_LITERAL("aes256-gcm"))) {
-        return SMIME_AES256_GCM;
-    }
-    if (slice_equal(group->cipher, SLICE_LITERAL("aes128-cbc"))) {
-        return SMIME_AES128_CBC;
-    }
-    if (slice_equal(group->cipher, SLICE_LITERAL("auto")) && all_know_gcm) {
-        return SMIME_AES256_GCM;
-    }
-    return SMIME_AES256_CBC;
+    enum smime_cipher cipher;
+    return smime_cipher_find(group->cipher, &cipher) ? cipher : capabilities_cipher(capabilities);
 }
 
 static enum status encrypted_append(struct flow *fl, const struct flow_group *group, struct slice entity,
@@ -188,15 +182,15 @@ static enum status encrypted_append(struct flow *fl, const struct flow_group *gr
     struct buf cms = BUF_INIT(fl->content_max);
     struct slice *certificates = NULL;
     size_t count = 0;
-    bool all_know_gcm = false;
-    enum status status = group_certificates(fl, group, &certificates, &count, &all_know_gcm, f);
+    uint64_t capabilities = 0;
+    enum status status = group_certificates(fl, group, &certificates, &count, &capabilities, f);
     if (status != STATUS_OK) {
         return status;
     }
-    enum smime_cipher cipher = cipher_of(group, all_know_gcm);
+    enum smime_cipher cipher = cipher_of(group, capabilities);
     status = smime_encrypt(certificates, count, cipher, entity, &cms, f);
     if (status == STATUS_OK) {
-        status = compose_pkcs7(cipher == SMIME_AES256_GCM ? "authEnveloped-data" : "enveloped-data",
+        status = compose_pkcs7(smime_cipher_is_gcm(cipher) ? "authEnveloped-data" : "enveloped-data",
                                buf_slice(&cms), out);
         json_put_text(&fl->trace, "cipher", slice_of_text(smime_cipher_name(cipher)));
         json_put_number(&fl->trace, "certificates", count);

@@ -40,10 +40,10 @@ struct policy_recipient {
     struct slice
         certificates[POLICY_CERTIFICATES_MAX]; /* DER, usable for encryption to this recipient; in the view */
     size_t certificate_count;
-    bool all_know_gcm;
-    bool smime;          /* S/MIME is on for this recipient: encrypt, decrypt, verify */
-    bool opaque;         /* smime.opaque: sign with the content inside */
-    struct slice cipher; /* smime.cipher: "auto", "aes256-gcm", ... */
+    uint64_t capabilities; /* what all of them are known to read: AND of capabilities_assumed() */
+    bool smime;            /* S/MIME is on for this recipient: encrypt, decrypt, verify */
+    bool opaque;           /* smime.opaque: sign with the content inside */
+    struct slice cipher;   /* smime.cipher: "auto", "aes256-gcm", ... */
 };
 
 struct policy_signer {

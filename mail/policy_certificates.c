@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "crypto/capability.h"
 
 #define CANDIDATES_MAX                                                                                       \
     64 /* certificates of one address that are looked at; the rest is named in the reason */
@@ -96,7 +97,7 @@ enum status policy_recipient_certificates(struct policy_context *c, struct polic
     struct failure reason;
     size_t unusable = 0;
     recipient->certificate_count = 0;
-    recipient->all_know_gcm = true;
+    recipient->capabilities = UINT64_MAX;
     enum status status = candidates_of(c, recipient->address, &list, why);
     if (status != STATUS_OK) {
         return status;
@@ -110,8 +111,7 @@ enum status policy_recipient_certificates(struct policy_context *c, struct polic
         if (status == STATUS_OK) {
             if (recipient->certificate_count < POLICY_CERTIFICATES_MAX) {
                 recipient->certificates[recipient->certificate_count++] = record->der;
-                recipient->all_know_gcm =
-                    recipient->all_know_gcm && (record->capabilities & CERT_CAP_AES256_GCM) != 0;
+                recipient->capabilities &= capabilities_assumed(record->capabilities);
             }
         } else if (is_no(status)) {
             if (unusable++ == 0) {
@@ -124,7 +124,6 @@ enum status policy_recipient_certificates(struct policy_context *c, struct polic
         }
     }
     json_close_array(w);
-    recipient->all_know_gcm = recipient->all_know_gcm && recipient->certificate_count > 0;
     if (recipient->certificate_count == 0 && unusable + list.passed_over > 1) {
         (void)failure_set(why, STATUS_NO_KEY, "%s (and %zu more cannot be used)", reason.text,
                           unusable + list.passed_over - 1);

@@ -26,7 +26,32 @@ bool endpoint_parse(struct slice text, struct slice *host, uint16_t *port);
 
 /* Flags, as its extensions allow. */
 enum certificate_use { CERT_USE_SIGN = 1, CERT_USE_ENCRYPT = 2, CERT_USE_CA = 4 };
-enum certificate_capability { CERT_CAP_AES256_GCM = 1 }; /* flags, from its SMIMECapabilities extension */
+/* Flags: what programs of its owner can read, out of the certificate's SMIMECapabilities extension and of
+ * mail that was signed (crypto/capability.c has the algorithms). They are stored: append only. None at all:
+ * nobody said anything. */
+enum certificate_capability {
+    CERT_CAP_AES256_GCM = 1 << 0,
+    CERT_CAP_AES192_GCM = 1 << 1,
+    CERT_CAP_AES128_GCM = 1 << 2,
+    CERT_CAP_AES256_CBC = 1 << 3,
+    CERT_CAP_AES192_CBC = 1 << 4,
+    CERT_CAP_AES128_CBC = 1 << 5,
+    CERT_CAP_3DES = 1 << 6,
+    CERT_CAP_OAEP_SHA256 = 1 << 7, /* RSAES-OAEP with SHA-256 and MGF1 with SHA-256 */
+    CERT_CAP_RSA_PKCS1 = 1 << 8,   /* key transport of PKCS #1 v1.5 */
+    CERT_CAP_ECDH_SHA256 = 1 << 9, /* dhSinglePass-stdDH-sha256kdf-scheme, ... (RFC 5753) */
+    CERT_CAP_ECDH_SHA384 = 1 << 10,
+    CERT_CAP_ECDH_SHA512 = 1 << 11,
+    CERT_CAP_RSA_PSS = 1 << 12,
+    CERT_CAP_ECDSA_SHA256 = 1 << 13,
+    CERT_CAP_ECDSA_SHA384 = 1 << 14,
+    CERT_CAP_ECDSA_SHA512 = 1 << 15,
+    CERT_CAP_ED25519 = 1 << 16,
+    CERT_CAP_RSA_SHA256 = 1 << 17,
+    CERT_CAP_RSA_SHA384 = 1 << 18,
+    CERT_CAP_RSA_SHA512 = 1 << 19,
+    CERT_CAP_ZLIB = 1 << 20, /* CompressedData (RFC 3274) */
+};
 
 struct certificate_record {
     uint8_t thumbprint[THUMBPRINT_SIZE];

@@ -50,8 +50,9 @@ static const struct setting settings[] = {
     [SETTING_ENCRYPT_ALREADY] = CHOICE("encrypt.already", "pass", "pass|wrap|refuse", GD, SETTING_OF_SENDER,
            "what becomes of mail that is encrypted already: pass it on, encrypt it once more, or refuse it"),
     [SETTING_SMIME_ENABLED] = FLAG("smime.enabled", "yes", GDU, SETTING_OF_RECIPIENT, "whether S/MIME may be used for this recipient"),
-    [SETTING_SMIME_CIPHER] = CHOICE("smime.cipher", "auto", "auto|aes256-gcm|aes256-cbc|aes128-cbc", GDU, SETTING_OF_RECIPIENT,
-           "auto: AES-256-GCM when every recipient's certificate announces it, else AES-256-CBC"),
+    [SETTING_SMIME_CIPHER] = CHOICE("smime.cipher", "auto", "auto|aes256-gcm|aes192-gcm|aes128-gcm|aes256-cbc|aes192-cbc|aes128-cbc", GDU, SETTING_OF_RECIPIENT,
+           "auto: the best that all recipients of a copy are known to read (AES-GCM when they announce it); "
+           "AES-256-CBC for those of whom nothing is known"),
     [SETTING_SMIME_OPAQUE] = FLAG("smime.opaque", "no", GDU, SETTING_OF_RECIPIENT,
          "sign opaquely: programs that know no S/MIME cannot read such mail, but nothing on the way breaks "
          "the signature"),

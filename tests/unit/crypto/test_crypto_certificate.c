@@ -54,7 +54,7 @@ static const struct expectation expectations[] = {
     {{.name = "ca without the bit", .ca = true, .usage = "digitalSignature"}, {NULL}, CERT_USE_SIGN, 0},
     /* capabilities */
     {{.name = "gcm", .capabilities = GCM_CAPABILITY}, {NULL}, BOTH, CERT_CAP_AES256_GCM},
-    {{.name = "cbc", .capabilities = CBC_CAPABILITY}, {NULL}, BOTH, 0},
+    {{.name = "cbc", .capabilities = CBC_CAPABILITY}, {NULL}, BOTH, CERT_CAP_AES256_CBC},
     {{.name = "empty", .capabilities = "DER:3000"}, {NULL}, BOTH, 0},
     {{.name = "broken", .capabilities = "DER:30ff"}, {NULL}, BOTH, 0},
 };
