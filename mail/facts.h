@@ -42,8 +42,8 @@ struct message_facts {
     size_t attachment_count;
 };
 
-/* `message` and `shape` are the message as a whole; `out` borrows from both and from the arena. TOO_LARGE when
- * a limit is passed; any other bytes give facts. */
+/* `message` and `shape` are the message as a whole; `out` borrows from both and from the arena. TOO_LARGE
+ * when a limit is passed; any other bytes give facts. */
 enum status message_facts_read(const struct entity *message, const struct shape *shape, struct arena *a,
                                struct message_facts *out, struct failure *f) MUST_CHECK;
 

@@ -37,10 +37,16 @@ const struct setting *setting_named(struct slice name, struct failure *f)
     return s;
 }
 
+static bool may_be_set_at(const struct setting *s, enum setting_level level)
+{
+    static const unsigned flags[] = {0, SETTING_AT_GLOBAL, SETTING_AT_DOMAIN, SETTING_AT_USER};
+
+    return (unsigned)level < sizeof(flags) / sizeof(flags[0]) && (s->levels & flags[level]) != 0;
+}
+
 enum status setting_scope(const struct setting *s, uint64_t level, struct slice scope,
                           char out[SETTING_SCOPE_MAX + 1], struct failure *f)
 {
-    static const unsigned flags[] = {0, SETTING_AT_GLOBAL, SETTING_AT_DOMAIN, SETTING_AT_USER};
     enum status status = STATUS_OK;
 
     if (level < SETTING_GLOBAL || level > SETTING_USER)
@@ -52,7 +58,7 @@ enum status setting_scope(const struct setting *s, uint64_t level, struct slice 
         status = address_normalise(scope, out, f);
     else if (scope.len > 0)
         status = failure_set(f, STATUS_INVALID, "a global setting has no domain or user");
-    if (status == STATUS_OK && (s->levels & flags[level]) == 0)
+    if (status == STATUS_OK && !may_be_set_at(s, (enum setting_level)level))
         status = failure_set(f, STATUS_INVALID, "%s cannot be set for a %s", s->name,
                              level == SETTING_GLOBAL ? "whole cluster"
                                                      : setting_level_name((enum setting_level)level));
@@ -84,49 +90,76 @@ enum status setting_get_exact(struct store_view *v, const struct setting *s, enu
     return get_at(v, s, level, slice_of_text(normal), out);
 }
 
-static enum status get_for_domain(struct store_view *v, const struct setting *s, const char *domain,
-                                  struct setting_value *out)
+/* One level and scope that holds for an address; false to stop. */
+typedef bool (*scope_visit_cb)(void *context, enum setting_level level, struct slice scope);
+
+static void visit_domain_scopes(const char *domain, scope_visit_cb visit, void *context)
 {
     char wildcard[DOMAIN_MAX + 3] = "*";
     const char *dot = domain;
-    enum status status = get_at(v, s, SETTING_DOMAIN, slice_of_text(domain), out);
+    bool more = visit(context, SETTING_DOMAIN, slice_of_text(domain));
 
-    while (status == STATUS_NOT_FOUND && (dot = strchr(dot, '.')) != NULL) {
+    while (more && (dot = strchr(dot, '.')) != NULL) {
         size_t len = strlen(dot);
 
         memcpy(wildcard + 1, dot, len + 1);
-        status = get_at(v, s, SETTING_DOMAIN, slice_of(wildcard, len + 1), out);
+        more = visit(context, SETTING_DOMAIN, slice_of(wildcard, len + 1));
         dot++;
     }
-    return status;
+    if (more)
+        (void)visit(context, SETTING_GLOBAL, (struct slice){0});
+}
+
+/* The scopes of an address, the most specific first. A local part that has no normal form ("a b"@example.org)
+ * has no settings of its own, but its domain's hold: else odd quoting would get round them. */
+static void visit_scopes(struct slice address, scope_visit_cb visit, void *context)
+{
+    struct slice after_at = address_domain(address);
+    char normal[ADDRESS_MAX + 1];
+
+    if (address_normalise(address, normal, NULL) == STATUS_OK) {
+        if (visit(context, SETTING_USER, slice_of_text(normal)))
+            visit_domain_scopes(strrchr(normal, '@') + 1, visit, context);
+    } else if (domain_normalise(after_at.len > 0 ? after_at : address, normal, NULL) == STATUS_OK) {
+        visit_domain_scopes(normal, visit, context);
+    } else {
+        (void)visit(context, SETTING_GLOBAL, (struct slice){0});
+    }
+}
+
+static struct setting_value factory_value(const struct setting *s)
+{
+    return (struct setting_value){
+        .setting = s, .text = slice_of_text(s->default_text), .level = SETTING_FACTORY};
+}
+
+struct search {
+    struct store_view *view;
+    const struct setting *setting;
+    struct setting_value *out;
+    enum status status;
+};
+
+static bool search_scope(void *context, enum setting_level level, struct slice scope)
+{
+    struct search *search = context;
+
+    if (may_be_set_at(search->setting, level))
+        search->status = get_at(search->view, search->setting, level, scope, search->out);
+    return search->status == STATUS_NOT_FOUND;
 }
 
 enum status setting_get(struct store_view *v, const struct setting *s, struct slice address,
                         struct setting_value *out)
 {
-    struct slice after_at = address_domain(address);
-    char normal[ADDRESS_MAX + 1];
-    const char *domain = NULL;
-    enum status status = STATUS_NOT_FOUND;
+    struct search search = {.view = v, .setting = s, .out = out, .status = STATUS_NOT_FOUND};
 
-    /* A local part that has no normal form ("a b"@example.org) has no settings of its own, but its domain's
-     * hold: else odd quoting would get round them. */
-    if (address_normalise(address, normal, NULL) == STATUS_OK) {
-        domain = strrchr(normal, '@') + 1;
-        if ((s->levels & SETTING_AT_USER) != 0)
-            status = get_at(v, s, SETTING_USER, slice_of_text(normal), out);
-    } else if (domain_normalise(after_at.len > 0 ? after_at : address, normal, NULL) == STATUS_OK) {
-        domain = normal;
+    visit_scopes(address, search_scope, &search);
+    if (search.status == STATUS_NOT_FOUND) {
+        *out = factory_value(s);
+        search.status = STATUS_OK;
     }
-    if (status == STATUS_NOT_FOUND && domain != NULL && (s->levels & SETTING_AT_DOMAIN) != 0)
-        status = get_for_domain(v, s, domain, out);
-    if (status == STATUS_NOT_FOUND)
-        status = get_at(v, s, SETTING_GLOBAL, (struct slice){0}, out);
-    if (status != STATUS_NOT_FOUND)
-        return status;
-    *out = (struct setting_value){
-        .setting = s, .text = slice_of_text(s->default_text), .level = SETTING_FACTORY};
-    return STATUS_OK;
+    return search.status;
 }
 
 struct setting_walk {
@@ -147,6 +180,60 @@ static bool visit_setting(void *context, struct slice key, struct slice value)
     out.scope = slice_of(rest.data, nul);
     out.setting = setting_find(slice_of(rest.data + nul + 1, rest.len - nul - 1));
     return out.setting == NULL || walk->visit(walk->context, &out); /* unknown: set by a newer release */
+}
+
+/* --- all settings of an address at once --- */
+
+struct resolving {
+    struct store_view *view;
+    struct setting_values *out;
+    const struct setting_values *base; /* what holds globally, when it is known already */
+    struct slice prefix;               /* of the keys of the scope at hand */
+    enum status status;
+};
+
+/* One that is set in the scope at hand. A more specific one was there before. */
+static bool take_value(void *context, struct slice key, struct slice value)
+{
+    struct resolving *r = context;
+    const struct setting *s;
+    struct setting_value *at;
+
+    if (!slice_starts_with(key, r->prefix))
+        return false;
+    s = setting_find(slice_of(key.data + r->prefix.len, key.len - r->prefix.len));
+    at = s == NULL ? NULL : &r->out->of[s - setting_at(0)];
+    if (at != NULL && at->setting == NULL && may_be_set_at(s, (enum setting_level)key.data[0]))
+        *at = (struct setting_value){.setting = s,
+                                     .text = value,
+                                     .level = (enum setting_level)key.data[0],
+                                     .scope = slice_of(key.data + 1, r->prefix.len - 2)};
+    return true;
+}
+
+static bool resolve_scope(void *context, enum setting_level level, struct slice scope)
+{
+    struct resolving *r = context;
+    uint8_t bytes[SETTING_KEY_MAX];
+
+    if (level == SETTING_GLOBAL && r->base != NULL)
+        return false;
+    r->prefix = slice_of(bytes, setting_key_write(level, scope, (struct slice){0}, bytes));
+    r->status = table_walk(r->view->store, r->view->txn, TABLE_SETTINGS, r->prefix, take_value, r);
+    return r->status == STATUS_OK;
+}
+
+enum status settings_resolve(struct store_view *v, struct slice address, const struct setting_values *base,
+                             struct setting_values *out)
+{
+    struct resolving r = {.view = v, .out = out, .base = base, .status = STATUS_OK};
+
+    memset(out, 0, sizeof(*out));
+    visit_scopes(address, resolve_scope, &r);
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        if (out->of[i].setting == NULL)
+            out->of[i] = base != NULL ? base->of[i] : factory_value(setting_at(i));
+    return r.status;
 }
 
 enum status settings_all(struct store_view *v, setting_visit_cb cb, void *context)

@@ -26,6 +26,8 @@ enum setting_type {
     SETTING_NETWORKS,  /* list of CIDR, v4 and v6, comma or space separated; canonical: comma separated */
     SETTING_HOSTS,     /* next hops: list of HOST[:PORT]; [v6]:PORT; "" = none */
     SETTING_TEXT,
+    SETTING_CHOICES, /* a list of `choices`, each at most once, in the order that counts; "" = none */
+    SETTING_TEXTS, /* a list of texts separated by commas, or /expressions/ in which a comma counts as such */
 };
 
 /* Whose value counts for a message: SENDER, RECIPIENT, BOTH (the stricter), NODE (no address: global). */
@@ -35,10 +37,28 @@ enum setting_side { SETTING_OF_NODE, SETTING_OF_SENDER, SETTING_OF_RECIPIENT, SE
 enum setting_id {
     SETTING_DOMAIN_LOCALITY,
     SETTING_ENCRYPT_MODE,
+    SETTING_ENCRYPT_METHODS,
+    SETTING_ENCRYPT_ON_FAILURE,
+    SETTING_PARTIAL_RECIPIENTS,
+    SETTING_ENCRYPT_CALENDAR,
+    SETTING_ENCRYPT_REPORTS,
+    SETTING_ENCRYPT_AUTO_REPLIES,
+    SETTING_ENCRYPT_EMPTY,
+    SETTING_ENCRYPT_TNEF,
+    SETTING_MIME_MALFORMED,
+    SETTING_TRIGGER_SUBJECT_ENCRYPT,
+    SETTING_TRIGGER_SUBJECT_SIGN,
+    SETTING_TRIGGER_SUBJECT_PLAIN,
+    SETTING_TRIGGER_SUBJECT_REMOVE,
+    SETTING_TRIGGER_HEADER_ENCRYPT,
+    SETTING_TRIGGER_HEADER_SIGN,
+    SETTING_TRIGGER_LABEL_ENCRYPT,
+    SETTING_TRIGGER_LABEL_SIGN,
     SETTING_SIGN_MODE,
     SETTING_SIGN_ON_MISSING_KEY,
     SETTING_SIGN_ALREADY,
     SETTING_ENCRYPT_ALREADY,
+    SETTING_SIGN_CALENDAR,
     SETTING_SMIME_ENABLED,
     SETTING_SMIME_CIPHER,
     SETTING_SMIME_OPAQUE,
@@ -75,7 +95,7 @@ struct setting {
     enum setting_type type;
     const char *default_text;
     uint64_t min, max;   /* INTEGER, BYTES, DURATION (ms); TEXT: length */
-    const char *choices; /* CHOICE: weakest first, where there is an order of strictness */
+    const char *choices; /* CHOICE, CHOICES: weakest first, where there is an order of strictness */
     unsigned levels;     /* enum setting_levels */
     enum setting_side side;
     const char *permission;
@@ -83,7 +103,7 @@ struct setting {
 };
 
 const struct setting *setting_find(struct slice name); /* NULL if unknown */
-const struct setting *setting_at(size_t i); /* by enum setting_id; NULL at the end */
+const struct setting *setting_at(size_t i);            /* by enum setting_id; NULL at the end */
 const char *setting_nearest(struct slice name);        /* for "did you mean"; NULL if nothing is near */
 /* As setting_find; NULL with a failure text that names the nearest. */
 const struct setting *setting_named(struct slice name, struct failure *f);
@@ -106,6 +126,14 @@ struct setting_value {
  * store error gives the status, and the caller fails closed. */
 enum status setting_get(struct store_view *v, const struct setting *s, struct slice address,
                         struct setting_value *out) MUST_CHECK;
+/* All settings as they hold for an address, as setting_get() would find each: one seek a scope, however many
+ * settings there are. `base`: what settings_resolve() gave for the empty address (the global values); NULL:
+ * looked up as well. Slices live as long as the view. */
+struct setting_values {
+    struct setting_value of[SETTING_COUNT]; /* by enum setting_id */
+};
+enum status settings_resolve(struct store_view *v, struct slice address, const struct setting_values *base,
+                             struct setting_values *out) MUST_CHECK;
 /* What is set at exactly this level and scope (in any case of letters): NOT_FOUND if nothing. */
 enum status setting_get_exact(struct store_view *v, const struct setting *s, enum setting_level level,
                               struct slice scope, struct setting_value *out) MUST_CHECK;
@@ -121,6 +149,8 @@ size_t setting_choice(const struct setting_value *value);   /* position in `choi
 uint64_t setting_duration_at(const struct setting_value *value, size_t i);
 /* NETWORKS: does the list hold this address (text form of v4 or v6; v4-mapped v6 counts as v4)? */
 bool setting_networks_hold(const struct setting_value *value, struct slice ip);
+/* CHOICES and TEXTS: the i-th as it was written; false at the end. */
+bool setting_text_at(const struct setting_value *value, size_t i, struct slice *text);
 /* HOSTS: the i-th; false at the end. port = 0 if none was given. Host without brackets. */
 bool setting_host_at(const struct setting_value *value, size_t i, struct slice *host, uint16_t *port);
 

@@ -7,6 +7,8 @@
  */
 #include "store/setting.h"
 
+#include <pthread.h>
+
 #define G   SETTING_AT_GLOBAL
 #define GD  (SETTING_AT_GLOBAL | SETTING_AT_DOMAIN)
 #define GDU (SETTING_AT_GLOBAL | SETTING_AT_DOMAIN | SETTING_AT_USER)
@@ -34,83 +36,188 @@
     }
 
 static const struct setting settings[] = {
-    [SETTING_DOMAIN_LOCALITY] = CHOICE("domain.locality", "external", "external|internal", D, SETTING_OF_RECIPIENT,
-           "internal: our own domain, whose incoming mail is decrypted and verified; external: a partner's"),
+    [SETTING_DOMAIN_LOCALITY] = CHOICE(
+        "domain.locality", "external", "external|internal", D, SETTING_OF_RECIPIENT,
+        "internal: our own domain, whose incoming mail is decrypted and verified; external: a partner's"),
 
-    [SETTING_ENCRYPT_MODE] = CHOICE("encrypt.mode", "opportunistic", "none|opportunistic|request|mandatory", GDU, SETTING_OF_BOTH,
-           "none: never; opportunistic: when the recipient has a usable certificate; request: when the "
-           "sender asks for it; mandatory: "
-           "always, or the message is refused. Sender's and recipient's values: the stricter counts"),
-    [SETTING_SIGN_MODE] = CHOICE("sign.mode", "with-encryption", "none|request|with-encryption|always", GDU, SETTING_OF_SENDER,
-           "when mail of this sender is signed"),
-    [SETTING_SIGN_ON_MISSING_KEY] = CHOICE("sign.on_missing_key", "unsigned", "unsigned|refuse", GD, SETTING_OF_SENDER,
-           "what becomes of mail that is to be signed when the sender has no usable key"),
+    [SETTING_ENCRYPT_MODE] =
+        CHOICE("encrypt.mode", "opportunistic", "none|request|opportunistic|mandatory", GDU, SETTING_OF_BOTH,
+               "none: only when the sender asks for it or a rule does; opportunistic: when the recipient can "
+               "read it; "
+               "request: only when the sender asks; mandatory: always, or the message is refused. Of the "
+               "sender's and "
+               "the recipient's value the stricter counts"),
+    [SETTING_ENCRYPT_METHODS] =
+        {.name = "encrypt.methods",
+         .type = SETTING_CHOICES,
+         .default_text = "smime,smime-domain",
+         .choices = "smime|smime-domain",
+         .levels = GDU,
+         .side = SETTING_OF_RECIPIENT,
+         .permission = "setting.write",
+         .help = "ways to encrypt for this recipient, the first that fits is taken: smime: a "
+                 "certificate of the recipient; smime-domain: one of the whole domain"},
+    [SETTING_ENCRYPT_ON_FAILURE] = CHOICE(
+        "encrypt.on_failure", "refuse", "refuse|defer|quarantine", GD, SETTING_OF_SENDER,
+        "what becomes of mail that must be encrypted and cannot be: refused with 550; deferred with 451, so "
+        "that the sender's server tries again for days; or accepted and put aside until it is released"),
+    [SETTING_PARTIAL_RECIPIENTS] = CHOICE(
+        "partial.recipients", "refuse-all", "refuse-all|split", GD, SETTING_OF_SENDER,
+        "when some recipients cannot be served: refuse the message for all, or deliver to the others and "
+        "send the sender a bounce for those"),
+    [SETTING_ENCRYPT_CALENDAR] = CHOICE(
+        "encrypt.calendar", "protect", "plain-if-opportunistic|protect", GD, SETTING_OF_RECIPIENT,
+        "calendar invitations: encrypted like other mail, or left plain where encrypt.mode is opportunistic; "
+        "mandatory is mandatory"),
+    [SETTING_ENCRYPT_REPORTS] =
+        CHOICE("encrypt.reports", "protect", "plain-if-opportunistic|protect", GD, SETTING_OF_RECIPIENT,
+               "delivery reports and read receipts: encrypted like other mail, or left plain where "
+               "encrypt.mode is opportunistic; "
+               "mandatory is mandatory"),
+    [SETTING_ENCRYPT_AUTO_REPLIES] = CHOICE(
+        "encrypt.auto_replies", "protect", "plain-if-opportunistic|protect", GD, SETTING_OF_RECIPIENT,
+        "automatic replies: encrypted like other mail, or left plain where encrypt.mode is opportunistic; "
+        "mandatory is mandatory"),
+    [SETTING_ENCRYPT_EMPTY] =
+        CHOICE("encrypt.empty", "protect", "plain-if-opportunistic|protect", GD, SETTING_OF_RECIPIENT,
+               "messages without content: encrypted like other mail, or left plain where encrypt.mode is "
+               "opportunistic; "
+               "mandatory is mandatory"),
+    [SETTING_ENCRYPT_TNEF] =
+        CHOICE("encrypt.tnef", "protect", "plain-if-opportunistic|protect", GD, SETTING_OF_RECIPIENT,
+               "messages with a winmail.dat (TNEF), which few programs can read: encrypted like other mail, "
+               "or left plain where encrypt.mode is opportunistic; "
+               "mandatory is mandatory"),
+    [SETTING_MIME_MALFORMED] = CHOICE(
+        "mime.malformed", "pass", "pass|quarantine|refuse", GD, SETTING_OF_SENDER,
+        "what becomes of mail whose structure programs may read differently: passed on (encrypted as a whole "
+        "where it must be), put aside, or refused"),
+    [SETTING_TRIGGER_SUBJECT_ENCRYPT] =
+        RANGE("trigger.subject.encrypt", SETTING_TEXTS, "[encrypt]", 1, 256, GDU, SETTING_OF_SENDER,
+              "words in the subject, or /expressions/, with which the sender asks for encryption: then it is "
+              "encrypted or refused"),
+    [SETTING_TRIGGER_SUBJECT_SIGN] =
+        RANGE("trigger.subject.sign", SETTING_TEXTS, "", 1, 256, GDU, SETTING_OF_SENDER,
+              "words in the subject, or /expressions/, with which the sender asks for a signature"),
+    [SETTING_TRIGGER_SUBJECT_PLAIN] = RANGE(
+        "trigger.subject.plain", SETTING_TEXTS, "", 1, 256, GDU, SETTING_OF_SENDER,
+        "words in the subject, or /expressions/, with which the sender asks for no encryption; set it only "
+        "for those who may. It never loosens what is mandatory"),
+    [SETTING_TRIGGER_SUBJECT_REMOVE] =
+        FLAG("trigger.subject.remove", "yes", GD, SETTING_OF_SENDER,
+             "whether the words are taken out of the subject before the message leaves"),
+    [SETTING_TRIGGER_HEADER_ENCRYPT] = RANGE(
+        "trigger.header.encrypt", SETTING_TEXTS, "Sensitivity: company-confidential", 1, 256, GDU,
+        SETTING_OF_SENDER,
+        "fields with which the sender's program asks for encryption: NAME, NAME: TEXT or NAME: /EXPRESSION/"),
+    [SETTING_TRIGGER_HEADER_SIGN] =
+        RANGE("trigger.header.sign", SETTING_TEXTS, "", 1, 256, GDU, SETTING_OF_SENDER,
+              "fields with which the sender's program asks for a signature: NAME, NAME: TEXT or NAME: "
+              "/EXPRESSION/"),
+    [SETTING_TRIGGER_LABEL_ENCRYPT] = RANGE(
+        "trigger.label.encrypt", SETTING_TEXTS, "", 1, 256, GD, SETTING_OF_SENDER,
+        "sensitivity labels (their names or ids in msip_labels, as Microsoft 365 writes them) that ask for "
+        "encryption"),
+    [SETTING_TRIGGER_LABEL_SIGN] = RANGE("trigger.label.sign", SETTING_TEXTS, "", 1, 256, GD,
+                                         SETTING_OF_SENDER, "sensitivity labels that ask for a signature"),
+
+    [SETTING_SIGN_MODE] = CHOICE("sign.mode", "with-encryption", "none|request|with-encryption|always", GDU,
+                                 SETTING_OF_SENDER, "when mail of this sender is signed"),
+    [SETTING_SIGN_ON_MISSING_KEY] =
+        CHOICE("sign.on_missing_key", "unsigned", "unsigned|refuse", GD, SETTING_OF_SENDER,
+               "what becomes of mail that is to be signed when the sender has no usable key"),
     [SETTING_SIGN_ALREADY] = CHOICE("sign.already", "keep", "keep|replace", GD, SETTING_OF_SENDER,
-           "what becomes of a signature that mail of this sender already bears"),
-    [SETTING_ENCRYPT_ALREADY] = CHOICE("encrypt.already", "pass", "pass|wrap|refuse", GD, SETTING_OF_SENDER,
-           "what becomes of mail that is encrypted already: pass it on, encrypt it once more, or refuse it"),
-    [SETTING_SMIME_ENABLED] = FLAG("smime.enabled", "yes", GDU, SETTING_OF_RECIPIENT, "whether S/MIME may be used for this recipient"),
-    [SETTING_SMIME_CIPHER] = CHOICE("smime.cipher", "auto", "auto|aes256-gcm|aes192-gcm|aes128-gcm|aes256-cbc|aes192-cbc|aes128-cbc", GDU, SETTING_OF_RECIPIENT,
-           "auto: the best that all recipients of a copy are known to read (AES-GCM when they announce it); "
-           "AES-256-CBC for those of whom nothing is known"),
-    [SETTING_SMIME_OPAQUE] = FLAG("smime.opaque", "no", GDU, SETTING_OF_RECIPIENT,
-         "sign opaquely: programs that know no S/MIME cannot read such mail, but nothing on the way breaks "
-         "the signature"),
+                                    "what becomes of a signature that mail of this sender already bears"),
+    [SETTING_ENCRYPT_ALREADY] = CHOICE(
+        "encrypt.already", "pass", "pass|wrap|refuse", GD, SETTING_OF_SENDER,
+        "what becomes of mail that is encrypted already: pass it on, encrypt it once more, or refuse it"),
+    [SETTING_SIGN_CALENDAR] =
+        FLAG("sign.calendar", "no", GD, SETTING_OF_SENDER,
+             "whether calendar invitations are signed: some programs then show a file and "
+             "no invitation"),
+    [SETTING_SMIME_ENABLED] = FLAG("smime.enabled", "yes", GDU, SETTING_OF_RECIPIENT,
+                                   "whether S/MIME may be used for this recipient"),
+    [SETTING_SMIME_CIPHER] = CHOICE(
+        "smime.cipher", "auto", "auto|aes256-gcm|aes192-gcm|aes128-gcm|aes256-cbc|aes192-cbc|aes128-cbc", GDU,
+        SETTING_OF_RECIPIENT,
+        "auto: the best that all recipients of a copy are known to read (AES-GCM when they announce it); "
+        "AES-256-CBC for those of whom nothing is known"),
+    [SETTING_SMIME_OPAQUE] = FLAG(
+        "smime.opaque", "no", GDU, SETTING_OF_RECIPIENT,
+        "sign opaquely: programs that know no S/MIME cannot read such mail, but nothing on the way breaks "
+        "the signature"),
 
-    [SETTING_RELAY_NETWORKS] = RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,
-          "networks whose hosts may send mail through this gateway; all others are refused"),
-    [SETTING_SMTP_MAX_SIZE] = RANGE("smtp.max_size", SETTING_BYTES, "50M", 1024, (uint64_t)1 << 30, G, SETTING_OF_NODE,
-          "largest message, in bytes"),
-    [SETTING_SMTP_MAX_RECIPIENTS] = RANGE("smtp.max_recipients", SETTING_INTEGER, "1000", 1, 10000, G, SETTING_OF_NODE,
-          "most recipients of one message; at least 100 are expected (RFC 5321)"),
-    [SETTING_SMTP_MAX_SESSIONS] = RANGE("smtp.max_sessions", SETTING_INTEGER, "1000", 1, 100000, G, SETTING_OF_NODE,
-          "most SMTP sessions at a time on a node"),
-    [SETTING_SMTP_MAX_SESSIONS_PER_CLIENT] = RANGE("smtp.max_sessions_per_client", SETTING_INTEGER, "200", 1, 100000, G, SETTING_OF_NODE,
-          "most SMTP sessions at a time from one address"),
-    [SETTING_SMTP_MAX_MESSAGES_PER_SESSION] = RANGE("smtp.max_messages_per_session", SETTING_INTEGER, "1000", 1, 1000000, G, SETTING_OF_NODE,
-          "after so many messages a session is ended with 421"),
+    [SETTING_RELAY_NETWORKS] =
+        RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,
+              "networks whose hosts may send mail through this gateway; all others are refused"),
+    [SETTING_SMTP_MAX_SIZE] = RANGE("smtp.max_size", SETTING_BYTES, "50M", 1024, (uint64_t)1 << 30, G,
+                                    SETTING_OF_NODE, "largest message, in bytes"),
+    [SETTING_SMTP_MAX_RECIPIENTS] =
+        RANGE("smtp.max_recipients", SETTING_INTEGER, "1000", 1, 10000, G, SETTING_OF_NODE,
+              "most recipients of one message; at least 100 are expected (RFC 5321)"),
+    [SETTING_SMTP_MAX_SESSIONS] = RANGE("smtp.max_sessions", SETTING_INTEGER, "1000", 1, 100000, G,
+                                        SETTING_OF_NODE, "most SMTP sessions at a time on a node"),
+    [SETTING_SMTP_MAX_SESSIONS_PER_CLIENT] =
+        RANGE("smtp.max_sessions_per_client", SETTING_INTEGER, "200", 1, 100000, G, SETTING_OF_NODE,
+              "most SMTP sessions at a time from one address"),
+    [SETTING_SMTP_MAX_MESSAGES_PER_SESSION] =
+        RANGE("smtp.max_messages_per_session", SETTING_INTEGER, "1000", 1, 1000000, G, SETTING_OF_NODE,
+              "after so many messages a session is ended with 421"),
     [SETTING_SMTP_MAX_ERRORS] = RANGE("smtp.max_errors", SETTING_INTEGER, "20", 1, 10000, G, SETTING_OF_NODE,
-          "after so many refused commands a session is ended with 421"),
-    [SETTING_SMTP_MAX_LINE_LENGTH] = RANGE("smtp.max_line_length", SETTING_BYTES, "8192", 998, 1 << 20, G, SETTING_OF_NODE,
-          "longest line of a message, in bytes without its end; RFC 5321 allows 998, real mail has longer "
-          "ones"),
-    [SETTING_SMTP_MAX_COMMAND_LENGTH] = RANGE("smtp.max_command_length", SETTING_BYTES, "2048", 512, 65536, G, SETTING_OF_NODE,
-          "longest command line, in bytes"),
-    [SETTING_SMTP_MAX_HEADER] = RANGE("smtp.max_header", SETTING_BYTES, "256K", 4096, 1 << 20, G, SETTING_OF_NODE,
-          "largest header section of a message, in bytes"),
-    [SETTING_SMTP_MAX_MEMORY] = RANGE("smtp.max_memory", SETTING_BYTES, "1G", 1 << 20, (uint64_t)64 << 30, G, SETTING_OF_NODE,
-          "most memory for messages that are coming in on a node; above it new ones are deferred with 452"),
-    [SETTING_SMTP_COMMAND_TIMEOUT] = RANGE("smtp.command_timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), G, SETTING_OF_NODE,
-          "how long a session waits for the next command"),
-    [SETTING_SMTP_DATA_TIMEOUT] = RANGE("smtp.data_timeout", SETTING_DURATION, "10m", SECONDS(1), HOURS(2), G, SETTING_OF_NODE,
-          "how long a session waits for more of a message"),
+                                      "after so many refused commands a session is ended with 421"),
+    [SETTING_SMTP_MAX_LINE_LENGTH] = RANGE(
+        "smtp.max_line_length", SETTING_BYTES, "8192", 998, 1 << 20, G, SETTING_OF_NODE,
+        "longest line of a message, in bytes without its end; RFC 5321 allows 998, real mail has longer "
+        "ones"),
+    [SETTING_SMTP_MAX_COMMAND_LENGTH] = RANGE("smtp.max_command_length", SETTING_BYTES, "2048", 512, 65536, G,
+                                              SETTING_OF_NODE, "longest command line, in bytes"),
+    [SETTING_SMTP_MAX_HEADER] = RANGE("smtp.max_header", SETTING_BYTES, "256K", 4096, 1 << 20, G,
+                                      SETTING_OF_NODE, "largest header section of a message, in bytes"),
+    [SETTING_SMTP_MAX_MEMORY] = RANGE(
+        "smtp.max_memory", SETTING_BYTES, "1G", 1 << 20, (uint64_t)64 << 30, G, SETTING_OF_NODE,
+        "most memory for messages that are coming in on a node; above it new ones are deferred with 452"),
+    [SETTING_SMTP_COMMAND_TIMEOUT] =
+        RANGE("smtp.command_timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), G, SETTING_OF_NODE,
+              "how long a session waits for the next command"),
+    [SETTING_SMTP_DATA_TIMEOUT] = RANGE("smtp.data_timeout", SETTING_DURATION, "10m", SECONDS(1), HOURS(2), G,
+                                        SETTING_OF_NODE, "how long a session waits for more of a message"),
     [SETTING_SMTP_TLS] = CHOICE("smtp.tls", "offered", "off|offered|required", G, SETTING_OF_NODE,
-           "STARTTLS for those who send to us"),
+                                "STARTTLS for those who send to us"),
 
-    [SETTING_DELIVERY_NEXT_HOP] = RANGE("delivery.next_hop", SETTING_HOSTS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
-          "where mail for the recipient's domain goes: HOST:PORT, several are tried in order"),
-    [SETTING_DELIVERY_TLS] = CHOICE("delivery.tls", "opportunistic", "none|opportunistic|required|verified", GD, SETTING_OF_RECIPIENT,
-           "TLS to the next hop: required needs it, verified needs a certificate for its name too"),
-    [SETTING_DELIVERY_MAX_CONNECTIONS] = RANGE("delivery.max_connections", SETTING_INTEGER, "20", 1, 1000, GD, SETTING_OF_RECIPIENT,
-          "most connections at a time to one next hop"),
-    [SETTING_DELIVERY_MAX_MESSAGES_PER_CONNECTION] = RANGE("delivery.max_messages_per_connection", SETTING_INTEGER, "100", 1, 100000, GD, SETTING_OF_RECIPIENT,
-          "messages before a connection is closed"),
-    [SETTING_DELIVERY_CONNECT_TIMEOUT] = RANGE("delivery.connect_timeout", SETTING_DURATION, "30s", 100, MINUTES(10), GD, SETTING_OF_RECIPIENT,
-          "how long to wait for a connection"),
-    [SETTING_DELIVERY_TIMEOUT] = RANGE("delivery.timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), GD, SETTING_OF_RECIPIENT,
-          "how long to wait for an answer of the next hop"),
-    [SETTING_DELIVERY_IDLE_TIMEOUT] = RANGE("delivery.idle_timeout", SETTING_DURATION, "5s", 0, MINUTES(5), GD, SETTING_OF_RECIPIENT,
-          "how long an unused connection stays open"),
-    [SETTING_DELIVERY_RETRY] = RANGE("delivery.retry", SETTING_DURATIONS, "1m,5m,15m,30m,1h,2h", 100, DAYS(1), GD, SETTING_OF_RECIPIENT,
-          "pauses between attempts; the last one repeats"),
-    [SETTING_DELIVERY_EXPIRE] = RANGE("delivery.expire", SETTING_DURATION, "5d", SECONDS(1), DAYS(30), GD, SETTING_OF_RECIPIENT,
-          "when delivery is given up and the sender told"),
+    [SETTING_DELIVERY_NEXT_HOP] =
+        RANGE("delivery.next_hop", SETTING_HOSTS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
+              "where mail for the recipient's domain goes: HOST:PORT, several are tried in order"),
+    [SETTING_DELIVERY_TLS] = CHOICE(
+        "delivery.tls", "opportunistic", "none|opportunistic|required|verified", GD, SETTING_OF_RECIPIENT,
+        "TLS to the next hop: required needs it, verified needs a certificate for its name too"),
+    [SETTING_DELIVERY_MAX_CONNECTIONS] =
+        RANGE("delivery.max_connections", SETTING_INTEGER, "20", 1, 1000, GD, SETTING_OF_RECIPIENT,
+              "most connections at a time to one next hop"),
+    [SETTING_DELIVERY_MAX_MESSAGES_PER_CONNECTION] =
+        RANGE("delivery.max_messages_per_connection", SETTING_INTEGER, "100", 1, 100000, GD,
+              SETTING_OF_RECIPIENT, "messages before a connection is closed"),
+    [SETTING_DELIVERY_CONNECT_TIMEOUT] =
+        RANGE("delivery.connect_timeout", SETTING_DURATION, "30s", 100, MINUTES(10), GD, SETTING_OF_RECIPIENT,
+              "how long to wait for a connection"),
+    [SETTING_DELIVERY_TIMEOUT] =
+        RANGE("delivery.timeout", SETTING_DURATION, "5m", SECONDS(1), HOURS(1), GD, SETTING_OF_RECIPIENT,
+              "how long to wait for an answer of the next hop"),
+    [SETTING_DELIVERY_IDLE_TIMEOUT] =
+        RANGE("delivery.idle_timeout", SETTING_DURATION, "5s", 0, MINUTES(5), GD, SETTING_OF_RECIPIENT,
+              "how long an unused connection stays open"),
+    [SETTING_DELIVERY_RETRY] =
+        RANGE("delivery.retry", SETTING_DURATIONS, "1m,5m,15m,30m,1h,2h", 100, DAYS(1), GD,
+              SETTING_OF_RECIPIENT, "pauses between attempts; the last one repeats"),
+    [SETTING_DELIVERY_EXPIRE] = RANGE("delivery.expire", SETTING_DURATION, "5d", SECONDS(1), DAYS(30), GD,
+                                      SETTING_OF_RECIPIENT, "when delivery is given up and the sender told"),
 
-    [SETTING_CLUSTER_STALE_AFTER] = RANGE("cluster.stale_after", SETTING_DURATION, "10s", SECONDS(2), HOURS(1), G, SETTING_OF_NODE,
-          "after so long without word from a leader a node no longer knows whether keys or policy changed"),
-    [SETTING_CLUSTER_WHEN_STALE] = CHOICE("cluster.when_stale", "defer", "serve|defer", G, SETTING_OF_NODE,
-           "what such a node does with new mail: defer it with 451 (in clusters of three and more), or serve "
-           "on"),
+    [SETTING_CLUSTER_STALE_AFTER] = RANGE(
+        "cluster.stale_after", SETTING_DURATION, "10s", SECONDS(2), HOURS(1), G, SETTING_OF_NODE,
+        "after so long without word from a leader a node no longer knows whether keys or policy changed"),
+    [SETTING_CLUSTER_WHEN_STALE] = CHOICE(
+        "cluster.when_stale", "defer", "serve|defer", G, SETTING_OF_NODE,
+        "what such a node does with new mail: defer it with 451 (in clusters of three and more), or serve "
+        "on"),
 };
 
 _Static_assert(sizeof(settings) / sizeof(settings[0]) == SETTING_COUNT, "each id has its row");
@@ -120,10 +227,32 @@ const struct setting *setting_at(size_t i)
     return i < SETTING_COUNT ? &settings[i] : NULL;
 }
 
-const struct setting *setting_find(struct slice name)
+static const struct setting *by_name[SETTING_COUNT]; /* sorted, once a process */
+static pthread_once_t by_name_once = PTHREAD_ONCE_INIT;
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp((*(const struct setting *const *)a)->name, (*(const struct setting *const *)b)->name);
+}
+
+static void sort_by_name(void)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++)
-        if (slice_equal(name, slice_of_text(settings[i].name)))
-            return &settings[i];
-    return NULL;
+        by_name[i] = &settings[i];
+    qsort(by_name, SETTING_COUNT, sizeof(by_name[0]), compare_names);
+}
+
+static int compare_to_name(const void *name, const void *row)
+{
+    return slice_compare(*(const struct slice *)name,
+                         slice_of_text((*(const struct setting *const *)row)->name));
+}
+
+const struct setting *setting_find(struct slice name)
+{
+    const struct setting *const *found;
+
+    (void)pthread_once(&by_name_once, sort_by_name);
+    found = bsearch(&name, by_name, SETTING_COUNT, sizeof(by_name[0]), compare_to_name);
+    return found == NULL ? NULL : *found;
 }

@@ -57,6 +57,25 @@ static bool next_item(struct slice *rest, struct slice *item)
     return true;
 }
 
+/* The next item of a list of texts: up to a comma, or an /expression/ up to its end. */
+static bool next_text(struct slice *rest, struct slice *item)
+{
+    size_t end = 0;
+
+    while (rest->len > 0 && (rest->data[0] == ',' || rest->data[0] == ' ' || rest->data[0] == '\t'))
+        *rest = slice_of(rest->data + 1, rest->len - 1);
+    if (rest->len == 0)
+        return false;
+    if (rest->data[0] == '/')
+        for (end = 1; end < rest->len && rest->data[end] != '/'; end++)
+            end += rest->data[end] == '\\' && end + 1 < rest->len;
+    while (end < rest->len && rest->data[end] != ',')
+        end++;
+    *item = slice_trim(slice_of(rest->data, end));
+    *rest = slice_of(rest->data + end, rest->len - end);
+    return true;
+}
+
 struct network {
     uint8_t bytes[16];
     unsigned bits;
@@ -151,8 +170,8 @@ static enum status canonical_list(const struct setting *s, struct slice value, c
 
 /* --- a value of each type --- */
 
-static enum status canonical_choice(const struct setting *s, struct slice value, struct buf *out,
-                                    struct failure *f)
+/* The choice that `value` is, in any case of letters; empty if none. */
+static struct slice find_choice(const struct setting *s, struct slice value)
 {
     struct slice rest = slice_of_text(s->choices);
 
@@ -161,11 +180,80 @@ static enum status canonical_choice(const struct setting *s, struct slice value,
         struct slice choice = slice_of(rest.data, bar);
 
         if (slice_equal_nocase(choice, value))
-            return buf_append_slice(out, choice);
+            return choice;
         rest = bar < rest.len ? slice_of(rest.data + bar + 1, rest.len - bar - 1) : (struct slice){0};
     }
+    return rest;
+}
+
+static enum status canonical_choice(const struct setting *s, struct slice value, struct buf *out,
+                                    struct failure *f)
+{
+    struct slice choice = find_choice(s, value);
+
+    if (choice.len > 0)
+        return buf_append_slice(out, choice);
     return failure_set(f, STATUS_INVALID, "%s: \"%.*s\" does not fit; it is one of: %s", s->name,
                        (int)(value.len < 100 ? value.len : 100), (const char *)value.data, s->choices);
+}
+
+/* Is `item` in the list that `out` holds? */
+static bool list_has(const struct buf *out, struct slice item)
+{
+    struct slice rest = buf_slice(out), one;
+
+    while (next_item(&rest, &one))
+        if (slice_equal(one, item))
+            return true;
+    return false;
+}
+
+static enum status canonical_choices(const struct setting *s, struct slice value, struct buf *out,
+                                     struct failure *f)
+{
+    struct slice item;
+    enum status status = STATUS_OK;
+
+    while (status == STATUS_OK && next_item(&value, &item)) {
+        struct slice choice = find_choice(s, item);
+
+        if (choice.len == 0)
+            return failure_set(f, STATUS_INVALID, "%s: \"%.*s\" does not fit; a list of these: %s", s->name,
+                               (int)(item.len < 100 ? item.len : 100), (const char *)item.data, s->choices);
+        if (list_has(out, choice))
+            return failure_set(f, STATUS_INVALID, "%s: %.*s is in the list twice", s->name,
+                               SLICE_ARGS(choice));
+        if (out->len > 0)
+            status = buf_append_byte(out, ',');
+        if (status == STATUS_OK)
+            status = buf_append_slice(out, choice);
+    }
+    return status;
+}
+
+/* Whether an expression is one that can be compiled is judged where it is proposed (mail/pattern.h). */
+static enum status canonical_texts(const struct setting *s, struct slice value, struct buf *out,
+                                   struct failure *f)
+{
+    struct slice item;
+    size_t count = 0;
+    enum status status = STATUS_OK;
+
+    while (status == STATUS_OK && next_text(&value, &item)) {
+        if (++count > LIST_ITEMS_MAX)
+            return failure_set(f, STATUS_INVALID, "%s: a list holds at most %d items", s->name,
+                               LIST_ITEMS_MAX);
+        if (item.len < s->min || item.len > s->max)
+            return failure_set(f, STATUS_INVALID, "%s: an item has %llu to %llu characters", s->name,
+                               (unsigned long long)s->min, (unsigned long long)s->max);
+        if (item.data[0] == '/' && (item.len < 3 || item.data[item.len - 1] != '/'))
+            return failure_set(f, STATUS_INVALID, "%s: an expression looks like /urgent|secret/", s->name);
+        if (count > 1)
+            status = buf_append_byte(out, ',');
+        if (status == STATUS_OK)
+            status = buf_append_slice(out, item);
+    }
+    return status;
 }
 
 static enum status canonical_number(const struct setting *s, struct slice value, struct buf *out,
@@ -235,6 +323,10 @@ enum status setting_canonical(const struct setting *s, struct slice value, struc
             return failure_set(f, STATUS_INVALID, "%s has %llu to %llu characters", s->name,
                                (unsigned long long)s->min, (unsigned long long)s->max);
         return buf_append_slice(out, value);
+    case SETTING_CHOICES:
+        return canonical_choices(s, value, out, f);
+    case SETTING_TEXTS:
+        return canonical_texts(s, value, out, f);
     }
     return failure_set(f, STATUS_INTERNAL, "%s has an unknown type", s->name);
 }
@@ -277,6 +369,17 @@ uint64_t setting_duration_at(const struct setting_value *value, size_t i)
     for (size_t at = 0; at <= i && next_item(&rest, &item); at++)
         (void)parse_with_unit(item, time_units, &ms);
     return ms;
+}
+
+bool setting_text_at(const struct setting_value *value, size_t i, struct slice *text)
+{
+    struct slice rest = value->text;
+    bool choices = value->setting->type == SETTING_CHOICES;
+
+    for (size_t at = 0; choices ? next_item(&rest, text) : next_text(&rest, text); at++)
+        if (at == i)
+            return true;
+    return false;
 }
 
 bool setting_networks_hold(const struct setting_value *value, struct slice ip)

@@ -53,6 +53,16 @@ static void values_are_judged(void **state)
         {"delivery.expire", "1s", "1s"},
         {"delivery.expire", "31d", NULL},
         {"smime.enabled", "on", "yes"},
+        {"encrypt.methods", "SMIME-domain, smime", "smime-domain,smime"},
+        {"encrypt.methods", "smime,smime", NULL},
+        {"encrypt.methods", "smime,fax", NULL},
+        {"encrypt.methods", "", ""},
+        {"trigger.subject.encrypt", " [encrypt] ,  secret mail", "[encrypt],secret mail"},
+        {"trigger.subject.encrypt", "/a, b\\/c/, [x]", "/a, b\\/c/,[x]"},
+        {"trigger.subject.encrypt", "/open", NULL},
+        {"trigger.subject.encrypt", "//", NULL},
+        {"trigger.subject.encrypt", "/a/i", NULL},
+        {"trigger.subject.encrypt", ", ,", ""},
         {"smime.enabled", "perhaps", NULL},
         {"smtp.max_recipients", "10\r\n", NULL},
     };
@@ -74,13 +84,34 @@ static void values_are_judged(void **state)
     }
 }
 
+/* Resolving all settings at once finds each as the look-up of one does. */
+static void resolves_alike(struct store_view *view, struct slice address, const struct setting_values *base)
+{
+    static struct setting_values all;
+    struct setting_value one;
+
+    assert_int_equal(settings_resolve(view, address, base, &all), STATUS_OK);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        assert_int_equal(setting_get(view, setting_at(i), address, &one), STATUS_OK);
+        if (all.of[i].setting != one.setting || all.of[i].level != one.level ||
+            !slice_equal(all.of[i].text, one.text) || !slice_equal(all.of[i].scope, one.scope))
+            fail_msg("%s for %.*s: %.*s from %s %.*s", one.setting->name, SLICE_ARGS(address),
+                     SLICE_ARGS(all.of[i].text), setting_level_name(all.of[i].level),
+                     SLICE_ARGS(all.of[i].scope));
+    }
+}
+
 static void check(struct store *store, const char *name, const char *address, const char *value,
                   enum setting_level level, const char *scope)
 {
+    static struct setting_values base;
     struct store_view *view;
     struct setting_value found;
 
     assert_int_equal(store_view_begin(store, &view, NULL), STATUS_OK);
+    resolves_alike(view, slice_of_text(address), NULL);
+    assert_int_equal(settings_resolve(view, (struct slice){0}, NULL, &base), STATUS_OK);
+    resolves_alike(view, slice_of_text(address), &base);
     assert_int_equal(setting_get(view, setting_find(slice_of_text(name)), slice_of_text(address), &found),
                      STATUS_OK);
     if (!slice_equal(found.text, slice_of_text(value)) || found.level != level ||
@@ -161,7 +192,7 @@ static void the_table_is_sound(void **state)
         assert_true(strlen(s->name) < 64 && strchr(s->name, '.') != NULL);
         assert_true(s->levels != 0 && s->permission != NULL && strlen(s->help) > 20);
         assert_true(s->side != SETTING_OF_NODE || s->levels == SETTING_AT_GLOBAL); /* a node has no domain */
-        if (s->type == SETTING_CHOICE || s->type == SETTING_BOOL)
+        if (s->type == SETTING_CHOICE || s->type == SETTING_BOOL || s->type == SETTING_CHOICES)
             assert_non_null(strchr(s->choices, '|'));
         else
             assert_true(s->choices == NULL && s->min <= s->max);
@@ -302,6 +333,13 @@ static void canonical_texts_are_read_by_type(void **state)
     assert_int_equal(setting_duration_at(&v, 2), 600000);
     assert_int_equal(setting_duration_at(&v, 4), 432000000);
     assert_int_equal(setting_duration_at(&v, 1000000), 432000000); /* the last one repeats */
+    v = value_of("trigger.subject.encrypt", "[encrypt],/a,b/,two words");
+    assert_true(setting_text_at(&v, 1, &host) && slice_equal(host, SLICE_LITERAL("/a,b/")));
+    assert_true(setting_text_at(&v, 2, &host) && slice_equal(host, SLICE_LITERAL("two words")));
+    assert_false(setting_text_at(&v, 3, &host));
+    v = value_of("encrypt.methods", "smime-domain,smime");
+    assert_true(setting_text_at(&v, 1, &host) && slice_equal(host, SLICE_LITERAL("smime")));
+    assert_false(setting_text_at(&v, 2, &host));
     v = value_of("smtp.max_size", "52428800");
     assert_int_equal(setting_number(&v), 52428800);
     v = value_of("smtp.command_timeout", "5m");
