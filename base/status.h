@@ -47,7 +47,8 @@
     X(CORRUPT,         "stored data is damaged",                            451, "4.3.5",   500, false)    \
     X(VERSION,         "it was made by a newer release",                    451, "4.3.5",   409, false)    \
     X(UNSUPPORTED,     "it is not supported",                               504, "5.5.4",   501, false)    \
-    X(INTERNAL,        "internal error",                                    451, "4.3.0",   500, true)
+    X(INTERNAL,        "internal error",                                    451, "4.3.0",   500, true)     \
+    X(REVOKED,         "it was revoked",                                    550, "5.7.5",   403, false)
 
 enum status {
 #define X(name, text, smtp, enhanced, http, retry) STATUS_##name,

@@ -54,6 +54,12 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_TRUST_ADD:
     case COMMAND_TRUST_REMOVE:
     case COMMAND_API_TOKEN_REMOVE:
+    case COMMAND_CTL_SET:
+    case COMMAND_CTL_REMOVE:
+    case COMMAND_CRL_FORCE: /* also for the rows of a delta, which count at once: it comes after them */
+    case COMMAND_CRL_REMOVE:
+    case COMMAND_OCSP_PUT:
+    case COMMAND_OCSP_REMOVE:
         return true;
     default:
         return false;

@@ -38,6 +38,9 @@ enum status apply_refuse(struct store_apply *a, enum status status, const char *
 struct slice apply_bytes(const struct store_apply *a, size_t i);
 uint64_t apply_number(const struct store_apply *a, size_t i);
 
+/* What certificates are fit for has changed: workers forget what they remember. */
+void apply_trust_changed(struct store_apply *a);
+
 enum status apply_cluster_init(struct store_apply *a);
 enum status apply_node_admit(struct store_apply *a);
 enum status apply_node_update(struct store_apply *a);
@@ -57,6 +60,15 @@ enum status apply_key_add(struct store_apply *a);
 enum status apply_key_remove(struct store_apply *a);
 enum status apply_trust_add(struct store_apply *a);
 enum status apply_trust_remove(struct store_apply *a);
+enum status apply_ctl_set(struct store_apply *a);
+enum status apply_ctl_remove(struct store_apply *a);
+enum status apply_crl_begin(struct store_apply *a);
+enum status apply_crl_rows(struct store_apply *a);
+enum status apply_crl_force(struct store_apply *a);
+enum status apply_crl_sweep(struct store_apply *a);
+enum status apply_crl_remove(struct store_apply *a);
+enum status apply_ocsp_put(struct store_apply *a);
+enum status apply_ocsp_remove(struct store_apply *a);
 enum status apply_checkpoint(struct store_apply *a);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define ADDRESS_KEY_MAX (ADDRESS_MAX + 1 + THUMBPRINT_SIZE)
 
-static void trust_changed(struct store_apply *a)
+void apply_trust_changed(struct store_apply *a)
 {
     apply_meta_set(a, "trust_generation", apply_meta_number(a, "trust_generation", 0) + 1);
 }
@@ -37,7 +37,7 @@ enum status apply_cert_add(struct store_apply *a)
 
         apply_put(a, TABLE_CERT_ADDRESS, slice_of(key, len), (struct slice){0});
     }
-    trust_changed(a);
+    apply_trust_changed(a);
     return STATUS_OK;
 }
 
@@ -79,7 +79,7 @@ enum status apply_cert_remove(struct store_apply *a)
     apply_delete(a, TABLE_CERTS, thumbprint);
     apply_delete(a, TABLE_KEYS, thumbprint);
     apply_delete(a, TABLE_TRUST, thumbprint);
-    trust_changed(a);
+    apply_trust_changed(a);
     return STATUS_OK;
 }
 
@@ -122,7 +122,7 @@ enum status apply_trust_add(struct store_apply *a)
     else if (a->broken == STATUS_OK)
         a->broken = failure_set(&a->broken_text, STATUS_NO_MEMORY, "cannot encode a record");
     buf_release(&value);
-    trust_changed(a);
+    apply_trust_changed(a);
     return STATUS_OK;
 }
 
@@ -131,6 +131,6 @@ enum status apply_trust_remove(struct store_apply *a)
     if (!apply_has(a, TABLE_TRUST, apply_bytes(a, 0)))
         return apply_refuse(a, STATUS_NOT_FOUND, "this certificate is no trust anchor");
     apply_delete(a, TABLE_TRUST, apply_bytes(a, 0));
-    trust_changed(a);
+    apply_trust_changed(a);
     return STATUS_OK;
 }

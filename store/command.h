@@ -72,6 +72,29 @@ enum command_number {
     COMMAND_TRUST_REMOVE = 19,
     /* changes nothing; every node hashes its tables at this index (cluster verify) */
     COMMAND_CHECKPOINT = 20,
+    /* --- 30 to 39: trust; see store/records_trust.h --- */
+    /* thumbprint (32), verdict (enum ctl_verdict: allow, deny), end (ms; 0: never), comment. Replaces what
+     * was said of it before */
+    COMMAND_CTL_SET = 30,
+    /* thumbprint (32) */
+    COMMAND_CTL_REMOVE = 31,
+    /* issuer (32), part (16), generation: rows of a new list are going to come. Nothing is in force by it */
+    COMMAND_CRL_BEGIN = 32,
+    /* issuer, part, generation, rows (bytes, see struct crl_row): of a list that was begun; or, as a delta,
+     * of the generation in force, at once */
+    COMMAND_CRL_ROWS = 33,
+    /* issuer, part, generation, rows that must have come, list record (store/records_trust.h): put it in
+     * force in place of the one before; with the generation in force, it is a delta that is now complete */
+    COMMAND_CRL_FORCE = 34,
+    /* issuer, part: take away some rows (CRL_SWEEP_MAX) that are no longer in force. Result: how many */
+    COMMAND_CRL_SWEEP = 35,
+    /* issuer, part: the list is in force no longer; its rows are swept away after it */
+    COMMAND_CRL_REMOVE = 36,
+    /* issuer (32), serial number, status (enum ocsp_status), revoked (ms), reason, thisUpdate, nextUpdate
+     * (ms; 0: none). An answer that is older than the one that is there is a CONFLICT */
+    COMMAND_OCSP_PUT = 37,
+    /* issuer (32), serial number */
+    COMMAND_OCSP_REMOVE = 38,
     COMMAND_NUMBER_END
 };
 

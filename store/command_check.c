@@ -5,7 +5,7 @@
  */
 #include "store/command_check_internal.h"
 
-#include "store/records.h"
+#include "store/records_trust.h"
 #include "store/setting.h"
 
 #include <openssl/evp.h>
@@ -133,4 +133,44 @@ enum status check_cert_add(const struct command *c, struct failure *f)
     if (memcmp(thumbprint, record.thumbprint, THUMBPRINT_SIZE) != 0)
         return failure_set(f, STATUS_MALFORMED, "the thumbprint is not that of the certificate");
     return STATUS_OK;
+}
+
+enum status check_ctl_set(const struct command *c, struct failure *f)
+{
+    if (c->values[1].number == CTL_ALLOW || c->values[1].number == CTL_DENY)
+        return STATUS_OK;
+    return failure_set(f, STATUS_INVALID, "a certificate can be allowed (1) or denied (2)");
+}
+
+enum status check_crl_rows(const struct command *c, struct failure *f)
+{
+    struct slice rows = c->values[3].bytes;
+    struct crl_row row;
+    bool good = true;
+    size_t count = 0;
+
+    while (crl_row_read(&rows, &row, &good))
+        count++;
+    if (!good)
+        return failure_set(f, STATUS_MALFORMED, "row %zu of the list is not well formed", count + 1);
+    if (count > CRL_ROWS_MAX)
+        return failure_set(f, STATUS_TOO_LARGE, "one command has at most %d rows of a list", CRL_ROWS_MAX);
+    return STATUS_OK;
+}
+
+enum status check_crl_force(const struct command *c, struct failure *f)
+{
+    struct crl_record record;
+
+    if (crl_record_decode(c->values[4].bytes, &record) == STATUS_OK)
+        return STATUS_OK;
+    return failure_set(f, STATUS_MALFORMED, "the record of the list is not well formed");
+}
+
+enum status check_ocsp_put(const struct command *c, struct failure *f)
+{
+    if (c->values[2].number <= OCSP_REVOKED && c->values[4].number <= CRL_REASON_MAX)
+        return STATUS_OK;
+    return failure_set(f, STATUS_INVALID, "an OCSP answer is good (0) or revoked (1), with a reason up to %d",
+                       CRL_REASON_MAX);
 }

@@ -16,5 +16,9 @@ enum status check_domain_add(const struct command *c, struct failure *f);
 enum status check_domain_remove(const struct command *c, struct failure *f);
 enum status check_user(const struct command *c, struct failure *f);
 enum status check_cert_add(const struct command *c, struct failure *f);
+enum status check_ctl_set(const struct command *c, struct failure *f);
+enum status check_crl_rows(const struct command *c, struct failure *f);
+enum status check_crl_force(const struct command *c, struct failure *f);
+enum status check_ocsp_put(const struct command *c, struct failure *f);
 
 #endif

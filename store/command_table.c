@@ -4,7 +4,7 @@
  */
 #include "store/apply_internal.h"
 #include "store/command_check_internal.h"
-#include "store/records.h"
+#include "store/records_trust.h"
 
 #define HASH_SIZE 32
 
@@ -100,6 +100,45 @@ static const struct command_field trust_add_fields[] = {
     TEXT("comment", 0, 255, "why it is trusted"),
 };
 
+#define LIST_FIELDS                                                                                          \
+    BYTES("issuer", ISSUER_ID_SIZE, ISSUER_ID_SIZE, "issuer of the list"),                                   \
+        BYTES("part", CRL_PART_SIZE, CRL_PART_SIZE, "part of the issuer's certificates; zeros: all")
+static const struct command_field ctl_set_fields[] = {
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+    U64("verdict", "1 allow, 2 deny"),
+    U64("expires_ms", "end of the entry, ms since 1970; 0: never"),
+    TEXT("comment", 0, CTL_COMMENT_MAX, "why"),
+};
+static const struct command_field crl_begin_fields[] = {
+    LIST_FIELDS,
+    U64("generation", "number of the new rows"),
+};
+static const struct command_field crl_rows_fields[] = {
+    LIST_FIELDS,
+    U64("generation", "of a list that was begun, or in force"),
+    BYTES("rows", 0, CRL_ROWS_BYTES, "serial numbers with time and reason"),
+};
+static const struct command_field crl_force_fields[] = {
+    LIST_FIELDS,
+    U64("generation", "of the list that was begun, or in force"),
+    U64("rows", "rows that have come"),
+    BYTES("list", 1, 16384 - 64, "list record"),
+};
+static const struct command_field crl_fields[] = {LIST_FIELDS};
+static const struct command_field ocsp_put_fields[] = {
+    BYTES("issuer", ISSUER_ID_SIZE, ISSUER_ID_SIZE, "issuer of the certificate"),
+    BYTES("serial", 1, SERIAL_MAX, "serial number"),
+    U64("status", "0 good, 1 revoked"),
+    U64("revoked_ms", "when it was revoked"),
+    U64("reason", "RFC 5280 section 5.3.1"),
+    U64("this_ms", "thisUpdate"),
+    U64("next_ms", "nextUpdate; 0: none"),
+};
+static const struct command_field ocsp_remove_fields[] = {
+    BYTES("issuer", ISSUER_ID_SIZE, ISSUER_ID_SIZE, "issuer of the certificate"),
+    BYTES("serial", 1, SERIAL_MAX, "serial number"),
+};
+
 /* `v`: the command set that brought it. */
 #define ROW_OF(v, n, t, p, f, c, a, h)                                                                       \
     {                                                                                                        \
@@ -152,6 +191,26 @@ static const struct command_type types[] = {
      .permission = "cluster.read",
      .help = "hash the tables at this index",
      .apply = apply_checkpoint},
+
+    /* --- trust --- */
+    ROW_OF(2, COMMAND_CTL_SET, "ctl.set", "ca.write", ctl_set_fields, check_ctl_set, apply_ctl_set,
+           "allow or deny a certificate by its thumbprint"),
+    ROW_OF(2, COMMAND_CTL_REMOVE, "ctl.remove", "ca.write", thumbprint_fields, NULL, apply_ctl_remove,
+           "neither allow nor deny a certificate any more"),
+    ROW_OF(2, COMMAND_CRL_BEGIN, "crl.begin", "ca.write", crl_begin_fields, NULL, apply_crl_begin,
+           "rows of a revocation list are going to come"),
+    ROW_OF(2, COMMAND_CRL_ROWS, "crl.rows", "ca.write", crl_rows_fields, check_crl_rows, apply_crl_rows,
+           "rows of a revocation list"),
+    ROW_OF(2, COMMAND_CRL_FORCE, "crl.force", "ca.write", crl_force_fields, check_crl_force, apply_crl_force,
+           "put a revocation list in force"),
+    ROW_OF(2, COMMAND_CRL_SWEEP, "crl.sweep", "ca.write", crl_fields, NULL, apply_crl_sweep,
+           "take away rows that are not in force"),
+    ROW_OF(2, COMMAND_CRL_REMOVE, "crl.remove", "ca.write", crl_fields, NULL, apply_crl_remove,
+           "remove a revocation list"),
+    ROW_OF(2, COMMAND_OCSP_PUT, "ocsp.put", "ca.write", ocsp_put_fields, check_ocsp_put, apply_ocsp_put,
+           "what an OCSP responder answered"),
+    ROW_OF(2, COMMAND_OCSP_REMOVE, "ocsp.remove", "ca.write", ocsp_remove_fields, NULL, apply_ocsp_remove,
+           "forget an OCSP answer"),
 };
 
 const struct command_type *command_type_of(enum command_number number)

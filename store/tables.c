@@ -19,6 +19,11 @@ const char *const table_names[TABLE_COUNT] = {
     [TABLE_NODE_TOKENS] = "node_tokens",
     [TABLE_API_TOKENS] = "api_tokens",
     [TABLE_CLUSTER] = "cluster",
+    [TABLE_CTL] = "ctl",
+    [TABLE_CRLS] = "crls",
+    [TABLE_CRL_IMPORTS] = "crl_imports",
+    [TABLE_REVOKED] = "revoked",
+    [TABLE_OCSP] = "ocsp",
 };
 
 enum status tables_failure(struct failure *f, int lmdb_error, const char *doing)

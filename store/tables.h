@@ -9,7 +9,7 @@
  *     "format"            STORE_FORMAT_VERSION
  *     "applied"           index of the last applied command
  *     "next_node_id"      the number that the next node gets
- *     "trust_generation"  counts the changes of certs and trust
+ *     "trust_generation"  counts the changes of certs, trust, ctl, lists, revocations, smime.revocation
  *     "policy_generation" counts the changes of rules, and of which groups there are
  *   commands: command id (16 bytes) -> [index, status, text, result bin]
  *   command_index: u64 index -> command id (16 bytes, raw)
@@ -19,6 +19,11 @@
  *   certs: thumbprint (32 bytes) -> certificate record (store/records.h)
  *   cert_address: address, NUL, thumbprint -> nothing
  *   keys: thumbprint (32 bytes) -> private key, sealed, raw
+ *   ctl: thumbprint (32 bytes) -> [verdict, expires ms, comment, added ms]
+ *   crls: issuer (32 bytes), part (16) -> [generation, list record (store/records_trust.h) bin]: in force
+ *   crl_imports: issuer, part, u64 generation -> [rows, begun ms]: lists that are coming in
+ *   revoked: issuer, part, u64 generation, serial number -> [revoked ms, reason]
+ *   ocsp: issuer (32 bytes), serial number -> [status, revoked ms, reason, this ms, next ms, added ms]
  *   trust: thumbprint (32 bytes) -> [added ms, comment]
  *   nodes: u64 node id -> [name, peer, api, smtp, SPKI hash bin, command set, added ms]
  *   removed_nodes: u64 node id -> [removed ms]
@@ -50,6 +55,11 @@ enum table {
     TABLE_NODE_TOKENS,
     TABLE_API_TOKENS,
     TABLE_CLUSTER,
+    TABLE_CTL,
+    TABLE_CRLS,
+    TABLE_CRL_IMPORTS,
+    TABLE_REVOKED,
+    TABLE_OCSP,
     TABLE_COUNT
 };
 
@@ -79,7 +89,8 @@ enum tables_mode {
     TABLES_ALL,  /* a reader of the live map: a missing one is CORRUPT */
     TABLES_SOME  /* a snapshot, perhaps of an older release: a missing one is empty */
 };
-enum status tables_open(struct store *store, MDB_txn *txn, enum tables_mode mode, struct failure *f) MUST_CHECK;
+enum status tables_open(struct store *store, MDB_txn *txn, enum tables_mode mode,
+                        struct failure *f) MUST_CHECK;
 /* An LMDB error as a failure: MDB_MAP_FULL and ENOSPC become NO_SPACE, damage CORRUPT. */
 enum status tables_failure(struct failure *f, int lmdb_error, const char *doing);
 

@@ -2,8 +2,10 @@
 #include "test_support.h"
 
 #include "base/msgpack_read.h"
+#include "store/records_trust.h"
 
 static struct buf record = BUF_INIT(COMMAND_MAX); /* made once */
+static struct buf list = BUF_INIT(COMMAND_MAX);
 
 /* A good value for each field, by its name. */
 static struct slice value_for(const struct command_type *type, const struct command_field *field)
@@ -26,10 +28,28 @@ static struct slice value_for(const struct command_type *type, const struct comm
             make_record("DER", &address, 1, &record, thumbprint);
         return buf_slice(&record);
     }
+    if (strcmp(field->name, "list") == 0) {
+        struct crl_record crl = {.name = SLICE_LITERAL("CN=ca"), .number = SLICE_LITERAL("\1\0")};
+
+        if (list.len == 0)
+            assert_int_equal(crl_record_encode(&crl, &list), STATUS_OK);
+        return buf_slice(&list);
+    }
     if (strcmp(field->name, "name") == 0)
         return strncmp(type->name, "setting", 7) == 0 ? SLICE_LITERAL("encrypt.mode")
                                                       : SLICE_LITERAL("node-1");
     return field->type == FIELD_BYTES ? slice_of(bytes, field->min) : SLICE_LITERAL("text");
+}
+
+/* A good number for each field, by its name. */
+static uint64_t number_for(const struct command_field *field)
+{
+    if (strcmp(field->name, "level") == 0)
+        return SETTING_DOMAIN;
+    if (strcmp(field->name, "verdict") == 0 || strcmp(field->name, "status") == 0 ||
+        strcmp(field->name, "reason") == 0)
+        return 1;
+    return 1234567890123;
 }
 
 static void fill(struct command *c, const struct command_type *type)
@@ -38,7 +58,7 @@ static void fill(struct command *c, const struct command_type *type)
         const struct command_field *field = &type->fields[i];
 
         if (field->type == FIELD_U64)
-            c->values[i].number = strcmp(field->name, "level") == 0 ? SETTING_DOMAIN : 1234567890123;
+            c->values[i].number = number_for(field);
         else
             c->values[i].bytes = value_for(type, field);
     }
@@ -224,7 +244,7 @@ static void newer_versions_and_numbers_are_refused(void **state)
     assert_int_equal(command_check(&c, &f), STATUS_VERSION);
     assert_int_equal(command_encode(&c, &encoded), STATUS_OK);
     assert_int_equal(command_decode(buf_slice(&encoded), &back, &f), STATUS_VERSION);
-    encoded.data[1] = 99; /* the number, a positive fixint */
+    encoded.data[1] = 127; /* the number, a positive fixint */
     assert_int_equal(command_decode(buf_slice(&encoded), &back, &f), STATUS_UNSUPPORTED);
     encoded.data[1] = 0;
     assert_int_equal(command_decode(buf_slice(&encoded), &back, &f), STATUS_UNSUPPORTED);
@@ -240,20 +260,23 @@ static void the_table_is_whole(void **state)
 
     (void)state;
     for (; (type = command_type_at(count)) != NULL; count++) {
-        assert_int_equal(type->number, count + 1);
         assert_true(command_type_of(type->number) == type);
         assert_true(type->field_count <= COMMAND_FIELDS_MAX && type->version <= COMMAND_SET_VERSION);
         assert_true(type->apply != NULL && type->help != NULL && type->permission != NULL);
-        for (size_t j = 0; (other = command_type_at(j)) != type; j++)
+        for (size_t j = 0; (other = command_type_at(j)) != type; j++) {
             assert_string_not_equal(other->name, type->name);
+            assert_int_not_equal(other->number, type->number);
+        }
+        assert_true(type->number < COMMAND_NUMBER_END);
     }
-    assert_int_equal(count, COMMAND_NUMBER_END - 1);
+    assert_true(count >= 29);
 }
 
 static int release_record(void **state)
 {
     (void)state;
     buf_release(&record);
+    buf_release(&list);
     return 0;
 }
 

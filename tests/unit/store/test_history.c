@@ -6,6 +6,8 @@
 #include "store/tables.h"
 #include "test_support.h"
 
+#include "store/records_trust.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -44,8 +46,28 @@ struct words {
     char domain[64], address[64], name[64], endpoint[64], der[64];
     const char *addresses[2];
     uint8_t hash[32], thumbprint[THUMBPRINT_SIZE];
-    struct buf record;
+    struct buf record, list, rows;
 };
+
+/* A list's record and some rows of it. */
+static void choose_list(struct words *w)
+{
+    uint8_t number[1] = {(uint8_t)(1 + pick(5))}, serial[1] = {0};
+    struct crl_record list = {
+        .name = SLICE_LITERAL("CN=ca"), .number = slice_of(number, 1), .this_ms = pick(5)};
+
+    if (pick(4) == 0)
+        list.base_number = list.number;
+    buf_reset(&w->list);
+    buf_reset(&w->rows);
+    assert_int_equal(crl_record_encode(&list, &w->list), STATUS_OK);
+    for (unsigned i = pick(4); i > 0; i--) {
+        struct crl_row row = {.serial = slice_of(serial, 1), .reason = pick(CRL_REASON_MAX + 1)};
+
+        serial[0] = (uint8_t)pick(10);
+        assert_int_equal(crl_row_write(&row, &w->rows), STATUS_OK);
+    }
+}
 
 static void choose_words(struct words *w)
 {
@@ -63,6 +85,16 @@ static void choose_words(struct words *w)
     w->addresses[1] = "shared@example.org";
     buf_reset(&w->record);
     make_record(w->der, w->addresses, pick(3), &w->record, w->thumbprint);
+    choose_list(w);
+}
+
+static enum command_number any_number(void)
+{
+    unsigned count = 0;
+
+    while (command_type_at(count) != NULL)
+        count++;
+    return command_type_at(pick(count))->number;
 }
 
 static struct command random_command(struct words *w, unsigned time)
@@ -76,8 +108,7 @@ static struct command random_command(struct words *w, unsigned time)
     unsigned s = pick(5), level = 1 + pick(3);
 
     choose_words(w);
-    command_init(&c, (enum command_number)(COMMAND_CLUSTER_INIT + pick(COMMAND_NUMBER_END - 1)), time,
-                 SLICE_LITERAL("test"));
+    command_init(&c, any_number(), time, SLICE_LITERAL("test"));
     switch (c.number) {
     case COMMAND_CLUSTER_INIT:
         for (size_t i = 0; i < 6; i++)
@@ -138,6 +169,30 @@ static struct command random_command(struct words *w, unsigned time)
         c.values[1].bytes = SLICE_LITERAL("sealed");
         c.values[0].bytes = slice_of(w->thumbprint, sizeof(w->thumbprint));
         break;
+    case COMMAND_CTL_SET:
+        c.values[0].bytes = slice_of(w->thumbprint, sizeof(w->thumbprint));
+        c.values[1].number = 1 + pick(2);
+        break;
+    case COMMAND_CRL_BEGIN:
+    case COMMAND_CRL_ROWS:
+    case COMMAND_CRL_FORCE:
+    case COMMAND_CRL_SWEEP:
+    case COMMAND_CRL_REMOVE:
+        c.values[0].bytes = slice_of(w->hash, ISSUER_ID_SIZE);
+        c.values[1].bytes = slice_of(w->hash, CRL_PART_SIZE);
+        c.values[2].number = pick(2);
+        if (c.number == COMMAND_CRL_ROWS)
+            c.values[3].bytes = buf_slice(&w->rows);
+        c.values[3].number = c.number == COMMAND_CRL_FORCE ? pick(3) : 0;
+        c.values[4].bytes = c.number == COMMAND_CRL_FORCE ? buf_slice(&w->list) : (struct slice){0};
+        break;
+    case COMMAND_OCSP_PUT:
+    case COMMAND_OCSP_REMOVE:
+        c.values[0].bytes = slice_of(w->hash, ISSUER_ID_SIZE);
+        c.values[1].bytes = slice_of(w->hash, 1);
+        c.values[2].number = c.number == COMMAND_OCSP_PUT ? pick(2) : 0;
+        c.values[5].number = c.number == COMMAND_OCSP_PUT ? pick(9) : 0;
+        break;
     default: /* certificates, keys and trust by thumbprint */
         c.values[0].bytes = slice_of(w->thumbprint, sizeof(w->thumbprint));
         break;
@@ -147,7 +202,8 @@ static struct command random_command(struct words *w, unsigned time)
 
 static void make_history(struct history *h)
 {
-    struct words w = {.record = BUF_INIT(COMMAND_MAX)};
+    struct words w = {
+        .record = BUF_INIT(COMMAND_MAX), .list = BUF_INIT(COMMAND_MAX), .rows = BUF_INIT(COMMAND_MAX)};
 
     for (unsigned i = 1; i <= LOG_LENGTH; i++) {
         h->entries[i] = BUF_INIT(COMMAND_MAX);
@@ -164,6 +220,8 @@ static void make_history(struct history *h)
         }
     }
     buf_release(&w.record);
+    buf_release(&w.list);
+    buf_release(&w.rows);
 }
 
 static void release_history(struct history *h)
