@@ -201,6 +201,11 @@ void queue_retry_all(struct exchange *x)
     ask(x, QUEUE_RETRY, "", count_answer);
 }
 
+void queue_release(struct exchange *x)
+{
+    ask(x, QUEUE_RELEASE, x->parameters[0], count_answer);
+}
+
 void queue_delete(struct exchange *x)
 {
     ask(x, QUEUE_DELETE, x->parameters[0], count_answer);

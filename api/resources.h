@@ -80,6 +80,7 @@ void queue_list(struct exchange *x);
 void queue_show(struct exchange *x);
 void queue_retry(struct exchange *x);
 void queue_retry_all(struct exchange *x);
+void queue_release(struct exchange *x);
 void queue_delete(struct exchange *x);
 
 /* resource_policy.c */

@@ -94,6 +94,8 @@ static const struct api_route routes[] = {
      "deleteQueueEntry", "Drop a message; nobody is told."},
     {API_POST, "/v1/queue/{id}/retry", "queue.write", 0, NULL, NULL, &count_object, NULL, 200, queue_retry,
      "retryQueueEntry", "Try to deliver a message now."},
+    {API_POST, "/v1/queue/{id}/release", "queue.write", 0, NULL, NULL, &count_object, NULL, 200, queue_release,
+     "releaseQueueEntry", "Deliver a message that is in quarantine."},
 
     /* --- policy, tokens --- */
     {API_POST, "/v1/policy/explain", "policy.read", 0, NULL, &explain_request_object, &explain_object, NULL,

@@ -206,3 +206,42 @@ enum status dsn_compose(const struct dsn_input *in, struct buf *out)
     }
     return header_part_append(in, out);
 }
+
+/* --- what may be quoted --- */
+
+static bool is_safe_field(struct slice line)
+{
+    static const char *const names[] = {"from", "sender",     "reply-to",    "to",        "cc",
+                                        "date", "message-id", "in-reply-to", "references"};
+    size_t len = slice_find_byte(line, ':');
+    while (len > 0 && len < line.len && (line.data[len - 1] == ' ' || line.data[len - 1] == '\t')) {
+        len--;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (slice_equal_nocase(slice_of(line.data, len), slice_of_text(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status dsn_safe_header(struct slice header, struct buf *out)
+{
+    bool keeps = false;
+    size_t at = 0;
+    while (at < header.len) {
+        struct slice rest = slice_of(header.data + at, header.len - at);
+        size_t end = slice_find_byte(rest, '\n');
+        struct slice line = slice_of(rest.data, end < rest.len ? end + 1 : end);
+        bool goes_on = line.data[0] == ' ' || line.data[0] == '\t';
+        keeps = goes_on ? keeps : is_safe_field(line);
+        if (keeps && end < rest.len) { /* a line without its end was cut: it is left out */
+            enum status status = buf_append_slice(out, line);
+            if (status != STATUS_OK) {
+                return status;
+            }
+        }
+        at += line.len;
+    }
+    return STATUS_OK;
+}

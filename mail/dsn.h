@@ -25,4 +25,8 @@ struct dsn_input {
 enum status dsn_compose(const struct dsn_input *in,
                         struct buf *out) MUST_CHECK; /* whole message, CRLF, 7 bit */
 
+/* Of a header (fields with CRLF), those fields that tell a sender which of their messages it was and nothing
+ * of what it said: the notification travels unprotected. Appended to `out`. */
+enum status dsn_safe_header(struct slice header, struct buf *out) MUST_CHECK;
+
 #endif

@@ -6,9 +6,9 @@
  * flow_incoming.c. Encrypted variants are shared only by recipients whom To and Cc name: a blind recipient
  * gets a variant of his own, so that no recipient info tells of him.
  *
- * What can go wrong: policy refuses somebody, or a variant cannot be made. Then nothing goes to anybody, and
- * the answer names each recipient with the reason. There is no way from a failure to plain text. Pure; one
- * thread.
+ * What can go wrong: policy refuses somebody, or a variant cannot be made. Then nothing goes to anybody (or,
+ * by mail/flow_split.c, only to the others), and the answer names each recipient with the reason. There is no
+ * way from a failure to plain text. Pure; one thread.
  */
 #include "mail/flow_internal.h"
 
@@ -20,6 +20,7 @@
 static void fail(struct arena *a, struct mail_output *out, enum status status, const char *text)
 {
     mail_output_release(out);
+    out->result.refusal_count = 0; /* the text tells more */
     out->result.status = status == STATUS_OK ? STATUS_INTERNAL : status;
     if (reason_set(a, &out->result.text, "%s", text[0] != '\0' ? text : status_text(status)) != STATUS_OK) {
         out->result.text = SLICE_LITERAL("out of memory");
@@ -35,6 +36,7 @@ static void refuse(struct flow *fl, size_t recipient, enum status status, struct
         r->status = status;
         r->text = slice_of_text(status_text(status));
     }
+    fl->is_refused[recipient] = true;
     r->refusals[r->refusal_count++] =
         (struct job_refusal){.recipient = recipient, .status = status, .reason = reason};
 }
@@ -60,7 +62,8 @@ static enum status normalise_recipients(struct flow *fl, struct failure *f)
     fl->group_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->group_of[0]);
     fl->outcome_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->outcome_of[0]);
     fl->out->result.refusals = arena_alloc_array(fl->arena, job->recipient_count, sizeof(struct job_refusal));
-    if (fl->addresses == NULL || fl->group_of == NULL || fl->outcome_of == NULL ||
+    fl->is_refused = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->is_refused[0]);
+    if (fl->addresses == NULL || fl->group_of == NULL || fl->outcome_of == NULL || fl->is_refused == NULL ||
         fl->out->result.refusals == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the recipients");
     }
@@ -151,6 +154,9 @@ static bool groups_agree(const struct flow_group *a, const struct flow_group *b)
 static enum status group_recipients(struct flow *fl, struct failure *f)
 {
     for (size_t i = 0; i < fl->job->recipient_count; i++) {
+        if (fl->is_refused[i]) {
+            continue;
+        }
         struct flow_group wanted = group_wanted(fl, i);
         size_t at = 0;
         while (at < fl->group_count && !groups_agree(&fl->groups[at], &wanted)) {
@@ -177,8 +183,10 @@ static enum status group_recipients(struct flow *fl, struct failure *f)
         fl->groups[g].recipient_count = 0;
     }
     for (size_t i = 0; i < fl->job->recipient_count; i++) {
-        struct flow_group *g = &fl->groups[fl->group_of[i]];
-        g->recipients[g->recipient_count++] = i;
+        if (!fl->is_refused[i]) {
+            struct flow_group *g = &fl->groups[fl->group_of[i]];
+            g->recipients[g->recipient_count++] = i;
+        }
     }
     return STATUS_OK;
 }
@@ -204,7 +212,7 @@ static enum status make_variant(struct flow *fl, const struct flow_group *g, str
 static void make_variants(struct flow *fl)
 {
     struct job_result *r = &fl->out->result;
-    r->variants = arena_alloc_array(fl->arena, fl->group_count, sizeof r->variants[0]);
+    r->variants = arena_alloc_array(fl->arena, fl->group_count + 1, sizeof r->variants[0]);
     if (r->variants == NULL) {
         fail(fl->arena, fl->out, STATUS_NO_MEMORY, "no memory for the variants");
         return;
@@ -212,16 +220,16 @@ static void make_variants(struct flow *fl)
     json_open_array(&fl->trace, "variants");
     for (size_t i = 0; i < fl->group_count; i++) {
         struct failure f = {.status = STATUS_OK};
-        enum status status = make_variant(fl, &fl->groups[i], &r->variants[i], &fl->out->contents[i], &f);
-        r->variant_count = i + 1;
-        if (status != STATUS_OK) {
+        size_t at = r->variant_count;
+        enum status status = make_variant(fl, &fl->groups[i], &r->variants[at], &fl->out->contents[at], &f);
+        if (status == STATUS_OK) {
+            r->variant_count++;
+        } else {
+            buf_release(&fl->out->contents[at]); /* what was made of it goes nowhere */
             refuse_group(fl, &fl->groups[i], status, f.text);
         }
     }
     json_close_array(&fl->trace);
-    if (r->refusal_count > 0) {
-        mail_output_release(fl->out);
-    }
 }
 
 /* The decision's trace is one JSON object: what the flow did goes in before its end. */
@@ -264,16 +272,25 @@ static void run(struct flow *fl, struct slice message)
             refuse(fl, i, r->status, r->reason);
         }
     }
-    if (!fl->decision.refused) {
+    if (fl->decision.refused) {
+        status = split_decide(fl, &f);
+    }
+    if (status == STATUS_OK && (!fl->decision.refused || fl->split)) {
         status = incoming_open(fl, &f);
         if (status == STATUS_OK) {
             status = group_recipients(fl, &f);
         }
         if (status == STATUS_OK) {
             make_variants(fl);
-        } else {
-            fail(fl->arena, fl->out, status, f.text);
         }
+        if (status == STATUS_OK && !fl->decision.refused && fl->out->result.refusal_count > 0) {
+            status = split_decide(fl, &f);
+        }
+    }
+    if (status != STATUS_OK) {
+        fail(fl->arena, fl->out, status, f.text);
+    } else {
+        split_settle(fl);
     }
     finish_trace(fl);
 }

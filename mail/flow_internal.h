@@ -55,6 +55,8 @@ struct flow {
     struct slice *addresses; /* normalised recipients, in their order */
     struct named_addresses named;
     struct policy_decision decision;
+    bool split;          /* who is refused does not hold up the others */
+    bool *is_refused;    /* by recipient: has a refusal, so needs no variant */
     bool has_our_fields; /* X-Sealpost-* came in */
 
     struct flow_group groups[JOB_VARIANTS_MAX];
@@ -79,6 +81,13 @@ enum status incoming_make(struct flow *fl, const struct flow_group *group, struc
 /* Fills outcome_of for every incoming recipient: opens the message with each one's own keys. */
 enum status incoming_open(struct flow *fl, struct failure *f) MUST_CHECK;
 void incoming_release(struct flow *fl);
+
+/* --- some refused, others not (mail/flow_split.c) --- */
+
+/* Sets fl->split: may the message go to those who are not refused? Writes why to the trace. */
+enum status split_decide(struct flow *fl, struct failure *f) MUST_CHECK;
+/* The end: with refusals the result is OK for the others, or nothing goes to anybody. */
+void split_settle(struct flow *fl);
 
 /* --- composing (mail/compose.c) --- */
 enum compose_fields {

@@ -3,9 +3,12 @@
  *
  *   READY    [ 1, pid u64 ]
  *   MESSAGE  [ 2, job u64, message id str, now ms u64, flags u64, sender bin, client ip bin, helo bin,
- * listener bin, [ recipient bin, ... ] ] TO_7BIT  [ 3, job u64 ] DONE     [ 4, job u64, status u64, text str,
- * [ variant, ... ], [ refusal, ... ], trace bin ] variant: [ [ position u64, ... ], unchanged bool, needs 8
- * bit bool, protection str ] refusal: [ position u64, status u64, reason str ]
+ *              listener bin, [ recipient bin, ... ] ]
+ *   TO_7BIT  [ 3, job u64 ]
+ *   DONE     [ 4, job u64, status u64, text str, [ variant, ... ], [ refusal, ... ], trace bin, subject bin ]
+ *   variant  [ [ position u64, ... ], unchanged bool, needs 8 bit bool, protection str, quarantine bool,
+ *              reason of quarantine str, next hop str ]
+ *   refusal  [ position u64, status u64, reason str ]
  *
  * Neither side trusts the other: a decoder checks every count, position and text before anything is done with
  * it, and allocates in the caller's arena only what the frame has really got bytes for. What does not fit is
@@ -19,6 +22,9 @@
 #define PATH_MAX_BYTES 1024 /* of an address or a host name as it came: RFC 5321 4.5.3.1 allows less */
 #define REASON_MAX     300
 #define PROTECTION_MAX 40
+#define NEXT_HOP_MAX   1024
+#define DONE_FIELDS    8
+#define VARIANT_FIELDS 7
 
 /* What goes into an SMTP reply or a log is one line of printable ASCII: a worker taken over by a message
  * cannot forge a reply. */
@@ -88,7 +94,7 @@ enum status job_result_encode(const struct job_result *r, struct buf *out)
 {
     struct msgpack_writer w;
     msgpack_writer_init(&w, out);
-    write_array(&w, 7);
+    write_array(&w, DONE_FIELDS);
     write_u64(&w, JOB_DONE);
     write_u64(&w, r->job);
     write_u64(&w, (uint64_t)r->status);
@@ -96,7 +102,7 @@ enum status job_result_encode(const struct job_result *r, struct buf *out)
     write_array(&w, r->variant_count);
     for (size_t i = 0; i < r->variant_count; i++) {
         const struct job_variant *v = &r->variants[i];
-        write_array(&w, 4);
+        write_array(&w, VARIANT_FIELDS);
         write_array(&w, v->recipient_count);
         for (size_t n = 0; n < v->recipient_count; n++) {
             write_u64(&w, v->recipients[n]);
@@ -104,6 +110,9 @@ enum status job_result_encode(const struct job_result *r, struct buf *out)
         write_bool(&w, v->unchanged);
         write_bool(&w, v->needs_8bit);
         write_text(&w, v->protection);
+        write_bool(&w, v->quarantine);
+        write_text(&w, v->quarantine_reason);
+        write_text(&w, v->next_hop);
     }
     write_array(&w, r->refusal_count);
     for (size_t i = 0; i < r->refusal_count; i++) {
@@ -113,6 +122,7 @@ enum status job_result_encode(const struct job_result *r, struct buf *out)
         write_text(&w, r->refusals[i].reason);
     }
     write_bytes(&w, r->trace);
+    write_bytes(&w, r->subject);
     return msgpack_writer_status(&w);
 }
 
@@ -191,7 +201,7 @@ enum status job_message_decode(struct slice frame, struct arena *a, struct job_m
 static enum status variant_read(struct msgpack_reader *r, size_t recipients, struct arena *a, bool *seen,
                                 struct job_variant *v)
 {
-    if (read_array(r, 4) != 4) {
+    if (read_array(r, VARIANT_FIELDS) != VARIANT_FIELDS) {
         read_fail(r, STATUS_MALFORMED);
     }
     v->recipient_count = read_array(r, recipients);
@@ -216,6 +226,13 @@ static enum status variant_read(struct msgpack_reader *r, size_t recipients, str
     if (msgpack_reader_status(r, false) == STATUS_OK && !is_protection_name(v->protection)) {
         read_fail(r, STATUS_MALFORMED);
     }
+    v->quarantine = read_bool(r);
+    v->quarantine_reason = read_text(r, REASON_MAX);
+    v->next_hop = read_text(r, NEXT_HOP_MAX);
+    if (msgpack_reader_status(r, false) == STATUS_OK &&
+        (!is_one_printable_line(v->quarantine_reason) || !is_one_printable_line(v->next_hop))) {
+        read_fail(r, STATUS_MALFORMED);
+    }
     return msgpack_reader_status(r, false);
 }
 
@@ -237,13 +254,50 @@ static enum status refusal_read(struct msgpack_reader *r, size_t recipients, boo
     return STATUS_OK;
 }
 
+static enum status variants_read(struct msgpack_reader *r, size_t recipients, struct arena *a, bool *seen,
+                                 struct job_result *out, size_t *covered)
+{
+    out->variants = arena_alloc_array(a, out->variant_count + 1, sizeof out->variants[0]);
+    if (out->variants == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < out->variant_count; i++) {
+        enum status status = variant_read(r, recipients, a, seen, &out->variants[i]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+        *covered += out->variants[i].recipient_count;
+    }
+    return STATUS_OK;
+}
+
+static enum status refusals_read(struct msgpack_reader *r, size_t recipients, struct arena *a, bool *seen,
+                                 struct job_result *out)
+{
+    out->refusal_count = read_array(r, recipients);
+    if (msgpack_reader_status(r, false) != STATUS_OK) {
+        return STATUS_MALFORMED;
+    }
+    out->refusals = arena_alloc_array(a, out->refusal_count + 1, sizeof out->refusals[0]);
+    if (out->refusals == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < out->refusal_count; i++) {
+        enum status status = refusal_read(r, recipients, seen, &out->refusals[i]);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
 enum status job_result_decode(struct slice frame, size_t recipients, size_t fds, struct arena *a,
                               struct job_result *out)
 {
     struct msgpack_reader r;
     *out = (struct job_result){0};
     msgpack_reader_init(&r, frame);
-    if (read_array(&r, 7) != 7 || read_u64(&r) != JOB_DONE) {
+    if (read_array(&r, DONE_FIELDS) != DONE_FIELDS || read_u64(&r) != JOB_DONE) {
         read_fail(&r, STATUS_MALFORMED);
     }
     out->job = read_u64(&r);
@@ -255,37 +309,23 @@ enum status job_result_decode(struct slice frame, size_t recipients, size_t fds,
         return STATUS_MALFORMED;
     }
     bool *seen = arena_alloc_array(a, recipients + 1, sizeof seen[0]);
-    out->variants = arena_alloc_array(a, out->variant_count + 1, sizeof out->variants[0]);
-    if (seen == NULL || out->variants == NULL) {
+    if (seen == NULL) {
         return STATUS_NO_MEMORY;
     }
     size_t covered = 0;
-    for (size_t i = 0; i < out->variant_count; i++) {
-        enum status status = variant_read(&r, recipients, a, seen, &out->variants[i]);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        covered += out->variants[i].recipient_count;
+    enum status status = variants_read(&r, recipients, a, seen, out, &covered);
+    if (status == STATUS_OK) {
+        status = refusals_read(&r, recipients, a, seen, out);
     }
-    if (out->status == STATUS_OK && (covered != recipients || (recipients == 0 && out->variant_count != 1))) {
+    if (status != STATUS_OK) {
+        return status;
+    }
+    /* Nobody may fall between a variant and a refusal; `seen` has made sure that nobody is in two. */
+    if (out->status == STATUS_OK &&
+        (covered + out->refusal_count != recipients || (recipients == 0 && out->variant_count != 1))) {
         return STATUS_MALFORMED;
-    }
-
-    out->refusal_count = read_array(&r, recipients);
-    if (msgpack_reader_status(&r, false) != STATUS_OK ||
-        (out->status == STATUS_OK && out->refusal_count > 0)) {
-        return STATUS_MALFORMED;
-    }
-    out->refusals = arena_alloc_array(a, out->refusal_count + 1, sizeof out->refusals[0]);
-    if (out->refusals == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    for (size_t i = 0; i < out->refusal_count; i++) {
-        enum status status = refusal_read(&r, recipients, seen, &out->refusals[i]);
-        if (status != STATUS_OK) {
-            return status;
-        }
     }
     out->trace = read_bytes(&r, JOB_TRACE_MAX);
+    out->subject = read_bytes(&r, JOB_SUBJECT_MAX);
     return msgpack_reader_status(&r, true);
 }

@@ -22,6 +22,7 @@
 #define JOB_SOCKET         "run/jobs.sock"
 #define JOB_RECIPIENTS_MAX 10000
 #define JOB_TRACE_MAX      ((size_t)256 << 10) /* bytes of JSON */
+#define JOB_SUBJECT_MAX    500                 /* bytes */
 /* More different forms of one message are TOO_LARGE (552): trying the same again would not help, and the text
  * says so. */
 #define JOB_VARIANTS_MAX 128
@@ -29,9 +30,11 @@
 enum job_type { JOB_READY = 1, JOB_MESSAGE, JOB_TO_7BIT, JOB_DONE };
 
 enum job_flags {
-    JOB_8BITMIME = 1,             /* BODY=8BITMIME was given */
-    JOB_TLS = 2,                  /* it came over TLS */
-    JOB_NULL_SENDER_MADE_HERE = 4 /* a delivery status notification that this node made */
+    JOB_8BITMIME = 1,              /* BODY=8BITMIME was given */
+    JOB_TLS = 2,                   /* it came over TLS */
+    JOB_NULL_SENDER_MADE_HERE = 4, /* a delivery status notification that this node made */
+    JOB_REPLY_FOR_EACH = 8         /* LMTP: the client learns of each recipient by itself, so that one refusal
+                                      holds up nobody else, and nobody need be told later */
 };
 
 struct job_message {
@@ -51,7 +54,12 @@ struct job_variant {
     bool unchanged;  /* byte for byte what came (descriptor is the input's) */
     bool needs_8bit; /* has bytes above 127 in its body */
     struct slice
-        protection; /* "none", "smime-signed", "smime-encrypted", "smime-signed-encrypted", "decrypted" */
+        protection;  /* "none", "smime-signed", "smime-encrypted", "smime-signed-encrypted", "decrypted" */
+    bool quarantine; /* put aside: it leaves when an administrator releases it, not before */
+    struct slice
+        quarantine_reason; /* one line of printable ASCII, at most 300 bytes; "" without quarantine */
+    struct slice
+        next_hop; /* HOST:PORT[,...] in the form of delivery.next_hop, which it overrides; "" = that */
 };
 
 struct job_refusal {
@@ -61,8 +69,10 @@ struct job_refusal {
 };
 
 /* The answer to TO_7BIT has one variant with no recipients: decode it with recipients = 0. UNSUPPORTED when a
- * signed part would have to change. status OK: every recipient is in exactly one variant. Else: nothing goes
- * to anybody; `refusals` say who and why, or, when there is none, `text`. */
+ * signed part would have to change. status OK: every recipient is in exactly one variant or in exactly one
+ * refusal, and at least one is in a variant; the refusals are for good (no status that is worth another try),
+ * or the job had JOB_REPLY_FOR_EACH. smtp sees to it that the sender learns of them. Else: nothing goes to
+ * anybody; `refusals` say who and why, or, when there is none, `text`. */
 struct job_result {
     uint64_t job;
     enum status status;
@@ -71,7 +81,9 @@ struct job_result {
     size_t variant_count;
     struct job_refusal *refusals;
     size_t refusal_count;
-    struct slice trace; /* JSON: how it was decided; kept with the message */
+    struct slice trace;   /* JSON: how it was decided; kept with the message */
+    struct slice subject; /* decoded, one line of UTF-8, at most JOB_SUBJECT_MAX bytes, for the message log;
+                             "" unless log.subjects allows it */
 };
 
 enum status job_ready_encode(uint64_t pid, struct buf *out) MUST_CHECK;

@@ -1,8 +1,9 @@
 /*
  * Delivery status notifications (RFC 3464): to the sender, from the null sender, about recipients that failed
- * for good. The report (mail/dsn.h) quotes the header of the message as it was to leave, never a byte of its
- * body, and goes the way of every message: job, spool, delivery. Only when it is durable is the failure
- * noted, so a crash in between makes the attempt again and loses nothing.
+ * for good, or whom policy refused while others were served. The report (mail/dsn.h) quotes the header of the
+ * message as it was to leave, never a byte of its body, and goes the way of every message: job, spool,
+ * delivery. Only when it is durable is the failure noted, so a crash in between makes the attempt again and
+ * loses nothing.
  */
 #include "smtp/delivery_internal.h"
 
@@ -88,6 +89,18 @@ static enum status report_write(struct bounce *b, struct message *m, struct slic
     return dsn_compose(&in, out);
 }
 
+/* Policy kept the message from these: its other fields may be what must not go unprotected. */
+static bool any_refused(const struct bounce *b)
+{
+    const struct spool_envelope *e = b->dispatch->envelope;
+    for (size_t i = 0; i < e->refusal_count; i++) {
+        if (b->failed[e->refusals[i].recipient]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void header_came(void *context, enum status status)
 {
     struct bounce *b = context;
@@ -96,9 +109,18 @@ static void header_came(void *context, enum status status)
     struct slice header = status == STATUS_OK ? header_of(buf_slice(&b->body->piece)) : slice_of(NULL, 0);
     struct message *m = message_new(o->budget, clock_wall_ms());
     struct buf report = BUF_INIT(REPORT_MAX);
+    struct buf safe = BUF_INIT(REPORT_MAX);
     enum status made = STATUS_NO_MEMORY;
     if (m == NULL) {
         goto err;
+    }
+    if (any_refused(b)) {
+        made = dsn_safe_header(header, &safe);
+        if (made != STATUS_OK) {
+            goto err;
+        }
+        header = buf_slice(&safe);
+        made = STATUS_NO_MEMORY;
     }
     m->envelope.owner_node = o->node_id;
     m->envelope.owner_epoch = 1;
@@ -130,11 +152,13 @@ static void header_came(void *context, enum status status)
     t->cb = on_spooled;
     t->context = b;
     buf_release(&report);
+    buf_release(&safe);
     transaction_run(t);
     return;
 err:
     message_free(m);
     buf_release(&report);
+    buf_release(&safe);
     bounce_end(b, made);
 }
 

@@ -74,6 +74,7 @@ void delivery_found(struct delivery *d, const struct spool_found *found)
         return;
     }
     e->damaged = found->damaged;
+    e->unprocessed = found->unprocessed;
     delivery_look(d);
 }
 
@@ -89,6 +90,7 @@ void delivery_accepted(struct delivery *d, struct message *m, uint64_t spool_byt
         message_free(m);
         return;
     }
+    e->unprocessed = quarantined;
     if (hot) {
         dispatch_start_hot(d, e, m);
         return;
@@ -109,12 +111,13 @@ enum status delivery_retry(struct delivery *d, const uint8_t *id, uint64_t *coun
             return failure_set(f, STATUS_NOT_FOUND, "there is no such message in the queue");
         }
         if (e->state == SCHEDULE_QUARANTINED) {
-            if (e->damaged) {
-                return failure_set(f, STATUS_CONFLICT, "the message is damaged: it can only be deleted");
+            if (!e->damaged && !e->unprocessed) {
+                return failure_set(f, STATUS_CONFLICT,
+                                   "policy has put the message in quarantine: release it or delete it");
             }
-            enum status status = release_start(d, e);
+            enum status status = delivery_release(d, id, f);
             *count = status == STATUS_OK;
-            return status == STATUS_OK ? status : failure_set(f, status, "%s", status_text(status));
+            return status;
         }
         if (e->state == SCHEDULE_WAITING) {
             schedule_wait(&d->schedule, e, 0);
@@ -128,6 +131,22 @@ enum status delivery_retry(struct delivery *d, const uint8_t *id, uint64_t *coun
     }
     delivery_look(d);
     return STATUS_OK;
+}
+
+enum status delivery_release(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f)
+{
+    struct schedule_entry *e = schedule_find(&d->schedule, id);
+    if (e == NULL) {
+        return failure_set(f, STATUS_NOT_FOUND, "there is no such message in the queue");
+    }
+    if (e->state != SCHEDULE_QUARANTINED) {
+        return failure_set(f, STATUS_CONFLICT, "the message is not in quarantine");
+    }
+    if (e->damaged) {
+        return failure_set(f, STATUS_CONFLICT, "the message is damaged: it can only be deleted");
+    }
+    enum status status = release_start(d, e);
+    return status == STATUS_OK ? status : failure_set(f, status, "%s", status_text(status));
 }
 
 enum status delivery_delete(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f)

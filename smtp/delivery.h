@@ -45,6 +45,9 @@ struct schedule *delivery_schedule(struct delivery *d);
  * asked for by its id, goes through a worker again; CONFLICT if it is damaged. */
 enum status delivery_retry(struct delivery *d, const uint8_t *id, uint64_t *count,
                            struct failure *f) MUST_CHECK;
+/* Out of quarantine: what policy has put aside is delivered as it was decided; what killed workers goes
+ * through a worker again. CONFLICT if it is not in quarantine, or damaged. */
+enum status delivery_release(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f) MUST_CHECK;
 enum status delivery_delete(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f) MUST_CHECK;
 /* Starts nothing new; ends connections (what is on its way is broken off and counts as not tried); then
  * `closed`. */

@@ -77,6 +77,7 @@ struct dispatch {
     const struct spool_envelope *envelope;
     struct spool_state state; /* recipients in the arena */
     bool *failing;            /* one a recipient: failed for good, not noted yet */
+    bool *held;               /* one a recipient: in a variant that policy has put aside */
     size_t outstanding;       /* groups not finished */
     unsigned pins;            /* reads under way */
     bool over;                /* free it when the last pin is gone */

@@ -151,10 +151,27 @@ void group_finished(struct group *g)
     settle(x);
 }
 
+/* Policy wants it put aside, and nobody has released it. */
+static bool is_held(const struct dispatch *x, size_t position)
+{
+    return x->held[position] && !x->state.released;
+}
+
+static bool any_held(const struct dispatch *x)
+{
+    for (size_t i = 0; i < x->state.recipient_count; i++) {
+        if (x->state.recipients[i].state == RECIPIENT_WAITING && is_held(x, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every recipient that may be tried has its end. */
 static bool all_settled(const struct dispatch *x)
 {
     for (size_t i = 0; i < x->state.recipient_count; i++) {
-        if (x->state.recipients[i].state == RECIPIENT_WAITING) {
+        if (x->state.recipients[i].state == RECIPIENT_WAITING && !is_held(x, i)) {
             return false;
         }
     }
@@ -183,7 +200,7 @@ static uint64_t next_attempt(struct dispatch *x, uint64_t now)
     uint16_t random = 0;
     random_bytes(&random, sizeof random);
     for (size_t i = 0; i < x->state.recipient_count; i++) {
-        if (x->state.recipients[i].state != RECIPIENT_WAITING) {
+        if (x->state.recipients[i].state != RECIPIENT_WAITING || is_held(x, i)) {
             continue;
         }
         struct slice address = x->envelope->recipients[i];
@@ -196,12 +213,34 @@ static uint64_t next_attempt(struct dispatch *x, uint64_t now)
     return next;
 }
 
+/* Nothing is left to do but for what policy has put aside. */
+static void quarantine(struct dispatch *x)
+{
+    struct delivery *d = x->delivery;
+    char id[ID_TEXT_SIZE];
+    id_format(x->envelope->id, id);
+    for (size_t v = 0; v < x->envelope->variant_count; v++) {
+        const struct spool_variant *variant = &x->envelope->variants[v];
+        if (variant->quarantine) {
+            log_event(LOG_WARN, "message quarantined by policy", LOG_TEXT("id", id),
+                      LOG_NUMBER("recipients", variant->recipient_count),
+                      LOG_SLICE("reason", variant->quarantine_reason));
+        }
+    }
+    x->state.state = SPOOL_QUARANTINED;
+    spool_put_state(d->options.spool, x->envelope->id, &x->state);
+    schedule_quarantine(&d->schedule, x->entry);
+    d->options.statistics->quarantined++;
+}
+
 static void finalise(struct dispatch *x)
 {
     struct delivery *d = x->delivery;
     struct schedule_entry *e = x->entry;
     const uint8_t *id = x->envelope->id;
-    if (e->doomed || all_settled(x)) {
+    if (!e->doomed && all_settled(x) && any_held(x)) {
+        quarantine(x);
+    } else if (e->doomed || all_settled(x)) {
         spool_delete(d->options.spool, id);
         schedule_remove(&d->schedule, e);
     } else if (x->aborted || !x->any_tried) {
@@ -233,7 +272,7 @@ static void expire(struct dispatch *x)
     }
     for (size_t i = 0; i < x->state.recipient_count; i++) {
         struct spool_recipient *r = &x->state.recipients[i];
-        if (r->state == RECIPIENT_WAITING && !x->failing[i] &&
+        if (r->state == RECIPIENT_WAITING && !x->failing[i] && !is_held(x, i) &&
             now >= x->envelope->arrived_ms + settings_expire(s, x->envelope->recipients[i])) {
             char id[ID_TEXT_SIZE];
             id_format(x->envelope->id, id);
@@ -335,6 +374,38 @@ static void defer_here(struct dispatch *x, size_t position, const char *enhanced
     x->any_tried = true;
 }
 
+/* Those whom policy refused when the message was accepted: the sender hears of them with what else has
+ * failed, once, unless the client has heard of each already. Until that notification is durable they are
+ * found again here, in the envelope, after any crash. */
+static void plan_refusals(struct dispatch *x)
+{
+    for (size_t i = 0; i < x->envelope->refusal_count; i++) {
+        const struct spool_refusal *refusal = &x->envelope->refusals[i];
+        struct spool_recipient *r = &x->state.recipients[refusal->recipient];
+        if (r->state != RECIPIENT_WAITING) {
+            continue;
+        }
+        r->reply = refusal->reason;
+        r->enhanced = refusal->enhanced;
+        if ((x->envelope->flags & SPOOL_REFUSALS_TOLD) != 0) {
+            r->state = RECIPIENT_FAILED;
+        } else {
+            x->failing[refusal->recipient] = true;
+        }
+    }
+}
+
+/* By recipient: is its variant one that policy has put aside? */
+static void plan_held(struct dispatch *x)
+{
+    for (size_t v = 0; v < x->envelope->variant_count; v++) {
+        const struct spool_variant *variant = &x->envelope->variants[v];
+        for (size_t i = 0; i < variant->recipient_count; i++) {
+            x->held[variant->recipients[i]] = variant->quarantine;
+        }
+    }
+}
+
 static void plan_recipient(struct dispatch *x, struct group **groups, size_t variant, size_t position)
 {
     struct delivery *d = x->delivery;
@@ -344,6 +415,9 @@ static void plan_recipient(struct dispatch *x, struct group **groups, size_t var
     if (status != STATUS_OK) {
         defer_here(x, position, "4.3.0", "the settings of this recipient could not be read");
         return;
+    }
+    if (x->envelope->variants[variant].next_hop.len > 0) { /* a rule's route */
+        settings.next_hop = x->envelope->variants[variant].next_hop;
     }
     if (settings.next_hop.len == 0) {
         defer_here(x, position, "4.3.5", "no delivery.next_hop is set for this recipient's domain");
@@ -363,18 +437,22 @@ static void plan(struct dispatch *x)
     struct settings_source *s = x->delivery->options.settings;
     struct group *groups = NULL;
     x->failing = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
-    if (x->failing == NULL || !s->begin(s->context)) {
+    x->held = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
+    if (x->failing == NULL || x->held == NULL || !s->begin(s->context)) {
         struct delivery *d = x->delivery;
         log_event(LOG_WARN, "delivery cannot be planned: settings cannot be read");
         schedule_wait(&d->schedule, x->entry, clock_wall_ms() + BUSY_RETRY_MS);
         dispatch_over(x);
         return;
     }
+    plan_refusals(x);
+    plan_held(x);
     for (size_t v = 0; v < x->envelope->variant_count; v++) {
         const struct spool_variant *variant = &x->envelope->variants[v];
         for (size_t i = 0; i < variant->recipient_count; i++) {
-            if (x->state.recipients[variant->recipients[i]].state == RECIPIENT_WAITING) {
-                plan_recipient(x, &groups, v, variant->recipients[i]);
+            size_t position = variant->recipients[i];
+            if (x->state.recipients[position].state == RECIPIENT_WAITING && !is_held(x, position)) {
+                plan_recipient(x, &groups, v, position);
             }
         }
     }
@@ -465,6 +543,10 @@ static void after_load(uv_work_t *work, int error)
     x->state = x->loaded.state;
     if (x->delivery->stopping) {
         x->aborted = true;
+    }
+    if (x->entry->released && !x->state.released) { /* read before it was written */
+        x->state.released = true;
+        x->state.state = SPOOL_DEFERRED;
     }
     if (x->state.state == SPOOL_QUARANTINED || (x->envelope->flags & SPOOL_UNPROCESSED) != 0) {
         schedule_quarantine(&x->delivery->schedule, x->entry);

@@ -64,6 +64,25 @@ bool message_sealed_size(int fd, uint64_t *size)
     return true;
 }
 
+static enum status take_refusals(struct message *m, const struct job_result *result)
+{
+    struct spool_envelope *e = &m->envelope;
+    e->refusals = arena_alloc_array(&m->arena, result->refusal_count + 1, sizeof *e->refusals);
+    if (e->refusals == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = 0; i < result->refusal_count; i++) {
+        const struct job_refusal *from = &result->refusals[i];
+        e->refusals[i] = (struct spool_refusal){
+            .recipient = from->recipient, .enhanced = slice_of_text(status_enhanced_code(from->status))};
+        if (!arena_copy(&m->arena, from->reason, &e->refusals[i].reason)) {
+            return STATUS_NO_MEMORY;
+        }
+    }
+    e->refusal_count = result->refusal_count;
+    return STATUS_OK;
+}
+
 enum status message_take_variants(struct message *m, const struct job_result *result, int *fds,
                                   size_t fd_count)
 {
@@ -72,7 +91,8 @@ enum status message_take_variants(struct message *m, const struct job_result *re
         return STATUS_MALFORMED;
     }
     struct spool_variant *variants = arena_alloc_array(&m->arena, fd_count + 1, sizeof *variants);
-    if (variants == NULL || !arena_copy(&m->arena, result->trace, &e->trace)) {
+    if (variants == NULL || !arena_copy(&m->arena, result->trace, &e->trace) ||
+        take_refusals(m, result) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
     uint64_t total = 0;
@@ -85,7 +105,10 @@ enum status message_take_variants(struct message *m, const struct job_result *re
         total += from->unchanged ? 0 : to->size;
         to->needs_8bit = from->needs_8bit;
         to->recipients = arena_alloc_array(&m->arena, from->recipient_count + 1, sizeof(size_t));
-        if (to->recipients == NULL || !arena_copy(&m->arena, from->protection, &to->protection)) {
+        to->quarantine = from->quarantine;
+        if (to->recipients == NULL || !arena_copy(&m->arena, from->protection, &to->protection) ||
+            !arena_copy(&m->arena, from->quarantine_reason, &to->quarantine_reason) ||
+            !arena_copy(&m->arena, from->next_hop, &to->next_hop)) {
             return STATUS_NO_MEMORY;
         }
         memcpy(to->recipients, from->recipients, from->recipient_count * sizeof(size_t));

@@ -29,8 +29,8 @@ struct message *message_new(struct memory_budget *budget, uint64_t now_ms);
 void message_free(struct message *m); /* NULL is fine; closes, gives back to the budget */
 /* False, and nothing taken, if there is no room. */
 bool message_charge(struct message *m, uint64_t bytes);
-/* Take over the worker's variants: sizes, positions, descriptors (set to -1 in `fds`). Refuses what is not
- * sealed. */
+/* Take over the worker's variants and refusals: sizes, positions, texts, descriptors (set to -1 in `fds`).
+ * Refuses what is not sealed. */
 enum status message_take_variants(struct message *m, const struct job_result *result, int *fds,
                                   size_t fd_count) MUST_CHECK;
 /* The size of a memfd that nobody can change any more; false if it is none. */

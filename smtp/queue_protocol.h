@@ -2,12 +2,12 @@
  * What the api role asks of the smtp role about this node's spool, over `run/queue.sock` (frames of
  * base/channel.h), MessagePack arrays:
  *
- *   [ LIST, request u64, limit u64, after id str ]   -> [ LIST, request, status u16, text str, array of
- * entries ]   sorted by id [ SHOW, request, id str ]                        -> [ SHOW, request, status, text,
- * entry ] [ RETRY, request, id str ("" = all) ]            -> [ RETRY, request, status, text, count u64 ] [
- * DELETE, request, id str ]                      -> [ DELETE, request, status, text, count u64 ] [ STATS,
- * request ]                               -> [ STATS, request, status, text, map of name str -> u64 ]  for
- * /metrics
+ *   [ LIST, request u64, limit u64, after id str ]  -> [ LIST, request, status u16, text str, array of
+ * entries ] sorted by id [ SHOW, request, id str ]                       -> [ SHOW, request, status, text,
+ * entry ] [ RETRY, request, id str ("" = all) ]           -> [ RETRY, request, status, text, count u64 ] [
+ * RELEASE, request, id str ]                    -> [ RELEASE, request, status, text, count u64 ] [ DELETE,
+ * request, id str ]                     -> [ DELETE, request, status, text, count u64 ] [ STATS, request ] ->
+ * [ STATS, request, status, text, map of name str -> u64 ] for /metrics
  */
 #ifndef SEALPOST_SMTP_QUEUE_PROTOCOL_H
 #define SEALPOST_SMTP_QUEUE_PROTOCOL_H
@@ -19,11 +19,11 @@
 
 #define QUEUE_SOCKET "run/queue.sock"
 
-enum queue_request { QUEUE_LIST = 1, QUEUE_SHOW, QUEUE_RETRY, QUEUE_DELETE, QUEUE_STATS };
+enum queue_request { QUEUE_LIST = 1, QUEUE_SHOW, QUEUE_RETRY, QUEUE_DELETE, QUEUE_STATS, QUEUE_RELEASE };
 
 struct queue_recipient {
     struct slice address;
-    struct slice state;      /* "waiting", "delivered", "failed", "quarantined" */
+    struct slice state;      /* "waiting", "delivered", "failed", "quarantined", "refused" */
     struct slice protection; /* of its variant */
     struct slice last_reply; /* escaped text of the last attempt, "" if none */
     struct slice next_hop;

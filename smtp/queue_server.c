@@ -1,8 +1,8 @@
 /*
- * The queue for the api role (smtp/queue_server.h). One frame is one request; STATS, RETRY and DELETE are
- * answered at once, LIST and SHOW after the envelopes have been read from the spool on the thread pool. A
- * client is another role of this node, not trusted with the form of its frames. Answers wait in a bounded
- * queue while the client's socket is full.
+ * The queue for the api role (smtp/queue_server.h). One frame is one request; STATS, RETRY, RELEASE and
+ * DELETE are answered at once, LIST and SHOW after the envelopes have been read from the spool on the thread
+ * pool. A client is another role of this node, not trusted with the form of its frames. Answers wait in a
+ * bounded queue while the client's socket is full.
  */
 #include "smtp/queue_server.h"
 
@@ -261,6 +261,30 @@ static void recipient_fill(struct queue_recipient *r, const struct spool_loaded 
     };
 }
 
+static void recipients_fill(struct queue_recipient *recipients, const struct spool_loaded *l,
+                            bool quarantined)
+{
+    const struct spool_envelope *e = &l->envelope;
+    for (size_t v = 0; v < e->variant_count; v++) {
+        const struct spool_variant *variant = &e->variants[v];
+        bool held = variant->quarantine && !l->state.released;
+        for (size_t i = 0; i < variant->recipient_count; i++) {
+            struct queue_recipient *r = &recipients[variant->recipients[i]];
+            recipient_fill(r, l, variant->recipients[i], variant->protection, quarantined || held);
+            if (held && r->last_reply.len == 0) {
+                r->last_reply = variant->quarantine_reason;
+            }
+        }
+    }
+    for (size_t i = 0; i < e->refusal_count; i++) {
+        recipients[e->refusals[i].recipient] =
+            (struct queue_recipient){.address = e->recipients[e->refusals[i].recipient],
+                                     .state = SLICE_LITERAL("refused"),
+                                     .protection = SLICE_LITERAL("none"),
+                                     .last_reply = e->refusals[i].reason};
+    }
+}
+
 static enum status entry_write(struct lookup *l, const struct wanted *w)
 {
     struct spool_loaded loaded;
@@ -299,12 +323,8 @@ static enum status entry_write(struct lookup *l, const struct wanted *w)
     e.recipient_count = shown;
     e.trace = l->type == QUEUE_SHOW ? envelope->trace : slice_of(NULL, 0);
     status = e.recipients == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-    for (size_t v = 0; v < envelope->variant_count && status == STATUS_OK; v++) {
-        for (size_t i = 0; i < envelope->variants[v].recipient_count; i++) {
-            size_t position = envelope->variants[v].recipients[i];
-            recipient_fill(&e.recipients[position], &loaded, position, envelope->variants[v].protection,
-                           quarantined);
-        }
+    if (status == STATUS_OK) {
+        recipients_fill(e.recipients, &loaded, quarantined);
     }
     if (status == STATUS_OK) {
         l->entry_count++;
@@ -443,6 +463,9 @@ static void change(struct queue_client *c, enum queue_request type, uint64_t req
         status = failure_set(&f, STATUS_NOT_FOUND, "there is no such message in this node's queue");
     } else if (type == QUEUE_RETRY) {
         status = delivery_retry(c->server->delivery, all ? NULL : id, &count, &f);
+    } else if (type == QUEUE_RELEASE) {
+        status = delivery_release(c->server->delivery, id, &f);
+        count = status == STATUS_OK;
     } else {
         status = delivery_delete(c->server->delivery, id, &f);
         count = status == STATUS_OK;
@@ -462,7 +485,8 @@ static bool request_run(struct queue_client *c, struct slice frame)
     if (type == QUEUE_LIST && fields == 4) {
         limit = read_u64(&r);
         text = read_text(&r, ID_TEXT_SIZE);
-    } else if ((type == QUEUE_SHOW || type == QUEUE_RETRY || type == QUEUE_DELETE) && fields == 3) {
+    } else if ((type == QUEUE_SHOW || type == QUEUE_RETRY || type == QUEUE_DELETE || type == QUEUE_RELEASE) &&
+               fields == 3) {
         text = read_text(&r, ID_TEXT_SIZE);
     } else if (type != QUEUE_STATS || fields != 2) {
         return false;

@@ -1,5 +1,8 @@
 /*
- * Out of quarantine: a message that killed two workers was spooled as it came, and nothing of it may leave
+ * Out of quarantine. A message that policy has put aside leaves as it was decided: its state is read, marked
+ * as released and written, and it is due at once. A crash in between leaves it where it was.
+ *
+ * A message that killed two workers was spooled as it came, and nothing of it may leave
  * before policy has been applied. When an administrator asks for another attempt it goes the whole way again:
  * job, spool (under a new id), delivery. Only when the new one is durable is the old one deleted; if it is
  * refused, or kills workers again, nothing is lost and nothing gets out.
@@ -83,6 +86,33 @@ static bool envelope_copy(const struct spool_envelope *from, struct message *m)
     return true;
 }
 
+/* Its state as it was, but released: dispatch.c holds nothing back then. */
+static void let_go(struct release *r)
+{
+    struct delivery *d = r->delivery;
+    struct schedule_entry *e = r->entry;
+    char id[ID_TEXT_SIZE];
+    id_format(e->id, id);
+    if (!e->doomed) {
+        struct spool_state *state = &r->loaded.state;
+        state->released = true;
+        state->state = SPOOL_DEFERRED;
+        state->next_attempt_ms = 0;
+        spool_put_state(d->options.spool, e->id, state);
+        log_event(LOG_INFO, "message released from quarantine", LOG_TEXT("id", id), LOG_TEXT("as", id));
+        e->released = true;
+        schedule_wait(&d->schedule, e, 0);
+    } else {
+        spool_delete(d->options.spool, e->id);
+        schedule_remove(&d->schedule, e);
+    }
+    spool_loaded_release(&r->loaded);
+    free(r);
+    d->conversions--;
+    delivery_look(d);
+    delivery_stopped_perhaps(d);
+}
+
 static void run_again(struct release *r)
 {
     struct delivery *d = r->delivery;
@@ -118,7 +148,10 @@ static void gather(uv_work_t *work)
     if (!r->is_loaded) {
         return;
     }
-    if (r->loaded.envelope.variant_count != 1 || (r->loaded.envelope.flags & SPOOL_UNPROCESSED) == 0) {
+    if ((r->loaded.envelope.flags & SPOOL_UNPROCESSED) == 0) {
+        return; /* let_go() */
+    }
+    if (r->loaded.envelope.variant_count != 1) {
         r->status = failure_set(&r->failure, STATUS_CONFLICT, "it is not as it came");
         return;
     }
@@ -145,6 +178,8 @@ static void after_gather(uv_work_t *work, int error)
         release_end(r, STATUS_UNAVAILABLE, status_text(STATUS_UNAVAILABLE));
     } else if (r->status != STATUS_OK) {
         release_end(r, r->status, r->failure.text[0] != '\0' ? r->failure.text : status_text(r->status));
+    } else if ((r->loaded.envelope.flags & SPOOL_UNPROCESSED) == 0) {
+        let_go(r);
     } else {
         run_again(r);
     }

@@ -19,8 +19,10 @@ struct schedule_entry {
     uint64_t next_ms; /* wall */
     uint32_t attempts;
     enum schedule_state state;
-    bool damaged; /* its spool records are not whole */
-    bool doomed;  /* active, and to be deleted when it comes back */
+    bool damaged;     /* its spool records are not whole */
+    bool unprocessed; /* in quarantine because workers died of it: no policy was applied yet */
+    bool released;    /* from quarantine: the state on disk may not say so yet */
+    bool doomed;      /* active, and to be deleted when it comes back */
     uint64_t bytes;
     /* the schedule's own */
     size_t heap_at;

@@ -40,7 +40,8 @@ struct spool_counts {
 struct spool_found {
     uint8_t id[ID_SIZE];
     enum spool_message_state state;
-    bool damaged; /* quarantined for good: its records are not whole */
+    bool damaged;     /* quarantined for good: its records are not whole */
+    bool unprocessed; /* no policy was applied to it */
     uint32_t attempts;
     uint64_t next_attempt_ms;
     uint64_t bytes; /* of its records */

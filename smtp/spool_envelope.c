@@ -5,17 +5,22 @@
 #include "base/msgpack_write.h"
 #include "mail/job.h"
 
-#define ENVELOPE_VERSION 1
-#define ENVELOPE_FIELDS  12
+#define ENVELOPE_VERSION 2
 #define TRACE_MAX        ((size_t)1 << 20)
+#define REASON_MAX       1024
+#define NEXT_HOP_MAX     1024
 
-enum { VARIANT_NEEDS_8BIT = 1 };
+enum { VARIANT_NEEDS_8BIT = 1, VARIANT_QUARANTINE = 2 };
+
+/* Number of fields by version. */
+static const size_t envelope_fields[ENVELOPE_VERSION + 1] = {0, 12, 13};
+static const size_t variant_fields[ENVELOPE_VERSION + 1] = {0, 4, 6};
 
 enum status spool_envelope_encode(const struct spool_envelope *e, struct buf *out)
 {
     struct msgpack_writer w;
     msgpack_writer_init(&w, out);
-    write_array(&w, ENVELOPE_FIELDS);
+    write_array(&w, envelope_fields[ENVELOPE_VERSION]);
     write_u64(&w, ENVELOPE_VERSION);
     write_bytes(&w, slice_of(e->id, ID_SIZE));
     write_u64(&w, e->arrived_ms);
@@ -32,28 +37,40 @@ enum status spool_envelope_encode(const struct spool_envelope *e, struct buf *ou
     write_array(&w, e->variant_count);
     for (size_t i = 0; i < e->variant_count; i++) {
         const struct spool_variant *v = &e->variants[i];
-        write_array(&w, 4);
+        write_array(&w, variant_fields[ENVELOPE_VERSION]);
         write_u64(&w, v->size);
-        write_u64(&w, v->needs_8bit ? VARIANT_NEEDS_8BIT : 0);
+        write_u64(&w, (v->needs_8bit ? (unsigned)VARIANT_NEEDS_8BIT : 0u) |
+                          (v->quarantine ? (unsigned)VARIANT_QUARANTINE : 0u));
         write_text(&w, v->protection);
         write_array(&w, v->recipient_count);
         for (size_t k = 0; k < v->recipient_count; k++) {
             write_u64(&w, v->recipients[k]);
         }
+        write_text(&w, v->quarantine_reason);
+        write_text(&w, v->next_hop);
     }
     write_text(&w, e->trace);
+    write_array(&w, e->refusal_count);
+    for (size_t i = 0; i < e->refusal_count; i++) {
+        write_array(&w, 3);
+        write_u64(&w, e->refusals[i].recipient);
+        write_text(&w, e->refusals[i].enhanced);
+        write_text(&w, e->refusals[i].reason);
+    }
     return msgpack_writer_status(&w);
 }
 
-static void read_variant(struct msgpack_reader *r, struct arena *a, size_t recipients, bool *seen,
-                         struct spool_variant *v)
+static void read_variant(struct msgpack_reader *r, struct arena *a, uint64_t version, size_t recipients,
+                         bool *seen, struct spool_variant *v)
 {
-    if (read_array(r, 4) != 4) {
+    if (read_array(r, variant_fields[version]) != variant_fields[version]) {
         read_fail(r, STATUS_CORRUPT);
         return;
     }
     v->size = read_u64(r);
-    v->needs_8bit = (read_u64(r) & VARIANT_NEEDS_8BIT) != 0;
+    uint64_t flags = read_u64(r);
+    v->needs_8bit = (flags & VARIANT_NEEDS_8BIT) != 0;
+    v->quarantine = (flags & VARIANT_QUARANTINE) != 0;
     v->protection = read_text(r, 64);
     size_t count = read_array(r, recipients);
     v->recipients = arena_alloc_array(a, count + 1, sizeof(size_t));
@@ -71,29 +88,71 @@ static void read_variant(struct msgpack_reader *r, struct arena *a, size_t recip
         v->recipients[i] = (size_t)position;
     }
     v->recipient_count = count;
+    if (version >= 2) {
+        v->quarantine_reason = read_text(r, REASON_MAX);
+        v->next_hop = read_text(r, NEXT_HOP_MAX);
+    }
+}
+
+static void read_refusals(struct msgpack_reader *r, struct arena *a, bool *seen, struct spool_envelope *e)
+{
+    size_t count = read_array(r, e->recipient_count);
+    e->refusals = arena_alloc_array(a, count + 1, sizeof(struct spool_refusal));
+    if (e->refusals == NULL) {
+        read_fail(r, STATUS_NO_MEMORY);
+        return;
+    }
+    for (size_t i = 0; i < count && r->status == STATUS_OK; i++) {
+        if (read_array(r, 3) != 3) {
+            read_fail(r, STATUS_CORRUPT);
+            return;
+        }
+        uint64_t position = read_u64(r);
+        if (position >= e->recipient_count || seen[position]) {
+            read_fail(r, STATUS_CORRUPT);
+            return;
+        }
+        seen[position] = true;
+        e->refusals[i] = (struct spool_refusal){.recipient = (size_t)position};
+        e->refusals[i].enhanced = read_text(r, 16);
+        e->refusals[i].reason = read_text(r, REASON_MAX);
+    }
+    e->refusal_count = count;
+}
+
+/* Up to the lists: everything that both versions have in common. */
+static enum status read_head(struct msgpack_reader *r, struct spool_envelope *e, uint64_t *version)
+{
+    size_t fields = read_array(r, envelope_fields[ENVELOPE_VERSION]);
+    *version = read_u64(r);
+    if (r->status == STATUS_OK && *version > ENVELOPE_VERSION) {
+        return STATUS_VERSION;
+    }
+    struct slice id = read_bytes(r, ID_SIZE);
+    if (r->status != STATUS_OK || *version == 0 || fields != envelope_fields[*version] || id.len != ID_SIZE) {
+        return STATUS_CORRUPT;
+    }
+    memcpy(e->id, id.data, ID_SIZE);
+    e->arrived_ms = read_u64(r);
+    e->owner_node = read_u64(r);
+    e->owner_epoch = read_u64(r);
+    e->flags = read_u64(r);
+    e->sender = read_text(r, ADDRESS_MAX);
+    e->client_ip = read_text(r, 64);
+    e->helo = read_text(r, DOMAIN_MAX);
+    return STATUS_OK;
 }
 
 enum status spool_envelope_decode(struct slice in, struct arena *a, struct spool_envelope *e)
 {
     *e = (struct spool_envelope){0};
     struct msgpack_reader r;
+    uint64_t version = 0;
     msgpack_reader_init(&r, in);
-    if (read_array(&r, ENVELOPE_FIELDS) != ENVELOPE_FIELDS) {
-        return STATUS_CORRUPT;
+    enum status status = read_head(&r, e, &version);
+    if (status != STATUS_OK) {
+        return status;
     }
-    uint64_t version = read_u64(&r);
-    struct slice id = read_bytes(&r, ID_SIZE);
-    if (version != ENVELOPE_VERSION || id.len != ID_SIZE) {
-        return version > ENVELOPE_VERSION ? STATUS_VERSION : STATUS_CORRUPT;
-    }
-    memcpy(e->id, id.data, ID_SIZE);
-    e->arrived_ms = read_u64(&r);
-    e->owner_node = read_u64(&r);
-    e->owner_epoch = read_u64(&r);
-    e->flags = read_u64(&r);
-    e->sender = read_text(&r, ADDRESS_MAX);
-    e->client_ip = read_text(&r, 64);
-    e->helo = read_text(&r, DOMAIN_MAX);
     size_t count = read_array(&r, JOB_RECIPIENTS_MAX);
     e->recipients = arena_alloc_array(a, count + 1, sizeof(struct slice));
     bool *seen = arena_alloc_array(a, count + 1, sizeof(bool));
@@ -111,12 +170,16 @@ enum status spool_envelope_decode(struct slice in, struct arena *a, struct spool
     }
     size_t covered = 0;
     for (size_t i = 0; i < variants && r.status == STATUS_OK; i++) {
-        read_variant(&r, a, count, seen, &e->variants[i]);
+        read_variant(&r, a, version, count, seen, &e->variants[i]);
         covered += e->variants[i].recipient_count;
     }
     e->variant_count = variants;
     e->trace = read_text(&r, TRACE_MAX);
-    enum status status = msgpack_reader_status(&r, true);
+    if (version >= 2) {
+        read_refusals(&r, a, seen, e);
+        covered += e->refusal_count;
+    }
+    status = msgpack_reader_status(&r, true);
     if (status == STATUS_NO_MEMORY) {
         return status;
     }

@@ -320,6 +320,7 @@ static void found_tell(struct spool *s, const struct spool_place *place, spool_f
     bool quarantined = (place->commit_flags & SPOOL_COMMIT_QUARANTINED) != 0;
     struct spool_found found = {.state = quarantined ? SPOOL_QUARANTINED : SPOOL_ACTIVE,
                                 .damaged = place->damaged,
+                                .unprocessed = (place->commit_flags & SPOOL_COMMIT_UNPROCESSED) != 0,
                                 .bytes = place->length};
     memcpy(found.id, place->id, ID_SIZE);
     uint8_t fixed[SPOOL_RECORD_HEADER + SPOOL_STATE_FIXED];

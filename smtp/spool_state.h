@@ -3,7 +3,8 @@
  *
  *   0       version (1)
  *   1       state of the message (enum spool_message_state)
- *   2..3    zero
+ *   2       flags (enum spool_state_flags)
+ *   3       zero
  *   4..7    attempts
  *   8..15   next attempt, wall ms
  *   16..19  number n of recipients
@@ -19,6 +20,7 @@
 #include "base/buf.h"
 
 enum spool_message_state { SPOOL_ACTIVE = 0, SPOOL_DEFERRED = 1, SPOOL_QUARANTINED = 2 };
+enum spool_state_flags { SPOOL_STATE_RELEASED = 1 /* its quarantined variants may leave */ };
 enum spool_recipient_state { RECIPIENT_WAITING = 0, RECIPIENT_DELIVERED = 1, RECIPIENT_FAILED = 2 };
 
 struct spool_recipient {
@@ -30,6 +32,7 @@ struct spool_recipient {
 
 struct spool_state {
     enum spool_message_state state;
+    bool released; /* by an administrator: what policy had put aside leaves too */
     uint32_t attempts;
     uint64_t next_attempt_ms;
     struct spool_recipient *recipients;

@@ -48,20 +48,12 @@ static void finish(struct transaction *t, enum status status, const char *text)
     t->cb(t);
 }
 
-/* One reply for all: its code is that of the first lasting refusal, or else of the first (RFC 2034: the same
- * enhanced code on each line). */
+/* One reply for all, with the result's code: the worker lets a lasting refusal weigh more than one that may
+ * pass, or the other way round when the message could be served in part later (RFC 2034: the same enhanced
+ * code on each line). */
 static void refuse(struct transaction *t, const struct job_result *result)
 {
     enum status status = result->status;
-    for (size_t i = 0; i < result->refusal_count; i++) {
-        status = result->refusals[i].status;
-        if (!status_retryable(status)) {
-            break;
-        }
-    }
-    if (status == STATUS_OK) {
-        status = STATUS_INTERNAL;
-    }
     int code = status_smtp_code(status);
     const char *enhanced = status_enhanced_code(status);
     for (size_t i = 0; i < result->refusal_count; i++) {
@@ -91,12 +83,20 @@ static void on_spooled(struct spool_add *add)
     bool quarantined = (add->commit_flags & SPOOL_COMMIT_QUARANTINED) != 0;
     log_event(quarantined ? LOG_ERROR : LOG_INFO, quarantined ? "message quarantined" : "message accepted",
               LOG_TEXT("id", t->id_text), LOG_SLICE("from", m->envelope.sender),
-              LOG_NUMBER("recipients", m->envelope.recipient_count), LOG_NUMBER("bytes", t->size),
+              LOG_NUMBER("recipients", m->envelope.recipient_count),
+              LOG_NUMBER("refused", m->envelope.refusal_count), LOG_NUMBER("bytes", t->size),
               LOG_SLICE("client", m->envelope.client_ip));
     t->services->statistics->accepted++;
     t->services->statistics->quarantined += quarantined;
-    char text[64];
-    (void)!snprintf(text, sizeof text, "queued as %s", t->id_text);
+    char text[160];
+    size_t refused = (m->envelope.flags & SPOOL_REFUSALS_TOLD) == 0 ? m->envelope.refusal_count : 0;
+    if (refused > 0) {
+        (void)!snprintf(text, sizeof text,
+                        "queued as %s; %zu of %zu recipients refused, a notification follows", t->id_text,
+                        refused, m->envelope.recipient_count);
+    } else {
+        (void)!snprintf(text, sizeof text, "queued as %s", t->id_text);
+    }
     t->message = NULL;
     /* The reply first: what is durable is the client's to know; delivery may take its time. */
     struct transaction_services *services = t->services;
@@ -137,14 +137,21 @@ static void on_job(struct job_request *request, enum job_outcome outcome, const 
         refuse(t, result);
         return;
     }
-    enum status status = message_take_variants(t->message, result, fds, fd_count);
+    bool told = (t->flags & JOB_REPLY_FOR_EACH) != 0;
+    enum status status = STATUS_MALFORMED;
+    if (result->refusal_count == 0 || told || t->message->envelope.sender.len > 0) {
+        status = message_take_variants(t->message, result, fds, fd_count);
+    }
     if (status != STATUS_OK) {
         log_event(LOG_ERROR, "a worker's answer cannot be used", LOG_TEXT("id", t->id_text),
                   LOG_TEXT("error", status_text(status)));
         finish(t, STATUS_INTERNAL, status_text(STATUS_INTERNAL));
         return;
     }
-    spool_it(t, 0);
+    if (told) {
+        t->message->envelope.flags |= SPOOL_REFUSALS_TOLD;
+    }
+    spool_it(t, 0); /* what policy wants put aside, delivery puts aside (smtp/dispatch.c) */
 }
 
 void transaction_run(struct transaction *t)

@@ -4,6 +4,8 @@
  *
  *   run -> worker's answer -> refused: reply 550 with a line for each recipient
  *                          -> good: spool_add -> durable: handed to delivery, reply 250 queued as ID
+ *                          -> good for some: the same; the refusals are durable in the envelope, and delivery
+ *                             sends the sender one notification about them (smtp/dispatch.c)
  *       -> two workers died of it: into the spool as it came, quarantined, reply 250
  */
 #ifndef SEALPOST_SMTP_TRANSACTION_H

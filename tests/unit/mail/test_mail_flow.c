@@ -254,6 +254,47 @@ static void mandatory_refuses_for_all(void **state)
     world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
 }
 
+/* partial.recipients: the others are served when the setting, the sender and the kind of refusal allow it. */
+static void split_serves_the_others(void **state)
+{
+    (void)state;
+    static const char *const three[] = {"nobody@partner.example", PARTNER, OURS, NULL};
+    const struct job_result *r = &w.out.result;
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "partial.recipients", "split");
+    world_process_text(&w, OURS, three, plain);
+    assert_accepted();
+    assert_int_equal(r->refusal_count, 1);
+    assert_int_equal(r->refusals[0].recipient, 0);
+    assert_int_equal(r->variant_count, 2);
+    assert_slice(r->variants[world_variant_of(&w, 1)].protection, "smime-signed-encrypted");
+    assert_true(slice_holds(r->trace, "split: partial.recipients"));
+    struct buf frame = BUF_INIT((size_t)1 << 20);
+    struct job_result again;
+    OK(job_result_encode(r, &frame)); /* smtp takes it */
+    OK(job_result_decode(buf_slice(&frame), 3, 2, &w.arena, &again));
+    buf_release(&frame);
+
+    world_process_text(&w, OURS, (const char *const[]){"nobody@partner.example", NULL}, plain);
+    assert_int_equal(r->status, STATUS_NO_KEY); /* nobody is left to be served */
+    world_process_text(&w, "", three, plain);
+    assert_int_equal(r->status, STATUS_NO_KEY); /* nobody could be told */
+    assert_int_equal(r->variant_count, 0);
+    /* A notification to this sender would have to be encrypted and cannot be. */
+    world_process_text(&w, "stranger@partner.example", three, plain);
+    assert_int_equal(r->status, STATUS_NO_KEY);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "partial.recipients", "split");
+    world_process_text(&w, "stranger@partner.example", three, plain);
+    assert_int_equal(r->status, STATUS_NO_KEY);
+    assert_true(slice_holds(r->trace, "lets no notification through"));
+    world_set(&w, SETTING_DOMAIN, "partner.example", "partial.recipients", "refuse-all");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "partial.recipients", "refuse-all");
+    world_process_text(&w, OURS, three, plain);
+    assert_int_equal(r->status, STATUS_NO_KEY);
+    assert_int_equal(r->variant_count, 0);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
+}
+
 static void a_lost_key_lets_nothing_out(void **state)
 {
     (void)state;
@@ -682,6 +723,7 @@ int main(void)
         cmocka_unit_test(encrypted_content_keeps_its_bytes),
         cmocka_unit_test(blind_recipients_stay_blind),
         cmocka_unit_test(mandatory_refuses_for_all),
+        cmocka_unit_test(split_serves_the_others),
         cmocka_unit_test(a_lost_key_lets_nothing_out),
         cmocka_unit_test(plain_leaves_byte_for_byte),
         cmocka_unit_test(bad_input_is_refused),

@@ -122,6 +122,29 @@ static void results_are_checked(void **state)
     no.refusal_count = 0;
     assert_int_equal(decode(&no, 3, 0, &got, &a), STATUS_MALFORMED); /* success for nobody */
 
+    /* Some are served, some refused: each is in one of the two. */
+    variants[1].protection = SLICE_LITERAL("none");
+    variants[1].quarantine = true;
+    variants[1].quarantine_reason = SLICE_LITERAL("a rule");
+    variants[1].next_hop = SLICE_LITERAL("h.example:25");
+    struct job_refusal one[] = {{.recipient = 0, .status = STATUS_NO_KEY, .reason = SLICE_LITERAL("no key")}};
+    struct job_result split = {.job = 5,
+                               .variants = &variants[1],
+                               .variant_count = 1,
+                               .refusals = one,
+                               .refusal_count = 1,
+                               .subject = SLICE_LITERAL("s")};
+    OK(decode(&split, 2, 1, &got, &a));
+    assert_true(got.variants[0].quarantine);
+    assert_slice(got.variants[0].next_hop, "h.example:25");
+    assert_slice(got.subject, "s");
+    assert_int_equal(decode(&split, 3, 1, &got, &a), STATUS_MALFORMED); /* one is forgotten */
+    one[0].recipient = 1;
+    assert_int_equal(decode(&split, 2, 1, &got, &a), STATUS_MALFORMED); /* one is served and refused */
+    one[0].recipient = 0;
+    variants[1].quarantine_reason = SLICE_LITERAL("x\r\n250 ok");
+    assert_int_equal(decode(&split, 2, 1, &got, &a), STATUS_MALFORMED);
+
     struct job_variant alone = {.unchanged = true, .protection = SLICE_LITERAL("none")};
     struct job_result seven = {.job = 6, .variants = &alone, .variant_count = 1};
     OK(decode(&seven, 0, 1, &got, &a)); /* the answer to TO_7BIT */

@@ -3,6 +3,8 @@
 
 #include "base/channel.h"
 #include "base/log.h"
+#include "base/msgpack_read.h"
+#include "base/msgpack_write.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,6 +41,40 @@ static int listen_on(uint16_t *port)
 
 /* --- the worker --- */
 
+/* A variant for each recipient; "refused@" has none but a refusal, "held@" is quarantined, "routed@" has the
+ * next hop of the rig's `route`. */
+static void worker_exceptions(struct rig *r, const struct job_message *m, const struct channel_frame *frame,
+                              struct arena *a, struct job_result *result, int *fds)
+{
+    result->variants = arena_alloc_array(a, m->recipient_count, sizeof *result->variants);
+    result->refusals = arena_alloc_array(a, m->recipient_count, sizeof *result->refusals);
+    size_t *all = arena_alloc_array(a, m->recipient_count, sizeof *all);
+    CHECK(result->variants != NULL && result->refusals != NULL && all != NULL);
+    for (size_t i = 0; i < m->recipient_count; i++) {
+        all[i] = i;
+        if (slice_starts_with(m->recipients[i], SLICE_LITERAL("refused"))) {
+            char *text = arena_printf(a, "<%.*s>: no usable certificate", SLICE_ARGS(m->recipients[i]));
+            result->refusals[result->refusal_count++] =
+                (struct job_refusal){.recipient = i, .status = STATUS_NO_KEY, .reason = slice_of_text(text)};
+            continue;
+        }
+        bool held = slice_starts_with(m->recipients[i], SLICE_LITERAL("held"));
+        bool routed = slice_starts_with(m->recipients[i], SLICE_LITERAL("routed"));
+        fds[result->variant_count] = frame->fds[0];
+        result->variants[result->variant_count++] = (struct job_variant){
+            .recipients = &all[i],
+            .recipient_count = 1,
+            .unchanged = true,
+            .protection = SLICE_LITERAL("none"),
+            .quarantine = held,
+            .quarantine_reason = held ? SLICE_LITERAL("a rule says so") : (struct slice){0},
+            .next_hop = routed ? slice_of_text(r->route) : (struct slice){0}};
+    }
+    if (result->variant_count == 0) {
+        result->status = STATUS_NO_KEY;
+    }
+}
+
 static void worker_answer(struct rig *r, int fd, struct channel_frame *frame)
 {
     struct arena a;
@@ -70,7 +106,9 @@ static void worker_answer(struct rig *r, int fd, struct channel_frame *frame)
     for (size_t i = 0; i < m.recipient_count && i < sizeof all / sizeof all[0]; i++) {
         all[i] = i;
     }
-    if (mode == RIG_REFUSE) {
+    if (mode == RIG_EXCEPTIONS) {
+        worker_exceptions(r, &m, frame, &a, &result, fds);
+    } else if (mode == RIG_REFUSE) {
         result.status = STATUS_NO_KEY;
         result.refusals = arena_alloc_array(&a, m.recipient_count, sizeof *result.refusals);
         result.refusal_count = m.recipient_count;
@@ -429,4 +467,61 @@ bool client_closed(int fd)
     char byte;
     ssize_t n = recv(fd, &byte, 1, 0);
     return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+/* --- the queue --- */
+
+void rig_queue_ask(struct rig *r, const char *text_after, enum queue_request type, bool has_limit,
+                   struct channel_frame *frame)
+{
+    char path[108];
+    struct buf out = BUF_INIT(256);
+    struct msgpack_writer w;
+    struct failure f = {0};
+    int queue_fd = -1;
+    (void)!snprintf(path, sizeof path, "%s/queue.sock", r->dir);
+    CHECK(channel_connect(path, &queue_fd, &f) == STATUS_OK);
+    msgpack_writer_init(&w, &out);
+    write_array(&w, type == QUEUE_STATS ? 2 : has_limit ? 4 : 3);
+    write_u64(&w, type);
+    write_u64(&w, 7);
+    if (has_limit) {
+        write_u64(&w, 10);
+    }
+    if (type != QUEUE_STATS) {
+        write_text(&w, slice_of_text(text_after));
+    }
+    CHECK(msgpack_writer_status(&w) == STATUS_OK);
+    CHECK(channel_send(queue_fd, buf_slice(&out), NULL, 0) == STATUS_OK);
+    buf_release(&out);
+    CHECK(channel_wait_readable(queue_fd, 5000) == STATUS_OK);
+    channel_frame_init(frame);
+    CHECK(channel_receive(queue_fd, frame) == STATUS_OK);
+    (void)close(queue_fd);
+}
+
+uint64_t rig_stat(struct rig *rig, const char *name)
+{
+    struct channel_frame frame;
+    struct msgpack_reader r;
+    uint64_t found = UINT64_MAX;
+    rig_queue_ask(rig, "", QUEUE_STATS, false, &frame);
+    msgpack_reader_init(&r, buf_slice(&frame.payload));
+    CHECK(read_array(&r, 5) == 5);
+    CHECK(read_u64(&r) == QUEUE_STATS);
+    CHECK(read_u64(&r) == 7);
+    CHECK(read_u64(&r) == STATUS_OK);
+    (void)read_text(&r, 100);
+    size_t count = read_map(&r, 100);
+    for (size_t i = 0; i < count; i++) {
+        struct slice key = read_text(&r, 100);
+        uint64_t value = read_u64(&r);
+        if (slice_equal(key, slice_of_text(name))) {
+            found = value;
+        }
+    }
+    CHECK(msgpack_reader_status(&r, true) == STATUS_OK);
+    channel_frame_release(&frame);
+    CHECK(found != UINT64_MAX);
+    return found;
 }

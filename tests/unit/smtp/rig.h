@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "mail/job.h"
+#include "smtp/queue_protocol.h"
 #include "smtp/service.h"
 
 #include <pthread.h>
@@ -15,12 +16,13 @@
 #include <uv.h>
 
 enum rig_worker_mode {
-    RIG_PASS,      /* one variant, unchanged */
-    RIG_REFUSE,    /* NO_KEY for every recipient */
-    RIG_DIE,       /* closes its channel on a job, and connects again */
-    RIG_DIE_ONCE,  /* ... the first time */
-    RIG_SPLIT,     /* a variant for each recipient */
-    RIG_EIGHT_BIT, /* passes on, says that the variant needs 8BITMIME; TO_7BIT gives "7-bit form" */
+    RIG_PASS,       /* one variant, unchanged */
+    RIG_REFUSE,     /* NO_KEY for every recipient */
+    RIG_DIE,        /* closes its channel on a job, and connects again */
+    RIG_DIE_ONCE,   /* ... the first time */
+    RIG_SPLIT,      /* a variant for each recipient */
+    RIG_EXCEPTIONS, /* by the recipient's name: refused@, held@ (quarantine), routed@ (to `route`) */
+    RIG_EIGHT_BIT,  /* passes on, says that the variant needs 8BITMIME; TO_7BIT gives "7-bit form" */
 };
 
 struct rig_setting {
@@ -75,6 +77,7 @@ struct rig {
     _Atomic uint64_t contact_ms, voters;
     bool keep_dir; /* the spool of a former rig */
     int queue_fd;
+    char route[64]; /* next hop of RIG_EXCEPTIONS */
 };
 
 /* `rig` is zeroed but for what the test wants; settings have their defaults unless set before. */
@@ -93,6 +96,11 @@ int client_command(int fd, const char *line); /* "NOOP" -> code */
 /* A whole message in one session; the code of the last reply, its text in `reply` if not NULL. */
 int client_deliver(uint16_t port, const char *from, const char *to, const char *body, char *reply,
                    size_t size);
+/* One request to the queue and its answer; release the frame. `has_limit`: of QUEUE_LIST. */
+void rig_queue_ask(struct rig *r, const char *text_after, enum queue_request type, bool has_limit,
+                   struct channel_frame *frame);
+uint64_t rig_stat(struct rig *rig, const char *name);
+
 bool client_closed(int fd); /* the server has closed it (within five seconds) */
 
 #endif

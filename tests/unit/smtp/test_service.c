@@ -3,7 +3,6 @@
 
 #include "base/channel.h"
 #include "base/msgpack_read.h"
-#include "base/msgpack_write.h"
 #include "smtp/queue_protocol.h"
 
 #include <arpa/inet.h>
@@ -117,10 +116,6 @@ static void test_worker_dies_once(void **state)
     assert_int_equal(rig.jobs, 2);
 }
 
-static uint64_t stat_of(const char *name);
-static void queue_ask(const char *text_after, enum queue_request type, bool has_limit,
-                      struct channel_frame *frame);
-
 static void test_killer_is_quarantined(void **state)
 {
     (void)state;
@@ -131,30 +126,30 @@ static void test_killer_is_quarantined(void **state)
     assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, reply, sizeof reply), 250);
     memcpy(quarantined_id, reply + strlen("250 2.0.0 queued as "), sizeof quarantined_id - 1);
     quarantined_id[sizeof quarantined_id - 1] = '\0';
-    assert_int_equal(stat_of("queue_quarantined"), 1);
+    assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
     atomic_store(&rig.mode, RIG_PASS);
     rig_stop(&rig);
     rig.keep_dir = true;
     rig_start(&rig);
     assert_false(sink_wait(&sink, 1, 500));
-    assert_int_equal(stat_of("queue_quarantined"), 1);
+    assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
     /* all that wait: not what is held */
     struct channel_frame frame;
-    queue_ask("", QUEUE_RETRY, false, &frame);
+    rig_queue_ask(&rig, "", QUEUE_RETRY, false, &frame);
     channel_frame_release(&frame);
     assert_false(sink_wait(&sink, 1, 300));
     /* by name: through a worker again, which refuses it now, and then does not */
     atomic_store(&rig.mode, RIG_REFUSE);
-    queue_ask(quarantined_id, QUEUE_RETRY, false, &frame);
+    rig_queue_ask(&rig, quarantined_id, QUEUE_RETRY, false, &frame);
     channel_frame_release(&frame);
     assert_false(sink_wait(&sink, 1, 300));
-    assert_int_equal(stat_of("queue_quarantined"), 1);
+    assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
     atomic_store(&rig.mode, RIG_PASS);
-    queue_ask(quarantined_id, QUEUE_RETRY, false, &frame);
+    rig_queue_ask(&rig, quarantined_id, QUEUE_RETRY, false, &frame);
     channel_frame_release(&frame);
     assert_true(sink_wait(&sink, 1, 5000));
     (void)usleep(200000);
-    assert_int_equal(stat_of("queue_messages"), 0);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
 }
 
 static void test_relay_denied(void **state)
@@ -214,7 +209,7 @@ static void test_failure_is_told_to_the_sender(void **state)
     assert_null(strstr(sink.messages[dsn], "secret body"));
     assert_null(strstr(sink.envelopes[1 - dsn], "bad@"));
     (void)usleep(200000);
-    assert_int_equal(stat_of("queue_messages"), 0);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
 }
 
 static void test_expiry_is_told_to_the_sender(void **state)
@@ -235,12 +230,12 @@ static void test_bounce_of_bounce_ends(void **state)
     atomic_store(&sink.rcpt_code, 550);
     rig_start(&rig);
     assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, NULL, 0), 250);
-    for (int i = 0; i < 50 && (stat_of("failed") < 2 || stat_of("queue_messages") > 0); i++) {
+    for (int i = 0; i < 50 && (rig_stat(&rig, "failed") < 2 || rig_stat(&rig, "queue_messages") > 0); i++) {
         (void)usleep(100000);
     }
-    assert_int_equal(stat_of("failed"), 2);
-    assert_int_equal(stat_of("bounced"), 1);
-    assert_int_equal(stat_of("queue_messages"), 0);
+    assert_int_equal(rig_stat(&rig, "failed"), 2);
+    assert_int_equal(rig_stat(&rig, "bounced"), 1);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
 }
 
 static void test_survives_restart(void **state)
@@ -260,7 +255,7 @@ static void test_survives_restart(void **state)
     assert_int_equal(sink.count, 20);
     rig_stop(&rig);
     rig_start(&rig);
-    assert_int_equal(stat_of("queue_messages"), 0);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
 }
 
 static void test_dead_next_hop(void **state)
@@ -271,7 +266,7 @@ static void test_dead_next_hop(void **state)
     rig_start(&rig);
     assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, NULL, 0), 250);
     (void)usleep(500000);
-    assert_int_equal(stat_of("queue_messages"), 1);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 1);
     memset(&sink, 0, sizeof sink);
     sink.port = port;
     sink_start(&sink);
@@ -298,13 +293,13 @@ static void test_silent_next_hop(void **state)
     }
     assert_int_equal(client_deliver(rig.port, "a@a.test", "c@silent.test,b@b.test", BODY, NULL, 0), 250);
     assert_true(sink_wait(&sink, 1, 2000));
-    assert_int_equal(stat_of("queue_messages"), 31);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 31);
     /* what was delivered is known after a stop in the middle: nothing comes twice */
     rig_stop(&rig);
     rig.keep_dir = true;
     rig_start(&rig);
     assert_false(sink_wait(&sink, 2, 500));
-    assert_int_equal(stat_of("queue_messages"), 31);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 31);
     rig_stop(&rig);
     (void)close(silent);
     next_hop_set(); /* and the domain's own is the sink now, too */
@@ -332,7 +327,7 @@ static void test_no_next_hop(void **state)
     rig_start(&rig);
     assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, NULL, 0), 250);
     (void)usleep(200000);
-    assert_int_equal(stat_of("deferred"), 1);
+    assert_int_equal(rig_stat(&rig, "deferred"), 1);
     next_hop_set();
     assert_true(sink_wait(&sink, 1, 5000));
 }
@@ -499,62 +494,6 @@ static void test_smuggling_ends_the_session(void **state)
 
 /* --- the queue --- */
 
-static int queue_fd;
-
-static void queue_ask(const char *text_after, enum queue_request type, bool has_limit,
-                      struct channel_frame *frame)
-{
-    char path[108];
-    struct buf out = BUF_INIT(256);
-    struct msgpack_writer w;
-    struct failure f = {0};
-    (void)!snprintf(path, sizeof path, "%s/queue.sock", rig.dir);
-    assert_int_equal(channel_connect(path, &queue_fd, &f), STATUS_OK);
-    msgpack_writer_init(&w, &out);
-    write_array(&w, type == QUEUE_STATS ? 2 : has_limit ? 4 : 3);
-    write_u64(&w, type);
-    write_u64(&w, 7);
-    if (has_limit) {
-        write_u64(&w, 10);
-    }
-    if (type != QUEUE_STATS) {
-        write_text(&w, slice_of_text(text_after));
-    }
-    assert_int_equal(msgpack_writer_status(&w), STATUS_OK);
-    assert_int_equal(channel_send(queue_fd, buf_slice(&out), NULL, 0), STATUS_OK);
-    buf_release(&out);
-    assert_int_equal(channel_wait_readable(queue_fd, 5000), STATUS_OK);
-    channel_frame_init(frame);
-    assert_int_equal(channel_receive(queue_fd, frame), STATUS_OK);
-    (void)close(queue_fd);
-}
-
-static uint64_t stat_of(const char *name)
-{
-    struct channel_frame frame;
-    struct msgpack_reader r;
-    uint64_t found = UINT64_MAX;
-    queue_ask("", QUEUE_STATS, false, &frame);
-    msgpack_reader_init(&r, buf_slice(&frame.payload));
-    assert_int_equal(read_array(&r, 5), 5);
-    assert_int_equal(read_u64(&r), QUEUE_STATS);
-    assert_int_equal(read_u64(&r), 7);
-    assert_int_equal(read_u64(&r), STATUS_OK);
-    (void)read_text(&r, 100);
-    size_t count = read_map(&r, 100);
-    for (size_t i = 0; i < count; i++) {
-        struct slice key = read_text(&r, 100);
-        uint64_t value = read_u64(&r);
-        if (slice_equal(key, slice_of_text(name))) {
-            found = value;
-        }
-    }
-    assert_int_equal(msgpack_reader_status(&r, true), STATUS_OK);
-    channel_frame_release(&frame);
-    assert_int_not_equal(found, UINT64_MAX);
-    return found;
-}
-
 static void test_queue(void **state)
 {
     (void)state;
@@ -571,7 +510,7 @@ static void test_queue(void **state)
     struct queue_entry e;
     char first[ID_TEXT_SIZE] = "", last[ID_TEXT_SIZE] = "";
     arena_init(&a, 1 << 20);
-    queue_ask("", QUEUE_LIST, true, &frame);
+    rig_queue_ask(&rig, "", QUEUE_LIST, true, &frame);
     msgpack_reader_init(&r, buf_slice(&frame.payload));
     assert_int_equal(read_array(&r, 5), 5);
     assert_int_equal(read_u64(&r), QUEUE_LIST);
@@ -596,7 +535,7 @@ static void test_queue(void **state)
     }
     assert_int_equal(msgpack_reader_status(&r, true), STATUS_OK);
     channel_frame_release(&frame);
-    queue_ask(last, QUEUE_LIST, true, &frame);
+    rig_queue_ask(&rig, last, QUEUE_LIST, true, &frame);
     msgpack_reader_init(&r, buf_slice(&frame.payload));
     (void)read_array(&r, 5);
     (void)read_u64(&r);
@@ -605,7 +544,7 @@ static void test_queue(void **state)
     (void)read_text(&r, 100);
     assert_int_equal(read_array(&r, 100), 2);
     channel_frame_release(&frame);
-    queue_ask(first, QUEUE_SHOW, false, &frame);
+    rig_queue_ask(&rig, first, QUEUE_SHOW, false, &frame);
     msgpack_reader_init(&r, buf_slice(&frame.payload));
     (void)read_array(&r, 5);
     (void)read_u64(&r);
@@ -615,16 +554,16 @@ static void test_queue(void **state)
     queue_entry_read(&r, &a, &e);
     assert_true(slice_equal(e.trace, SLICE_LITERAL("{}")));
     channel_frame_release(&frame);
-    queue_ask(first, QUEUE_DELETE, false, &frame);
+    rig_queue_ask(&rig, first, QUEUE_DELETE, false, &frame);
     channel_frame_release(&frame);
-    assert_int_equal(stat_of("queue_messages"), 11);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 11);
     atomic_store(&sink.rcpt_code, 0);
-    queue_ask("", QUEUE_RETRY, false, &frame);
+    rig_queue_ask(&rig, "", QUEUE_RETRY, false, &frame);
     channel_frame_release(&frame);
     assert_true(sink_wait(&sink, 11, 5000));
     (void)usleep(200000);
     assert_int_equal(sink.count, 11);
-    assert_int_equal(stat_of("queue_messages"), 0);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
     arena_release(&a);
 }
 

@@ -1,0 +1,327 @@
+/* What is not simply delivered: some recipients refused and the others served, quarantine, routes. */
+#include "rig.h"
+
+#include "base/msgpack_read.h"
+#include "smtp/spool_envelope.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BODY                                                                                                 \
+    "From: a@a.test\r\nTo: b@b.test\r\nSubject: secret subject\r\nX-Secret: very\r\n folded\r\nDate: "       \
+    "now\r\n"                                                                                                \
+    " and then\r\n\r\nsecret body\r\n"
+
+static struct rig rig;
+static struct sink sink;
+
+static int begin(void **state)
+{
+    (void)state;
+    char text[64];
+    memset(&rig, 0, sizeof rig);
+    memset(&sink, 0, sizeof sink);
+    rig.grace_ms = 2000;
+    sink_start(&sink);
+    (void)!snprintf(text, sizeof text, "127.0.0.1:%u", sink.port);
+    rig_set(&rig, "delivery.next_hop", text);
+    rig_set(&rig, "delivery.retry", "200ms");
+    atomic_store(&rig.mode, RIG_EXCEPTIONS);
+    return 0;
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    if (rig.thread != 0) {
+        rig_stop(&rig);
+    }
+    sink_stop(&sink);
+    rig_remove(&rig);
+    return 0;
+}
+
+static void wait_for_stat(const char *name, uint64_t value)
+{
+    for (int i = 0; i < 100 && rig_stat(&rig, name) != value; i++) {
+        (void)usleep(50000);
+    }
+    assert_int_equal(rig_stat(&rig, name), value);
+}
+
+static void id_of_reply(const char *reply, char id[ID_TEXT_SIZE])
+{
+    assert_non_null(strstr(reply, "250 2.0.0 queued as "));
+    memcpy(id, reply + strlen("250 2.0.0 queued as "), ID_TEXT_SIZE - 1);
+    id[ID_TEXT_SIZE - 1] = '\0';
+}
+
+static void check_notification(void)
+{
+    size_t dsn = strstr(sink.envelopes[0], "MAIL FROM:<>") != NULL ? 0 : 1;
+    assert_non_null(strstr(sink.envelopes[dsn], "MAIL FROM:<>"));
+    assert_non_null(strstr(sink.envelopes[dsn], "RCPT TO:<a@a.test>"));
+    assert_non_null(strstr(sink.messages[dsn], "Final-Recipient: rfc822; refused@b.test"));
+    assert_non_null(strstr(sink.messages[dsn], "Status: 5.7.5"));
+    assert_non_null(
+        strstr(sink.messages[dsn], "Diagnostic-Code: x-sealpost; <refused@b.test>: no usable certificate"));
+    assert_non_null(strstr(sink.messages[dsn], "Date: now\r\n and then"));
+    assert_null(strstr(sink.messages[dsn], "secret"));
+    assert_null(strstr(sink.messages[dsn], "X-Secret"));
+    assert_null(strstr(sink.messages[dsn], "folded"));
+    assert_non_null(strstr(sink.envelopes[1 - dsn], "RCPT TO:<good@b.test>"));
+    assert_null(strstr(sink.envelopes[1 - dsn], "refused@"));
+}
+
+static void test_refused_are_told_of_once(void **state)
+{
+    (void)state;
+    char reply[256];
+    rig_start(&rig);
+    assert_int_equal(
+        client_deliver(rig.port, "a@a.test", "good@b.test,refused@b.test", BODY, reply, sizeof reply), 250);
+    assert_non_null(strstr(reply, "1 of 2 recipients refused, a notification follows"));
+    assert_true(sink_wait(&sink, 2, 5000));
+    check_notification();
+    wait_for_stat("queue_messages", 0);
+    assert_int_equal(sink.count, 2);
+}
+
+/* The duty to tell the sender is as durable as the message. */
+static void test_notification_survives_restart(void **state)
+{
+    (void)state;
+    atomic_store(&sink.mail_code, 451);
+    rig_start(&rig);
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "good@b.test,refused@b.test", BODY, NULL, 0), 250);
+    rig_stop(&rig);
+    atomic_store(&sink.mail_code, 0);
+    rig.keep_dir = true;
+    rig_start(&rig);
+    assert_true(sink_wait(&sink, 2, 10000));
+    check_notification();
+    wait_for_stat("queue_messages", 0);
+    assert_int_equal(sink.count, 2);
+}
+
+/* A worker that would leave somebody in the dark is not believed. */
+static void test_null_sender_is_not_split(void **state)
+{
+    (void)state;
+    rig_start(&rig);
+    assert_int_equal(client_deliver(rig.port, "", "good@b.test,refused@b.test", BODY, NULL, 0), 451);
+    assert_false(sink_wait(&sink, 1, 300));
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
+}
+
+static void show(const char *id, struct arena *a, struct queue_entry *e)
+{
+    struct channel_frame frame;
+    struct msgpack_reader r;
+    struct slice kept;
+    rig_queue_ask(&rig, id, QUEUE_SHOW, false, &frame);
+    assert_true(arena_copy(a, buf_slice(&frame.payload), &kept));
+    channel_frame_release(&frame);
+    msgpack_reader_init(&r, kept);
+    (void)read_array(&r, 5);
+    (void)read_u64(&r);
+    (void)read_u64(&r);
+    assert_int_equal(read_u64(&r), STATUS_OK);
+    (void)read_text(&r, 100);
+    queue_entry_read(&r, a, e);
+    assert_int_equal(r.status, STATUS_OK);
+}
+
+static uint64_t change(const char *id, enum queue_request type)
+{
+    struct channel_frame frame;
+    struct msgpack_reader r;
+    rig_queue_ask(&rig, id, type, false, &frame);
+    msgpack_reader_init(&r, buf_slice(&frame.payload));
+    (void)read_array(&r, 5);
+    (void)read_u64(&r);
+    (void)read_u64(&r);
+    uint64_t status = read_u64(&r);
+    channel_frame_release(&frame);
+    return status;
+}
+
+static void test_quarantine_by_policy(void **state)
+{
+    (void)state;
+    char reply[256], id[ID_TEXT_SIZE];
+    struct arena a;
+    struct queue_entry e;
+    arena_init(&a, 1 << 20);
+    rig_start(&rig);
+    assert_int_equal(
+        client_deliver(rig.port, "a@a.test", "good@b.test,held@b.test", BODY, reply, sizeof reply), 250);
+    id_of_reply(reply, id);
+    assert_true(sink_wait(&sink, 1, 5000)); /* the other recipient does not wait */
+    wait_for_stat("queue_quarantined", 1);
+    show(id, &a, &e);
+    assert_true(slice_equal(e.state, SLICE_LITERAL("quarantined")));
+    assert_true(slice_equal(e.recipients[0].state, SLICE_LITERAL("delivered")));
+    assert_true(slice_equal(e.recipients[1].state, SLICE_LITERAL("quarantined")));
+    assert_true(slice_equal(e.recipients[1].last_reply, SLICE_LITERAL("a rule says so")));
+
+    rig_stop(&rig); /* it stays there over a restart, whatever is retried, and when it is old */
+    rig_set(&rig, "delivery.expire", "1s");
+    rig.keep_dir = true;
+    rig_start(&rig);
+    assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
+    assert_int_equal(change("", QUEUE_RETRY), STATUS_OK);
+    assert_int_equal(change(id, QUEUE_RETRY), STATUS_CONFLICT);
+    (void)usleep(1100000);
+    assert_int_equal(sink.count, 1);
+
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_OK);
+    assert_true(sink_wait(&sink, 2, 5000));
+    assert_non_null(strstr(sink.envelopes[1], "RCPT TO:<held@b.test>"));
+    wait_for_stat("queue_messages", 0);
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_NOT_FOUND);
+    arena_release(&a);
+}
+
+static void test_released_and_deferred_stays_released(void **state)
+{
+    (void)state;
+    char reply[256], id[ID_TEXT_SIZE];
+    rig_start(&rig);
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "held@b.test", BODY, reply, sizeof reply), 250);
+    id_of_reply(reply, id);
+    wait_for_stat("queue_quarantined", 1);
+    atomic_store(&sink.mail_code, 451);
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_OK);
+    wait_for_stat("deferred", 1);
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_CONFLICT);
+    rig_stop(&rig);
+    atomic_store(&sink.mail_code, 0);
+    rig.keep_dir = true;
+    rig_start(&rig);
+    assert_true(sink_wait(&sink, 1, 5000));
+}
+
+static void test_quarantined_is_deleted(void **state)
+{
+    (void)state;
+    char reply[256], id[ID_TEXT_SIZE];
+    rig_start(&rig);
+    assert_int_equal(
+        client_deliver(rig.port, "a@a.test", "held@b.test,refused@b.test", BODY, reply, sizeof reply), 250);
+    id_of_reply(reply, id);
+    assert_true(sink_wait(&sink, 1, 5000)); /* the notification need not wait for a release */
+    assert_non_null(strstr(sink.envelopes[0], "MAIL FROM:<>"));
+    wait_for_stat("queue_quarantined", 1);
+    assert_int_equal(change(id, QUEUE_DELETE), STATUS_OK);
+    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
+    assert_false(sink_wait(&sink, 2, 300));
+}
+
+static void test_route_overrides_next_hop(void **state)
+{
+    (void)state;
+    static struct sink other;
+    memset(&other, 0, sizeof other);
+    sink_start(&other);
+    (void)!snprintf(rig.route, sizeof rig.route, "127.0.0.1:%u", other.port);
+    rig_start(&rig);
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "good@b.test,routed@b.test", BODY, NULL, 0), 250);
+    assert_true(sink_wait(&sink, 1, 5000));
+    assert_true(sink_wait(&other, 1, 5000));
+    assert_non_null(strstr(other.envelopes[0], "RCPT TO:<routed@b.test>"));
+    assert_non_null(strstr(sink.envelopes[0], "RCPT TO:<good@b.test>"));
+    rig_stop(&rig);
+    sink_stop(&other);
+}
+
+/* --- the envelope --- */
+
+static void test_envelope_goes_round(void **state)
+{
+    (void)state;
+    size_t first[] = {0}, second[] = {2};
+    struct slice recipients[] = {SLICE_LITERAL("a@x.test"), SLICE_LITERAL("b@x.test"),
+                                 SLICE_LITERAL("c@x.test")};
+    struct spool_variant variants[] = {
+        {.size = 10,
+         .needs_8bit = true,
+         .protection = SLICE_LITERAL("none"),
+         .recipients = first,
+         .recipient_count = 1},
+        {.size = 20,
+         .quarantine = true,
+         .quarantine_reason = SLICE_LITERAL("why"),
+         .next_hop = SLICE_LITERAL("h:25"),
+         .protection = SLICE_LITERAL("none"),
+         .recipients = second,
+         .recipient_count = 1},
+    };
+    struct spool_refusal refusals[] = {
+        {.recipient = 1, .enhanced = SLICE_LITERAL("5.7.1"), .reason = SLICE_LITERAL("no")}};
+    struct spool_envelope e = {.recipients = recipients,
+                               .recipient_count = 3,
+                               .variants = variants,
+                               .variant_count = 2,
+                               .refusals = refusals,
+                               .refusal_count = 1,
+                               .trace = SLICE_LITERAL("{}")};
+    struct spool_envelope got;
+    struct buf out = BUF_INIT(65536);
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    assert_int_equal(spool_envelope_encode(&e, &out), STATUS_OK);
+    assert_int_equal(spool_envelope_decode(buf_slice(&out), &a, &got), STATUS_OK);
+    assert_true(got.variants[0].needs_8bit && !got.variants[0].quarantine);
+    assert_true(got.variants[1].quarantine && !got.variants[1].needs_8bit);
+    assert_true(slice_equal(got.variants[1].next_hop, SLICE_LITERAL("h:25")));
+    assert_true(slice_equal(got.refusals[0].reason, SLICE_LITERAL("no")));
+    refusals[0].recipient = 2; /* served and refused */
+    buf_reset(&out);
+    assert_int_equal(spool_envelope_encode(&e, &out), STATUS_OK);
+    assert_int_equal(spool_envelope_decode(buf_slice(&out), &a, &got), STATUS_CORRUPT);
+    e.refusal_count = 0; /* neither */
+    buf_reset(&out);
+    assert_int_equal(spool_envelope_encode(&e, &out), STATUS_OK);
+    assert_int_equal(spool_envelope_decode(buf_slice(&out), &a, &got), STATUS_CORRUPT);
+    buf_release(&out);
+    arena_release(&a);
+}
+
+/* Written by release 0.1. */
+static void test_envelope_of_version_1(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] =
+        "\x9c\x01\xc4\x10"
+        "0123456789abcdef"
+        "\x05\x01\x01\x00\xa1s\xa1i\xa1h\x91\xa1r\x91\x94\x0a\x01\xa4none\x91\x00\xa2{}";
+    struct spool_envelope got;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    assert_int_equal(spool_envelope_decode(slice_of(bytes, sizeof bytes - 1), &a, &got), STATUS_OK);
+    assert_int_equal(got.variants[0].size, 10);
+    assert_true(got.variants[0].needs_8bit);
+    assert_int_equal(got.refusal_count, 0);
+    arena_release(&a);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+    const struct CMUnitTest tests[] = {
+        CASE(test_refused_are_told_of_once),
+        CASE(test_notification_survives_restart),
+        CASE(test_null_sender_is_not_split),
+        CASE(test_quarantine_by_policy),
+        CASE(test_released_and_deferred_stays_released),
+        CASE(test_quarantined_is_deleted),
+        CASE(test_route_overrides_next_hop),
+        cmocka_unit_test(test_envelope_goes_round),
+        cmocka_unit_test(test_envelope_of_version_1),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
