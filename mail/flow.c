@@ -61,10 +61,11 @@ static enum status normalise_recipients(struct flow *fl, struct failure *f)
     fl->addresses = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->addresses[0]);
     fl->group_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->group_of[0]);
     fl->outcome_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->outcome_of[0]);
+    fl->headers_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->headers_of[0]);
     fl->out->result.refusals = arena_alloc_array(fl->arena, job->recipient_count, sizeof(struct job_refusal));
     fl->is_refused = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->is_refused[0]);
-    if (fl->addresses == NULL || fl->group_of == NULL || fl->outcome_of == NULL || fl->is_refused == NULL ||
-        fl->out->result.refusals == NULL) {
+    if (fl->addresses == NULL || fl->group_of == NULL || fl->outcome_of == NULL || fl->headers_of == NULL ||
+        fl->is_refused == NULL || fl->out->result.refusals == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the recipients");
     }
     for (size_t i = 0; i < job->recipient_count; i++) {
@@ -135,6 +136,7 @@ static struct flow_group group_wanted(const struct flow *fl, size_t i)
         return g;
     }
     g.protection = r->protection;
+    g.headers = fl->headers_of[i];
     g.opaque = r->opaque && (r->protection & PROTECT_SIGN) != 0;
     g.smime = false;
     if ((r->protection & PROTECT_ENCRYPT) != 0) {
@@ -147,8 +149,8 @@ static struct flow_group group_wanted(const struct flow *fl, size_t i)
 static bool groups_agree(const struct flow_group *a, const struct flow_group *b)
 {
     return !a->alone && !b->alone && a->direction == b->direction && a->protection == b->protection &&
-           a->opaque == b->opaque && a->smime == b->smime && a->outcome == b->outcome &&
-           slice_equal(a->cipher, b->cipher);
+           a->opaque == b->opaque && a->headers == b->headers && a->smime == b->smime &&
+           a->outcome == b->outcome && slice_equal(a->cipher, b->cipher);
 }
 
 static enum status group_recipients(struct flow *fl, struct failure *f)
@@ -278,6 +280,9 @@ static void run(struct flow *fl, struct slice message)
     if (status == STATUS_OK && (!fl->decision.refused || fl->split)) {
         status = incoming_open(fl, &f);
         if (status == STATUS_OK) {
+            status = outgoing_headers(fl, &f);
+        }
+        if (status == STATUS_OK) {
             status = group_recipients(fl, &f);
         }
         if (status == STATUS_OK) {
@@ -316,8 +321,6 @@ void mail_process(const struct mail_environment *env, const struct job_message *
     run(fl, message);
     incoming_release(fl);
     shape_release(&fl->shape);
-    buf_release(&fl->entity);
-    buf_release(&fl->signed_forms[0]);
-    buf_release(&fl->signed_forms[1]);
+    outgoing_release(fl);
     buf_release(&fl->trace_text);
 }

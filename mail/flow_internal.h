@@ -5,6 +5,7 @@
 #include "crypto/smime.h"
 #include "mail/address_list.h"
 #include "mail/flow.h"
+#include "mail/header_protection.h"
 #include "mail/json_write.h"
 #include "mail/policy.h"
 #include "mail/shape.h"
@@ -37,8 +38,9 @@ struct flow_group {
     bool opaque, smime;
     bool alone; /* a blind recipient: no other may share the variant */
     struct slice cipher;
-    size_t outcome;     /* incoming */
-    size_t *recipients; /* positions; in the arena */
+    enum header_form headers; /* outgoing */
+    size_t outcome;           /* incoming */
+    size_t *recipients;       /* positions; in the arena */
     size_t recipient_count;
 };
 
@@ -62,10 +64,12 @@ struct flow {
     struct flow_group groups[JOB_VARIANTS_MAX];
     size_t group_count;
     size_t *group_of, *outcome_of; /* by recipient */
+    enum header_form *headers_of;  /* outgoing, by recipient */
 
-    struct buf entity;          /* outgoing: the content with its fields, as it is protected */
-    struct buf signed_forms[2]; /* outgoing: signed, clear [0] and opaque [1] */
-    struct opened *opened;      /* incoming */
+    struct buf entity;                             /* outgoing: the content with its fields */
+    struct buf payloads[HEADER_FORM_COUNT];        /* outgoing: that with protected header fields */
+    struct buf signed_forms[2][HEADER_FORM_COUNT]; /* outgoing: those signed, clear [0] and opaque [1] */
+    struct opened *opened;                         /* incoming */
     size_t opened_count, opened_capacity;
     struct verdict verdict; /* incoming: of the message as it came */
 
@@ -76,6 +80,9 @@ struct flow {
 /* Makes the content of a group's variant; false in *changed when it is the input byte for byte. */
 enum status outgoing_make(struct flow *fl, const struct flow_group *group, struct job_variant *v,
                           struct buf *content, struct failure *f) MUST_CHECK;
+/* Fills headers_of for every outgoing recipient: how the header is protected. */
+enum status outgoing_headers(struct flow *fl, struct failure *f) MUST_CHECK;
+void outgoing_release(struct flow *fl);
 enum status incoming_make(struct flow *fl, const struct flow_group *group, struct job_variant *v,
                           struct buf *content, struct failure *f) MUST_CHECK;
 /* Fills outcome_of for every incoming recipient: opens the message with each one's own keys. */

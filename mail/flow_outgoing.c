@@ -68,6 +68,92 @@ static enum status content_entity_make(struct flow *fl, struct failure *f)
     return STATUS_OK;
 }
 
+/* --- header protection --- */
+
+static enum status header_form_read(struct flow *fl, const struct policy_recipient *r, enum header_form *form,
+                                    struct failure *f)
+{
+    struct setting_value mode, legacy;
+    bool encrypt = (r->protection & PROTECT_ENCRYPT) != 0;
+    enum status status = setting_get(fl->env->view, setting_at(SETTING_PROTECT_HEADERS), r->address, &mode);
+    if (status == STATUS_OK) {
+        status = setting_get(fl->env->view, setting_at(SETTING_PROTECT_LEGACY_DISPLAY), r->address, &legacy);
+    }
+    if (status != STATUS_OK) {
+        return failure_set(f, status, "the setting protect.headers could not be read");
+    }
+    if (slice_equal(mode.text, SLICE_LITERAL("none"))) {
+        *form = HEADERS_BARE;
+    } else if (!encrypt) {
+        *form = HEADERS_CLEAR;
+    } else if (slice_equal(mode.text, SLICE_LITERAL("sign"))) {
+        *form = HEADERS_CIPHER;
+    } else {
+        *form = setting_bool(&legacy) ? HEADERS_HIDDEN_LEGACY : HEADERS_HIDDEN;
+    }
+    return STATUS_OK;
+}
+
+enum status outgoing_headers(struct flow *fl, struct failure *f)
+{
+    struct entity content;
+    bool read = false, fits = false;
+    for (size_t i = 0; i < fl->job->recipient_count; i++) {
+        const struct policy_recipient *r = &fl->decision.recipients[i];
+        fl->headers_of[i] = HEADERS_BARE;
+        if (r->direction != POLICY_OUTGOING || r->protection == PROTECT_NONE) {
+            continue;
+        }
+        enum status status = read ? STATUS_OK : content_entity_make(fl, f);
+        if (status == STATUS_OK && !read) {
+            status = entity_read(buf_slice(&fl->entity), fl->arena, &content, f);
+            fits = status == STATUS_OK && header_protection_fits(&content);
+            read = true;
+        }
+        if (status == STATUS_OK && fits) {
+            status = header_form_read(fl, r, &fl->headers_of[i], f);
+        }
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status payload_make(struct flow *fl, enum header_form form, struct failure *f)
+{
+    struct buf *out = &fl->payloads[form];
+    struct entity content;
+    if (out->len > 0) {
+        return STATUS_OK;
+    }
+    enum status status = content_entity_make(fl, f);
+    if (status == STATUS_OK) {
+        status = entity_read(buf_slice(&fl->entity), fl->arena, &content, f);
+    }
+    if (status == STATUS_OK) {
+        *out = BUF_INIT(fl->content_max);
+        out->wipe = true;
+        status = header_protection_payload(&fl->message, &content, form, fl->arena, out, f);
+    }
+    if (status != STATUS_OK) {
+        buf_reset(out);
+    }
+    return status;
+}
+
+void outgoing_release(struct flow *fl)
+{
+    buf_release(&fl->entity);
+    for (size_t i = 0; i < HEADER_FORM_COUNT; i++) {
+        buf_release(&fl->payloads[i]);
+        buf_release(&fl->signed_forms[0][i]);
+        buf_release(&fl->signed_forms[1][i]);
+    }
+}
+
+/* --- signing --- */
+
 static enum status sign_with(struct flow *fl, EVP_PKEY *key, bool opaque, struct slice entity,
                              struct buf *out, struct failure *f)
 {
@@ -102,16 +188,16 @@ static enum status sign_with(struct flow *fl, EVP_PKEY *key, bool opaque, struct
     return status;
 }
 
-static enum status signed_form_make(struct flow *fl, bool opaque, struct failure *f)
+static enum status signed_form_make(struct flow *fl, bool opaque, enum header_form form, struct failure *f)
 {
-    struct buf *out = &fl->signed_forms[opaque];
+    struct buf *out = &fl->signed_forms[opaque][form];
     struct buf sendable = BUF_INIT(fl->content_max);
     EVP_PKEY *key = NULL;
     if (out->len > 0) {
         return STATUS_OK;
     }
     *out = BUF_INIT(fl->content_max);
-    struct slice entity = buf_slice(&fl->entity);
+    struct slice entity = buf_slice(&fl->payloads[form]);
     enum status status = STATUS_OK;
     /* Signed although it was: sign.already says that the signature is to be replaced. */
     if (fl->shape.kind == SHAPE_SMIME_CLEAR_SIGNED && fl->shape.signed_part.len > 0) {
@@ -203,18 +289,20 @@ static enum status protect(struct flow *fl, const struct flow_group *group, stru
                            struct failure *f)
 {
     bool sign = (group->protection & PROTECT_SIGN) != 0, encrypt = (group->protection & PROTECT_ENCRYPT) != 0;
-    enum status status = content_entity_make(fl, f);
+    enum header_form form = group->headers;
+    enum status status = payload_make(fl, form, f);
     if (status == STATUS_OK && sign) {
-        status = signed_form_make(fl, group->opaque, f);
+        status = signed_form_make(fl, group->opaque, form, f);
     }
     if (status != STATUS_OK) {
         return status;
     }
-    struct slice entity = sign ? buf_slice(&fl->signed_forms[group->opaque]) : buf_slice(&fl->entity);
+    struct slice entity = buf_slice(sign ? &fl->signed_forms[group->opaque][form] : &fl->payloads[form]);
+    json_put_text(&fl->trace, "headers", slice_of_text(header_form_name(form)));
     status =
         buf_reserve(content, fl->message.header.len + (encrypt ? entity.len * 3 / 2 : entity.len) + 4096);
     if (status == STATUS_OK) {
-        status = compose_fields(&fl->message, COMPOSE_WITHOUT_CONTENT | COMPOSE_WITHOUT_JUNK, content);
+        status = header_protection_outer(&fl->message, form, content);
     }
     if (status == STATUS_OK) {
         status = buf_append_text(content, "MIME-Version: 1.0\r\n");
@@ -238,7 +326,7 @@ enum status outgoing_make(struct flow *fl, const struct flow_group *group, struc
     }
     enum status status = protect(fl, group, content, f);
     if (status == STATUS_OK && (group->protection & PROTECT_ENCRYPT) == 0) {
-        v->needs_8bit = mime_has_8bit(buf_slice(&fl->signed_forms[group->opaque]));
+        v->needs_8bit = mime_has_8bit(buf_slice(&fl->signed_forms[group->opaque][group->headers]));
     }
     return status;
 }

@@ -147,6 +147,14 @@ static const struct setting settings[] = {
         "sign opaquely: programs that know no S/MIME cannot read such mail, but nothing on the way breaks "
         "the signature"),
 
+    [SETTING_PROTECT_HEADERS] = CHOICE(
+        "protect.headers", "sign", "none|sign|hide-subject", GDU, SETTING_OF_RECIPIENT,
+        "header protection (RFC 9788). sign: the header fields that people see are signed and encrypted with "
+        "the message; hide-subject: and outside of an encrypted message the subject is [...]"),
+    [SETTING_PROTECT_LEGACY_DISPLAY] = FLAG(
+        "protect.legacy_display", "yes", GDU, SETTING_OF_RECIPIENT,
+        "put a hidden subject at the start of the text as well, for programs that know no header protection"),
+
     [SETTING_RELAY_NETWORKS] =
         RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,
               "networks whose hosts may send mail through this gateway; all others are refused"),
