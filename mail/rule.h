@@ -23,11 +23,7 @@
 #include "mail/facts.h"
 #include "mail/json_write.h"
 
-#define RULES_MAX     1000 /* of a set */
-#define RULE_NAME_MAX 63   /* bytes: letters, digits, dot, hyphen, underscore */
-#define RULE_WHEN_MAX 2048 /* bytes of an expression */
-#define RULE_THEN_MAX 1024 /* bytes of a list of actions */
-#define RULE_TAGS_MAX 16   /* that one recipient can collect; more make the last rule `broken` */
+#define RULE_TAGS_MAX 16 /* that one recipient can collect; more make the last rule `broken` */
 
 struct ruleset;
 

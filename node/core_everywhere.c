@@ -54,6 +54,12 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_TRUST_ADD:
     case COMMAND_TRUST_REMOVE:
     case COMMAND_API_TOKEN_REMOVE:
+    case COMMAND_RULE_SET:
+    case COMMAND_RULE_REMOVE:
+    case COMMAND_RULE_MOVE:
+    case COMMAND_GROUP_ADD:
+    case COMMAND_GROUP_MEMBER_REMOVE:
+    case COMMAND_GROUP_REMOVE:
     case COMMAND_CTL_SET:
     case COMMAND_CTL_REMOVE:
     case COMMAND_CRL_FORCE: /* also for the rows of a delta, which count at once: it comes after them */

@@ -72,6 +72,20 @@ enum command_number {
     COMMAND_TRUST_REMOVE = 19,
     /* changes nothing; every node hashes its tables at this index (cluster verify) */
     COMMAND_CHECKPOINT = 20,
+    /* name, enabled (0 or 1), when, then, comment, place (enum rule_place), name of the other rule. A rule of
+     * that name is changed. */
+    COMMAND_RULE_SET = 21,
+    /* name */
+    COMMAND_RULE_REMOVE = 22,
+    /* name, place (enum rule_place but KEEP), name of the other rule */
+    COMMAND_RULE_MOVE = 23,
+    /* group, member (address, domain or *.domain; "": none, the group alone). A group that is not there is
+     * made */
+    COMMAND_GROUP_ADD = 24,
+    /* group, member */
+    COMMAND_GROUP_MEMBER_REMOVE = 25,
+    /* group; its members go with it */
+    COMMAND_GROUP_REMOVE = 26,
     /* --- 30 to 39: trust; see store/records_trust.h --- */
     /* thumbprint (32), verdict (enum ctl_verdict: allow, deny), end (ms; 0: never), comment. Replaces what
      * was said of it before */
@@ -96,6 +110,15 @@ enum command_number {
     /* issuer (32), serial number */
     COMMAND_OCSP_REMOVE = 38,
     COMMAND_NUMBER_END
+};
+
+/* Where a rule goes. The numbers are in commands: append only. */
+enum rule_place {
+    RULE_PLACE_KEEP, /* where it is; a new one goes to the end */
+    RULE_PLACE_BEFORE,
+    RULE_PLACE_AFTER,
+    RULE_PLACE_FIRST,
+    RULE_PLACE_LAST
 };
 
 enum field_type { FIELD_U64, FIELD_BYTES, FIELD_TEXT };

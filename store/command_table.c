@@ -99,6 +99,30 @@ static const struct command_field trust_add_fields[] = {
     BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
     TEXT("comment", 0, 255, "why it is trusted"),
 };
+static const struct command_field rule_set_fields[] = {
+    TEXT("name", 1, RULE_NAME_MAX, "name of the rule"),
+    U64("enabled", "1: it is in force; 0: it is kept, and not asked"),
+    TEXT("when", 1, RULE_WHEN_MAX, "expression"),
+    TEXT("then", 1, RULE_THEN_MAX, "list of actions"),
+    TEXT("comment", 0, RULE_COMMENT_MAX, "what it is for"),
+    U64("place", "0 keep (a new one: last), 1 before, 2 after, 3 first, 4 last"),
+    TEXT("other", 0, RULE_NAME_MAX, "the rule before or after which it goes"),
+};
+static const struct command_field rule_fields[] = {
+    TEXT("name", 1, RULE_NAME_MAX, "name of the rule"),
+};
+static const struct command_field rule_move_fields[] = {
+    TEXT("name", 1, RULE_NAME_MAX, "name of the rule"),
+    U64("place", "1 before, 2 after, 3 first, 4 last"),
+    TEXT("other", 0, RULE_NAME_MAX, "the rule before or after which it goes"),
+};
+static const struct command_field group_member_fields[] = {
+    TEXT("group", 1, RULE_NAME_MAX, "name of the group"),
+    TEXT("member", 0, ADDRESS_MAX, "address, domain or *.domain"),
+};
+static const struct command_field group_fields[] = {
+    TEXT("group", 1, RULE_NAME_MAX, "name of the group"),
+};
 
 #define LIST_FIELDS                                                                                          \
     BYTES("issuer", ISSUER_ID_SIZE, ISSUER_ID_SIZE, "issuer of the list"),                                   \
@@ -191,6 +215,18 @@ static const struct command_type types[] = {
      .permission = "cluster.read",
      .help = "hash the tables at this index",
      .apply = apply_checkpoint},
+    ROW_OF(2, COMMAND_RULE_SET, "rule.set", "policy.write", rule_set_fields, check_rule_set, apply_rule_set,
+           "add a rule, or change it"),
+    ROW_OF(2, COMMAND_RULE_REMOVE, "rule.remove", "policy.write", rule_fields, check_rule_remove,
+           apply_rule_remove, "remove a rule"),
+    ROW_OF(2, COMMAND_RULE_MOVE, "rule.move", "policy.write", rule_move_fields, check_rule_move,
+           apply_rule_move, "give a rule another place"),
+    ROW_OF(2, COMMAND_GROUP_ADD, "group.add", "group.write", group_member_fields, check_group_add,
+           apply_group_add, "add a group, or a member to it"),
+    ROW_OF(2, COMMAND_GROUP_MEMBER_REMOVE, "group.member.remove", "group.write", group_member_fields,
+           check_group_member_remove, apply_group_member_remove, "remove a member from a group"),
+    ROW_OF(2, COMMAND_GROUP_REMOVE, "group.remove", "group.write", group_fields, check_group_remove,
+           apply_group_remove, "remove a group with its members"),
 
     /* --- trust --- */
     ROW_OF(2, COMMAND_CTL_SET, "ctl.set", "ca.write", ctl_set_fields, check_ctl_set, apply_ctl_set,

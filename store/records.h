@@ -85,7 +85,8 @@ bool store_is_trusted(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_
 enum status store_anchors_all(struct store_view *v, certificate_visit_cb cb, void *context) MUST_CHECK;
 /* Changes whenever certs or trust changes: lets a worker keep its parsed anchors. */
 uint64_t store_trust_generation(struct store_view *v);
-/* Changes whenever rules do, or a group comes or goes: lets a worker keep its compiled rules (mail/rule.h). */
+/* Changes whenever rules do, or a group comes or goes: lets a worker keep its compiled rules (mail/rule.h).
+ */
 uint64_t store_policy_generation(struct store_view *v);
 
 struct node_record {
@@ -135,5 +136,51 @@ struct user_record {
 typedef bool (*user_visit_cb)(void *context, const struct user_record *record);
 enum status store_user_get(struct store_view *v, struct slice address, struct user_record *out) MUST_CHECK;
 enum status store_users_all(struct store_view *v, user_visit_cb cb, void *context) MUST_CHECK;
+
+/* --- rules and groups (store/records_rules.c) --- */
+
+#define RULE_NAME_MAX    63 /* bytes; of a group's, too */
+#define RULE_WHEN_MAX    2048
+#define RULE_THEN_MAX    1024
+#define RULE_COMMENT_MAX 255
+#define RULES_MAX        1000
+
+/* Letters, digits, dot, hyphen and underscore, at most 63, the first a letter or digit. `what`: "a rule". */
+enum status record_name_check(struct slice name, const char *what, struct failure *f) MUST_CHECK;
+
+struct rule_record {
+    uint64_t position; /* rules are asked in this order; the numbers have gaps */
+    struct slice name;
+    bool enabled;
+    struct slice when, then; /* docs/rules.md; the store does not read them */
+    struct slice comment;
+    uint64_t changed_ms;
+};
+enum status rule_record_decode(struct slice key, struct slice value, struct rule_record *out) MUST_CHECK;
+typedef bool (*rule_visit_cb)(void *context, const struct rule_record *record);
+enum status store_rules_all(struct store_view *v, rule_visit_cb cb, void *context) MUST_CHECK; /* in order */
+enum status store_rule_get(struct store_view *v, struct slice name, struct rule_record *out) MUST_CHECK;
+
+struct group_record {
+    struct slice name;
+    uint64_t added_ms;
+};
+typedef bool (*group_visit_cb)(void *context, const struct group_record *record);
+enum status store_group_get(struct store_view *v, struct slice name, struct group_record *out) MUST_CHECK;
+enum status store_groups_all(struct store_view *v, group_visit_cb cb, void *context) MUST_CHECK;
+/* Members are addresses, domains and "*.domain", in normal form; in key order from the first that is not
+ * below `from`. */
+typedef bool (*name_visit_cb)(void *context, struct slice name);
+enum status store_group_members(struct store_view *v, struct slice group, struct slice from, name_visit_cb cb,
+                                void *context) MUST_CHECK;
+/* Groups that hold the address (normalised) itself, its domain, or one above it by "*.x". A group may be
+ * visited several times. */
+enum status store_groups_of(struct store_view *v, struct slice address, name_visit_cb cb,
+                            void *context) MUST_CHECK;
+enum status store_group_holds(struct store_view *v, struct slice group, struct slice address,
+                              bool *holds) MUST_CHECK;
+/* An address, a domain or "*.domain" in normal form. INVALID. */
+enum status group_member_normalise(struct slice member, char out[ADDRESS_MAX + 1],
+                                   struct failure *f) MUST_CHECK;
 
 #endif

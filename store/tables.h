@@ -31,6 +31,10 @@
  *   api_tokens: SHA-256 of the token -> [name, role, expires ms]
  *   cluster: "cluster" -> [id bin, name, CA certificate bin, CA key sealed bin, data key id bin, data key
  * bin]
+ *   rules: u64 position -> [name, enabled, when, then, comment, changed ms]
+ *   groups: name -> [added ms]
+ *   group_members: group, NUL, member (address, domain or *.domain) -> nothing
+ *   member_groups: member, NUL, group -> nothing
  */
 #ifndef SEALPOST_STORE_TABLES_H
 #define SEALPOST_STORE_TABLES_H
@@ -55,6 +59,10 @@ enum table {
     TABLE_NODE_TOKENS,
     TABLE_API_TOKENS,
     TABLE_CLUSTER,
+    TABLE_RULES,
+    TABLE_GROUPS,
+    TABLE_GROUP_MEMBERS,
+    TABLE_MEMBER_GROUPS,
     TABLE_CTL,
     TABLE_CRLS,
     TABLE_CRL_IMPORTS,

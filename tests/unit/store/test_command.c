@@ -47,7 +47,8 @@ static uint64_t number_for(const struct command_field *field)
     if (strcmp(field->name, "level") == 0)
         return SETTING_DOMAIN;
     if (strcmp(field->name, "verdict") == 0 || strcmp(field->name, "status") == 0 ||
-        strcmp(field->name, "reason") == 0)
+        strcmp(field->name, "reason") == 0 || strcmp(field->name, "enabled") == 0 ||
+        strcmp(field->name, "place") == 0)
         return 1;
     return 1234567890123;
 }
