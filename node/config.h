@@ -11,6 +11,7 @@
  *                advertise = 127.0.0.1:2514   what the others connect to; default: listen
  *   [api]        listen = 127.0.0.1:2513      and advertise
  *   [smtp]       listen = 127.0.0.1:2511      and advertise; listen may be a list with commas
+ *                lmtp_listen =                the same for LMTP (RFC 2033); not on the Internet
  *                tls_names =                  more names for the service certificate
  *                workers = 0                  0: one a core
  *   [master_key] source = file:master.key     or credential:NAME
@@ -33,6 +34,7 @@ struct node_config {
     char cluster_listen[80], cluster_advertise[80];
     char api_listen[80], api_advertise[80];
     char smtp_listen[80], smtp_advertise[80];
+    char lmtp_listen[80]; /* "": nobody is to speak LMTP */
     char tls_names[1024];
     unsigned workers;
     char master_key_source[4096];

@@ -31,6 +31,8 @@ static const struct config_key table[] = {
      "shown to administrators; default: listen"},
     {"smtp", "listen", CONFIG_ADDRESSES, MEMBER(smtp_listen), "127.0.0.1:2511", 0, 0,
      "mail comes in here; several with commas"},
+    {"smtp", "lmtp_listen", CONFIG_ADDRESSES, MEMBER(lmtp_listen), "", 0, 0,
+     "the same over LMTP (a reply for each recipient); not on port 25; default: nowhere"},
     {"smtp", "advertise", CONFIG_ADDRESS, MEMBER(smtp_advertise), "", 0, 0,
      "shown to administrators; default: listen"},
     {"smtp", "tls_names", CONFIG_NAMES, MEMBER(tls_names), "", 0, 0,

@@ -73,6 +73,9 @@ static enum status tcp_open(const struct node_config *config, const struct role_
                             const struct role_listening *what, struct listeners *l, struct failure *f)
 {
     struct slice rest = slice_of_text((const char *)config + what->address_offset);
+    if (rest.len == 0) {
+        return STATUS_OK; /* an address that need not be there */
+    }
     for (;;) {
         int fd = -1;
         size_t comma = slice_find_byte(rest, ',');

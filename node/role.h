@@ -12,7 +12,7 @@
  *   smtp     "spool", "tls-key"
  * Listening descriptors:
  *   core     "peers" (TCP), "core" (Unix)
- *   smtp     "smtp" (TCP, may be several), "jobs", "queue" (Unix)
+ *   smtp     "smtp" (TCP, may be several), "lmtp" (TCP, none or several), "jobs", "queue" (Unix)
  *   api      "api" (TCP, may be several)
  *
  * Files below the data folder:

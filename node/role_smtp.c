@@ -177,6 +177,13 @@ static enum status service_start(struct smtp_role *r, struct failure *f)
         }
         options.smtp_listeners[options.smtp_listener_count++] = fd;
     }
+    for (size_t i = 0; i < SMTP_LISTENERS_MAX; i++) {
+        int fd = role_listener_fd(c, "lmtp", i);
+        if (fd < 0) {
+            break;
+        }
+        options.lmtp_listeners[options.lmtp_listener_count++] = fd;
+    }
     if (options.jobs_listener < 0 || options.smtp_listener_count == 0) {
         return failure_set(f, STATUS_INVALID, "a listening descriptor is missing");
     }

@@ -73,6 +73,7 @@ static const struct role_type table[] = {
         .keys = ROLE_KEY_SPOOL | ROLE_KEY_TLS,
         .stop_turn = 0,
         .listens = {{"smtp", ROLE_LISTENS_TCP, ADDRESS(smtp_listen), "[smtp] listen", NULL},
+                    {"lmtp", ROLE_LISTENS_TCP, ADDRESS(lmtp_listen), "[smtp] lmtp_listen", NULL},
                     {"jobs", ROLE_LISTENS_UNIX, 0, NULL, JOB_SOCKET},
                     {"queue", ROLE_LISTENS_UNIX, 0, NULL, QUEUE_SOCKET}},
     },

@@ -200,6 +200,7 @@ enum smtp_reply command_parse(struct slice line, struct smtp_command *out)
     switch (out->verb) {
     case VERB_EHLO:
     case VERB_HELO:
+    case VERB_LHLO:
         return client_name_valid(out->argument) ? REPLY_NONE : REPLY_BAD_NAME;
     case VERB_MAIL:
         return path_parse(rest, SLICE_LITERAL("FROM:"), out);

@@ -26,7 +26,8 @@
     X(QUIT)                                                                                                  \
     X(VRFY)                                                                                                  \
     X(HELP)                                                                                                  \
-    X(STARTTLS)
+    X(STARTTLS)                                                                                              \
+    X(LHLO) /* RFC 2033; the session says whether it speaks LMTP */
 
 enum smtp_verb {
 #define X(name) VERB_##name,

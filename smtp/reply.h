@@ -47,6 +47,7 @@
     X(HELLO_FIRST, 503, "5.5.1", "say EHLO first")                                                           \
     X(MAIL_FIRST, 503, "5.5.1", "MAIL comes first")                                                          \
     X(NESTED_MAIL, 503, "5.5.1", "a sender was given already")                                               \
+    X(NO_RECIPIENTS_YET, 503, "5.5.1", "no valid recipients")                                                \
     X(NO_RECIPIENTS, 554, "5.5.1", "no valid recipients")                                                    \
     X(TLS_ALREADY, 503, "5.5.1", "TLS is active already")                                                    \
     X(NOT_NOW, 503, "5.5.1", "not in the middle of a message")                                               \

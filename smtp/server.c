@@ -10,9 +10,15 @@
 #define LISTENERS_MAX 16
 #define BACKLOG       1024
 
+struct server_listener {
+    uv_tcp_t tcp;
+    struct server *server;
+    bool lmtp;
+};
+
 struct server {
     struct server_services services;
-    uv_tcp_t listeners[LISTENERS_MAX];
+    struct server_listener listeners[LISTENERS_MAX];
     size_t listener_count, listeners_open;
     struct server_session *sessions;
     uv_timer_t grace;
@@ -86,9 +92,10 @@ static enum smtp_reply admit(struct server *s, struct server_session *session)
     return REPLY_NONE;
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connection(uv_stream_t *stream, int status)
 {
-    struct server *s = listener->data;
+    const struct server_listener *listener = stream->data;
+    struct server *s = listener->server;
     if (status < 0) {
         log_event(LOG_WARN, "a connection could not be taken", LOG_TEXT("error", uv_strerror(status)));
         return;
@@ -98,7 +105,8 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     session->server = s;
-    session->stream = stream_accept(listener, server_session_events(), session);
+    session->lmtp = listener->lmtp;
+    session->stream = stream_accept(stream, server_session_events(), session);
     if (session->stream == NULL) {
         free(session);
         return;
@@ -140,16 +148,19 @@ enum status server_new(const struct server_services *services, struct server **o
     return STATUS_OK;
 }
 
-enum status server_listen(struct server *s, int fd, struct failure *f)
+enum status server_listen(struct server *s, int fd, bool lmtp, struct failure *f)
 {
     if (s->listener_count == LISTENERS_MAX) {
         (void)close(fd);
         return failure_set(f, STATUS_TOO_LARGE, "more than %d listeners", LISTENERS_MAX);
     }
-    uv_tcp_t *tcp = &s->listeners[s->listener_count];
+    struct server_listener *listener = &s->listeners[s->listener_count];
+    uv_tcp_t *tcp = &listener->tcp;
+    listener->server = s;
+    listener->lmtp = lmtp;
     int error = uv_tcp_init(s->services.loop, tcp);
     if (error == 0) {
-        tcp->data = s;
+        tcp->data = listener;
         s->listener_count++;
         s->listeners_open++;
         error = uv_tcp_open(tcp, fd);
@@ -168,7 +179,7 @@ enum status server_listen(struct server *s, int fd, struct failure *f)
 
 static void on_listener_closed(uv_handle_t *handle)
 {
-    struct server *s = handle->data;
+    struct server *s = ((struct server_listener *)handle->data)->server;
     s->listeners_open--;
     stopped_perhaps(s);
 }
@@ -193,7 +204,7 @@ void server_stop(struct server *s, uint64_t grace_ms, void (*closed)(void *conte
     s->closed_context = context;
     s->stopping = true;
     for (size_t i = 0; i < s->listener_count; i++) {
-        uv_close((uv_handle_t *)&s->listeners[i], on_listener_closed);
+        uv_close((uv_handle_t *)&s->listeners[i].tcp, on_listener_closed);
     }
     (void)uv_timer_start(&s->grace, on_grace_over, grace_ms, 0);
     stop_sessions(s, false);

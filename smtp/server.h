@@ -31,8 +31,8 @@ struct server_services {
 };
 
 enum status server_new(const struct server_services *services, struct server **out) MUST_CHECK;
-/* Takes the listening descriptor, also on failure. */
-enum status server_listen(struct server *s, int fd, struct failure *f) MUST_CHECK;
+/* Takes the listening descriptor, also on failure. `lmtp`: what connects there speaks LMTP. */
+enum status server_listen(struct server *s, int fd, bool lmtp, struct failure *f) MUST_CHECK;
 const struct server_services *server_services(const struct server *s);
 void server_set_node(struct server *s, uint64_t node_id);
 void server_session_ended(struct server *s, struct server_session *session);

@@ -27,6 +27,7 @@ bool session_data_begin(struct server_session *s)
         .hostname = service->hostname,
         .id = m->id_text,
         .esmtp = s->esmtp,
+        .lmtp = s->lmtp,
         .tls_version = ssl != NULL ? SSL_get_version(ssl) : NULL,
         .tls_cipher = ssl != NULL ? SSL_get_cipher_name(ssl) : NULL,
         .now_ms = m->envelope.arrived_ms,
@@ -91,7 +92,7 @@ static enum smtp_reply reply_of_fault(enum data_fault fault)
 
 static void give_up(struct server_session *s, enum smtp_reply reply)
 {
-    session_reply(s, reply);
+    session_reply_content(s, reply);
     session_reset(s);
     session_move(s, SERVER_READY);
     session_await_command(s);
@@ -141,7 +142,11 @@ static void content_ended(struct server_session *s)
     }
     t->size = s->written;
     t->needs_8bit = s->reader.any_8bit;
-    t->listener = SLICE_LITERAL("smtp");
+    t->listener = s->lmtp ? SLICE_LITERAL("lmtp") : SLICE_LITERAL("smtp");
+    t->receipts = s->receipts;
+    t->receipt_count = s->receipt_count;
+    s->receipts = NULL;
+    s->receipt_count = s->receipt_room = 0;
     t->flags = (s->reader.any_8bit || s->body == BODY_8BITMIME ? JOB_8BITMIME : 0u) |
                (stream_ssl(s->stream) != NULL ? JOB_TLS : 0u);
     t->cb = on_decided;

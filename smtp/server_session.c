@@ -5,6 +5,8 @@
  *
  *   CONNECTED -EHLO-> READY -MAIL-> MAIL -RCPT-> RCPT -DATA-> DATA -dot-> DECIDING -reply-> READY
  *
+ * LMTP is the same with LHLO for EHLO, and with one reply for each recipient after the dot.
+ *
  * While it is DECIDING nothing is taken from the stream. On the loop's thread. It decides nothing about a
  * message: the worker does.
  */
@@ -35,8 +37,19 @@ void session_reply(struct server_session *s, enum smtp_reply reply)
     }
 }
 
+void session_reply_content(struct server_session *s, enum smtp_reply reply)
+{
+    session_reply(s, reply);
+    for (size_t i = 1; i < s->receipt_count; i++) {
+        (void)!reply_append(stream_output(s->stream), reply);
+    }
+}
+
 void session_reset(struct server_session *s)
 {
+    free(s->receipts);
+    s->receipts = NULL;
+    s->receipt_count = s->receipt_room = 0;
     message_free(s->message);
     s->message = NULL;
     s->recipient_room = 0;
@@ -79,7 +92,7 @@ static void hello(struct server_session *s, const struct smtp_command *c)
     session_reset(s);
     memcpy(s->helo, c->argument.data, c->argument.len);
     s->helo[c->argument.len] = '\0';
-    s->esmtp = c->verb == VERB_EHLO;
+    s->esmtp = c->verb != VERB_HELO;
     struct buf *out = stream_output(s->stream);
     struct slice name = slice_of_text(services(s)->hostname);
     session_move(s, SERVER_READY);
@@ -146,6 +159,29 @@ static bool recipient_text(struct server_session *s, const struct smtp_command *
     return text != NULL;
 }
 
+/* This RCPT is answered with 250: LMTP owes it a reply of its own after the dot, also when it names somebody
+ * for the second time. */
+static enum smtp_reply receipt(struct server_session *s, size_t position)
+{
+    if (!s->lmtp) {
+        return REPLY_RECIPIENT_OK;
+    }
+    if (s->receipt_count >= s->limits.max_recipients) {
+        return REPLY_TOO_MANY_RECIPIENTS;
+    }
+    if (s->receipt_count == s->receipt_room) {
+        size_t room = s->receipt_room == 0 ? 8 : 2 * s->receipt_room;
+        size_t *grown = realloc(s->receipts, room * sizeof *grown);
+        if (grown == NULL) {
+            return REPLY_TOO_MANY_RECIPIENTS;
+        }
+        s->receipts = grown;
+        s->receipt_room = room;
+    }
+    s->receipts[s->receipt_count++] = position;
+    return REPLY_RECIPIENT_OK;
+}
+
 static enum smtp_reply rcpt(struct server_session *s, const struct smtp_command *c)
 {
     struct spool_envelope *e = &s->message->envelope;
@@ -165,7 +201,7 @@ static enum smtp_reply rcpt(struct server_session *s, const struct smtp_command 
     }
     for (size_t i = 0; i < e->recipient_count && e->recipient_count <= DEDUP_MAX; i++) {
         if (slice_equal(e->recipients[i], address)) {
-            return REPLY_RECIPIENT_OK; /* once is enough */
+            return receipt(s, i); /* once is enough */
         }
     }
     if (e->recipient_count == s->recipient_room) {
@@ -180,11 +216,15 @@ static enum smtp_reply rcpt(struct server_session *s, const struct smtp_command 
         e->recipients = grown;
         s->recipient_room = room;
     }
+    enum smtp_reply reply = receipt(s, e->recipient_count);
+    if (reply != REPLY_RECIPIENT_OK) {
+        return reply;
+    }
     e->recipients[e->recipient_count++] = address;
     if (s->state == SERVER_MAIL) {
         session_move(s, SERVER_RCPT);
     }
-    return REPLY_RECIPIENT_OK;
+    return reply;
 }
 
 /* `more`: bytes came behind the command, before the handshake. They could have been put there by somebody in
@@ -216,8 +256,13 @@ static void run_command(struct server_session *s, struct slice line, bool more)
 {
     struct smtp_command c;
     enum smtp_reply reply = command_parse(line, &c);
+    if ((c.verb == VERB_LHLO) != s->lmtp &&
+        (c.verb == VERB_LHLO || c.verb == VERB_EHLO || c.verb == VERB_HELO)) {
+        reply = REPLY_UNKNOWN_COMMAND; /* RFC 2033 section 4.1: the other protocol's hello */
+    }
     if (reply == REPLY_NONE) {
         reply = server_state_allows(s->state, c.verb);
+        reply = reply == REPLY_NO_RECIPIENTS && s->lmtp ? REPLY_NO_RECIPIENTS_YET : reply;
     }
     if (reply != REPLY_NONE) {
         session_reply(s, reply);
@@ -229,6 +274,7 @@ static void run_command(struct server_session *s, struct slice line, bool more)
     switch (c.verb) {
     case VERB_EHLO:
     case VERB_HELO:
+    case VERB_LHLO:
         hello(s, &c);
         return;
     case VERB_MAIL:
@@ -374,7 +420,8 @@ void server_session_start(struct server_session *s)
 {
     s->state = SERVER_CONNECTED;
     char greeting[320];
-    (void)!snprintf(greeting, sizeof greeting, "%s ESMTP Sealpost", services(s)->hostname);
+    (void)!snprintf(greeting, sizeof greeting, "%s %s Sealpost", services(s)->hostname,
+                    s->lmtp ? "LMTP" : "ESMTP");
     (void)!reply_append_line(stream_output(s->stream), 220, "", slice_of_text(greeting), true);
     stream_flush(s->stream);
     session_await_command(s);

@@ -1,4 +1,5 @@
-/* One client's SMTP session (RFC 5321), driven by its stream; smtp/server_state.h has its states. */
+/* One client's session in SMTP (RFC 5321) or LMTP (RFC 2033), driven by its stream; smtp/server_state.h has
+ * its states. */
 #ifndef SEALPOST_SMTP_SERVER_SESSION_H
 #define SEALPOST_SMTP_SERVER_SESSION_H
 
@@ -15,12 +16,15 @@ struct server_session {
     enum server_state state;
     char peer[64]; /* IP address as text */
     char helo[256];
+    bool lmtp; /* RFC 2033 instead of RFC 5321 */
     bool esmtp, may_relay, stopping;
     struct session_limits limits; /* as they were when it began */
     uint64_t errors, messages;    /* refused commands; messages that went to a worker */
     /* the present transaction */
     struct message *message; /* sender and recipients so far; NULL if none */
     size_t recipient_room;   /* of the envelope's list, in the message's arena */
+    size_t *receipts; /* LMTP: positions in the envelope, one for each RCPT that was answered with 250 */
+    size_t receipt_count, receipt_room;
     enum smtp_body body;
     struct data_reader reader;
     struct buf content; /* of the body, not yet in the memfd */
@@ -43,6 +47,8 @@ size_t session_data(struct server_session *s, struct slice bytes);
 /* For both files */
 void session_move(struct server_session *s, enum server_state to);
 void session_reply(struct server_session *s, enum smtp_reply reply);
+/* What the final dot is answered with: in LMTP once for each recipient. */
+void session_reply_content(struct server_session *s, enum smtp_reply reply);
 /* Say it and close. `linger`: the client may still be sending. */
 void session_end(struct server_session *s, enum smtp_reply reply, bool linger);
 void session_reset(struct server_session *s);         /* forget the transaction */

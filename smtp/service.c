@@ -64,6 +64,9 @@ static void listeners_close(const struct smtp_service_options *o)
     for (size_t i = 0; i < o->smtp_listener_count; i++) {
         (void)close(o->smtp_listeners[i]);
     }
+    for (size_t i = 0; i < o->lmtp_listener_count; i++) {
+        (void)close(o->lmtp_listeners[i]);
+    }
 }
 
 static enum status server_start(struct smtp_service *s, struct failure *f)
@@ -87,7 +90,11 @@ static enum status server_start(struct smtp_service *s, struct failure *f)
         return failure_set(f, status, "cannot start the SMTP server");
     }
     for (size_t i = 0; i < o->smtp_listener_count; i++) {
-        enum status listening = server_listen(s->server, o->smtp_listeners[i], f);
+        enum status listening = server_listen(s->server, o->smtp_listeners[i], false, f);
+        status = status == STATUS_OK ? listening : status;
+    }
+    for (size_t i = 0; i < o->lmtp_listener_count; i++) {
+        enum status listening = server_listen(s->server, o->lmtp_listeners[i], true, f);
         status = status == STATUS_OK ? listening : status;
     }
     return status;

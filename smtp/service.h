@@ -24,6 +24,8 @@ struct smtp_service_options {
     SSL_CTX *tls;                           /* for STARTTLS; NULL: not offered. Taken. */
     int smtp_listeners[SMTP_LISTENERS_MAX]; /* taken */
     size_t smtp_listener_count;
+    int lmtp_listeners[SMTP_LISTENERS_MAX]; /* taken */
+    size_t lmtp_listener_count;
     int jobs_listener, queue_listener; /* taken; queue may be -1 */
     uint64_t spool_segment_size;       /* 0: the default */
 };

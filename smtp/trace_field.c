@@ -11,7 +11,11 @@ enum status trace_field_append(const struct trace_facts *f, struct buf *out)
     bool v6 = strchr(f->client_ip, ':') != NULL;
     bool tls = f->tls_version != NULL;
     /* RFC 3848 names the protocols; RFC 8314 section 4.3 the "tls" clause. */
-    const char *protocol = !f->esmtp ? "SMTP" : tls ? "ESMTPS" : "ESMTP";
+    const char *protocol = f->lmtp && tls ? "LMTPS"
+                           : f->lmtp      ? "LMTP"
+                           : !f->esmtp    ? "SMTP"
+                           : tls          ? "ESMTPS"
+                                          : "ESMTP";
     enum status status =
         buf_printf(out, "Received: from %s (%s%s%s)\r\n\tby %s (Sealpost) with %s id %s", f->helo,
                    v6 ? "[IPv6:" : "[", f->client_ip, "]", f->hostname, protocol, f->id);

@@ -6,7 +6,7 @@
 
 struct trace_facts {
     const char *helo, *client_ip, *hostname, *id;
-    bool esmtp;
+    bool esmtp, lmtp;
     const char *tls_version, *tls_cipher; /* NULL: plain */
     struct slice
         only_recipient; /* empty when there are several: nobody learns of the others (RFC 5321 section 7.2) */

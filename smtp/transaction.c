@@ -5,7 +5,8 @@
 #include "smtp/reply.h"
 #include "smtp/spool_format.h"
 
-#define REPLY_MAX ((size_t)4 << 20) /* 10000 refused recipients with their reasons */
+#define REPLY_MAX                                                                                            \
+    ((size_t)8 << 20) /* 10000 refused recipients with their reasons, each a line at its longest */
 
 struct transaction *transaction_new(struct transaction_services *services, struct message *message)
 {
@@ -26,6 +27,7 @@ void transaction_free(struct transaction *t)
     if (t != NULL) {
         message_free(t->message);
         buf_release(&t->reply);
+        free(t->receipts);
         free(t);
     }
 }
@@ -43,9 +45,46 @@ static void finish(struct transaction *t, enum status status, const char *text)
 {
     t->status = status;
     if (t->reply.len == 0) {
-        reply_line(t, status_smtp_code(status), status_enhanced_code(status), slice_of_text(text), true);
+        size_t replies = t->receipts != NULL ? t->receipt_count : 1;
+        for (size_t i = 0; i < replies; i++) {
+            reply_line(t, status_smtp_code(status), status_enhanced_code(status), slice_of_text(text), true);
+        }
     }
     t->cb(t);
+}
+
+/* LMTP: what one recipient's refusal is answered with; OK: they have none of their own. */
+struct reply_of_one {
+    enum status status;
+    struct slice text;
+};
+
+/* Each receipt's own reply, where there is one, else `otherwise`. `own` is by position in the envelope. */
+static void reply_for_each(struct transaction *t, const struct reply_of_one *own,
+                           struct reply_of_one otherwise)
+{
+    for (size_t i = 0; i < t->receipt_count; i++) {
+        struct reply_of_one r = own[t->receipts[i]].status != STATUS_OK ? own[t->receipts[i]] : otherwise;
+        reply_line(t, status_smtp_code(r.status), status_enhanced_code(r.status), r.text, true);
+    }
+}
+
+/* Keeps the refusals for the replies that come when the others are durable. */
+static bool refusals_keep(struct transaction *t, const struct job_result *result)
+{
+    struct arena *a = &t->message->arena;
+    t->own_replies = arena_alloc_array(a, t->job.message.recipient_count + 1, sizeof *t->own_replies);
+    if (t->own_replies == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < result->refusal_count; i++) {
+        struct reply_of_one *r = &t->own_replies[result->refusals[i].recipient];
+        r->status = result->refusals[i].status;
+        if (!arena_copy(a, result->refusals[i].reason, &r->text)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* One reply for all, with the result's code: the worker lets a lasting refusal weigh more than one that may
@@ -56,18 +95,21 @@ static void refuse(struct transaction *t, const struct job_result *result)
     enum status status = result->status;
     int code = status_smtp_code(status);
     const char *enhanced = status_enhanced_code(status);
-    for (size_t i = 0; i < result->refusal_count; i++) {
+    struct slice text = result->text.len > 0 ? result->text : slice_of_text(status_text(status));
+    if (t->receipts != NULL && refusals_keep(t, result)) {
+        reply_for_each(t, t->own_replies, (struct reply_of_one){status, text});
+    }
+    for (size_t i = 0; i < result->refusal_count && t->receipts == NULL; i++) {
         reply_line(t, code, enhanced, result->refusals[i].reason, i + 1 == result->refusal_count);
     }
-    if (result->refusal_count == 0) {
-        struct slice text = result->text.len > 0 ? result->text : slice_of_text(status_text(status));
+    if (t->receipts == NULL && result->refusal_count == 0) {
         reply_line(t, code, enhanced, text, true);
     }
     log_event(LOG_INFO, "message refused", LOG_TEXT("id", t->id_text),
               LOG_TEXT("status", status_name(status)),
               LOG_SLICE("reason", result->refusal_count > 0 ? result->refusals[0].reason : result->text));
     t->services->statistics->refused++;
-    finish(t, status, "");
+    finish(t, status, status_text(status));
 }
 
 static void on_spooled(struct spool_add *add)
@@ -96,6 +138,9 @@ static void on_spooled(struct spool_add *add)
                         refused, m->envelope.recipient_count);
     } else {
         (void)!snprintf(text, sizeof text, "queued as %s", t->id_text);
+    }
+    if (t->receipts != NULL && t->own_replies != NULL) { /* none when it was quarantined as it came */
+        reply_for_each(t, t->own_replies, (struct reply_of_one){STATUS_OK, slice_of_text(text)});
     }
     t->message = NULL;
     /* The reply first: what is durable is the client's to know; delivery may take its time. */
@@ -137,9 +182,11 @@ static void on_job(struct job_request *request, enum job_outcome outcome, const 
         refuse(t, result);
         return;
     }
-    bool told = (t->flags & JOB_REPLY_FOR_EACH) != 0;
+    bool told = t->receipts != NULL;
     enum status status = STATUS_MALFORMED;
-    if (result->refusal_count == 0 || told || t->message->envelope.sender.len > 0) {
+    if (told && !refusals_keep(t, result)) {
+        status = STATUS_NO_MEMORY;
+    } else if (result->refusal_count == 0 || told || t->message->envelope.sender.len > 0) {
         status = message_take_variants(t->message, result, fds, fd_count);
     }
     if (status != STATUS_OK) {
@@ -165,7 +212,7 @@ void transaction_run(struct transaction *t)
     m->client_ip = e->client_ip;
     m->helo = e->helo;
     m->listener = t->listener;
-    m->flags = t->flags;
+    m->flags = t->flags | (t->receipts != NULL ? JOB_REPLY_FOR_EACH : 0u);
     m->recipients = e->recipients;
     m->recipient_count = e->recipient_count;
     job_submit(t->services->jobs, &t->job);

@@ -25,6 +25,7 @@ struct transaction_services {
     void *context;
 };
 
+/* A reply for each receipt (RFC 2033 section 4.2) when there are any, else one. */
 struct transaction {
     struct transaction_services *services; /* borrowed */
     struct message *message;               /* owned until it is accepted; NULL then */
@@ -34,6 +35,11 @@ struct transaction {
     uint64_t flags; /* enum job_flags */
     struct job_request job;
     struct spool_add add;
+    /* LMTP: for each RCPT that was answered with 250, its position in the envelope: as many replies come.
+     * Owned; NULL: one reply for all. */
+    size_t *receipts;
+    size_t receipt_count;
+    struct reply_of_one *own_replies; /* by position; in the message's arena */
     /* the outcome */
     enum status status; /* OK: accepted */
     struct buf reply;   /* SMTP reply, whole lines */

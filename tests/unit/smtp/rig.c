@@ -313,6 +313,8 @@ void rig_start(struct rig *r)
                                            .smtp_listener_count = 1,
                                            .spool_segment_size = r->segment_size};
     options.smtp_listeners[0] = listen_on(&r->port);
+    options.lmtp_listeners[0] = listen_on(&r->lmtp_port);
+    options.lmtp_listener_count = 1;
     (void)!snprintf(path, sizeof path, "%s/jobs.sock", r->dir);
     CHECK(channel_listen(path, &options.jobs_listener, &f) == STATUS_OK);
     (void)!snprintf(path, sizeof path, "%s/queue.sock", r->dir);

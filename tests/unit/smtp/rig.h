@@ -62,7 +62,7 @@ struct rig {
     uv_async_t stop;
     uv_async_t poke;
     struct smtp_service *service;
-    uint16_t port;
+    uint16_t port, lmtp_port;
     struct rig_setting settings[32];
     size_t setting_count;
     atomic_uint_fast64_t setting_index;

@@ -238,6 +238,100 @@ static void test_route_overrides_next_hop(void **state)
     sink_stop(&other);
 }
 
+/* --- LMTP --- */
+
+static int lmtp_begin(const char *const *recipients)
+{
+    int fd = rig_connect(rig.lmtp_port);
+    assert_int_equal(client_reply(fd, NULL, 0), 220);
+    assert_int_equal(client_command(fd, "EHLO x"), 500);
+    assert_int_equal(client_command(fd, "HELO x"), 500);
+    assert_int_equal(client_command(fd, "LHLO client.test"), 250);
+    assert_int_equal(client_command(fd, "MAIL FROM:<a@a.test>"), 250);
+    for (size_t i = 0; recipients[i] != NULL; i++) {
+        char line[200];
+        (void)!snprintf(line, sizeof line, "RCPT TO:<%s>", recipients[i]);
+        assert_int_equal(client_command(fd, line), 250);
+    }
+    return fd;
+}
+
+static void test_lmtp_answers_for_each(void **state)
+{
+    (void)state;
+    char reply[300];
+    rig_start(&rig);
+    int fd = lmtp_begin((const char *const[]){"good@b.test", "refused@b.test", "good@b.test",
+                                              "refused@c.test", "other@b.test", NULL});
+    assert_int_equal(client_command(fd, "DATA"), 354);
+    client_send(fd, BODY ".\r\n");
+    static const int codes[] = {250, 550, 250, 550, 250};
+    for (size_t i = 0; i < 5; i++) { /* the second good@b.test is the first one, and has its reply */
+        assert_int_equal(client_reply(fd, reply, sizeof reply), codes[i]);
+        assert_non_null(strstr(reply, codes[i] == 250 ? "250 2.0.0 queued as "
+                                      : i == 1 ? "550 5.7.5 <refused@b.test>: no usable certificate\r\n"
+                                               : "550 5.7.5 <refused@c.test>: no usable certificate\r\n"));
+        assert_null(strstr(reply, "notification"));
+    }
+    assert_true(sink_wait(&sink, 2, 5000));
+    assert_null(strstr(sink.messages[0], "MAILER-DAEMON"));
+    assert_non_null(strstr(sink.messages[0], " with LMTP id "));
+    wait_for_stat("queue_messages", 0);
+    assert_int_equal(sink.count, 2); /* nobody is sent a notification: the client knows */
+
+    /* refused for all, then fit for the next transaction */
+    assert_int_equal(client_command(fd, "MAIL FROM:<>"), 250);
+    assert_int_equal(client_command(fd, "DATA"), 503);
+    assert_int_equal(client_command(fd, "RCPT TO:<refused@b.test>"), 250);
+    assert_int_equal(client_command(fd, "RCPT TO:<refused@c.test>"), 250);
+    assert_int_equal(client_command(fd, "DATA"), 354);
+    client_send(fd, BODY ".\r\n");
+    assert_int_equal(client_reply(fd, NULL, 0), 550);
+    assert_int_equal(client_reply(fd, reply, sizeof reply), 550);
+    assert_non_null(strstr(reply, "<refused@c.test>"));
+    assert_int_equal(client_command(fd, "NOOP"), 250);
+    (void)close(fd);
+}
+
+static void test_lmtp_fault_has_as_many_replies(void **state)
+{
+    (void)state;
+    rig_set(&rig, "smtp.max_size", "1024");
+    rig_start(&rig);
+    int fd = lmtp_begin((const char *const[]){"b@b.test", "c@b.test", "d@b.test", NULL});
+    assert_int_equal(client_command(fd, "DATA"), 354);
+    client_send(fd, BODY);
+    for (size_t i = 0; i < 30; i++) {
+        client_send(fd, "a line that makes it greater than its limit\r\n");
+    }
+    client_send(fd, ".\r\n");
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(client_reply(fd, NULL, 0), 552);
+    }
+    assert_int_equal(client_command(fd, "NOOP"), 250);
+    (void)close(fd);
+    atomic_store(&rig.mode, RIG_DIE); /* put into quarantine as it came: taken, for everybody */
+    rig_set(&rig, "smtp.max_size", "10000");
+    fd = lmtp_begin((const char *const[]){"b@b.test", "c@b.test", NULL});
+    assert_int_equal(client_command(fd, "DATA"), 354);
+    client_send(fd, BODY ".\r\n");
+    assert_int_equal(client_reply(fd, NULL, 0), 250);
+    assert_int_equal(client_reply(fd, NULL, 0), 250);
+    assert_int_equal(client_command(fd, "QUIT"), 221);
+    (void)close(fd);
+}
+
+static void test_smtp_knows_no_lhlo(void **state)
+{
+    (void)state;
+    rig_start(&rig);
+    int fd = rig_connect(rig.port);
+    assert_int_equal(client_reply(fd, NULL, 0), 220);
+    assert_int_equal(client_command(fd, "LHLO x"), 500);
+    assert_int_equal(client_command(fd, "EHLO x"), 250);
+    (void)close(fd);
+}
+
 /* --- the envelope --- */
 
 static void test_envelope_goes_round(void **state)
@@ -320,6 +414,9 @@ int main(void)
         CASE(test_released_and_deferred_stays_released),
         CASE(test_quarantined_is_deleted),
         CASE(test_route_overrides_next_hop),
+        CASE(test_lmtp_answers_for_each),
+        CASE(test_lmtp_fault_has_as_many_replies),
+        CASE(test_smtp_knows_no_lhlo),
         cmocka_unit_test(test_envelope_goes_round),
         cmocka_unit_test(test_envelope_of_version_1),
     };

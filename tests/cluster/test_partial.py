@@ -1,0 +1,194 @@
+"""A message that policy refuses for some of its recipients: for all, or split; over LMTP each has a reply of its own."""
+import email
+import os
+import signal
+import smtplib
+import subprocess
+import time
+from email.message import EmailMessage
+
+import pytest
+
+OURS, GOOD, BAD = "alice@ours.example", "y@nowhere.example", "judge@court.example"
+SECRET = "the secret subject"
+
+
+def letter(to, sender=OURS):
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, to, SECRET
+    message.set_content("nothing to see\n")
+    return message.as_bytes(policy=email.policy.SMTP)
+
+
+def prepare(cluster):
+    cluster.ctl("domain", "add", "ours.example", "--locality", "internal")
+    cluster.ctl("settings", "set", "encrypt.mode", "mandatory", "--domain", "court.example")
+    return cluster
+
+
+def lmtp_port(cluster):
+    return cluster.base + 12
+
+
+@pytest.fixture(scope="module")
+def node():
+    from conftest import running
+    with running(1, start=False) as cluster:
+        cluster.environment["SEALPOST_SMTP_LMTP_LISTEN"] = f"127.0.0.1:{lmtp_port(cluster)}"
+        yield prepare(cluster.up())
+
+
+@pytest.fixture
+def split(node):
+    node.ctl("settings", "set", "partial.recipients", "split", "--domain", "ours.example")
+    yield node
+    node.ctl("settings", "set", "partial.recipients", "refuse-all", "--domain", "ours.example")
+
+
+def send(cluster, to, sender=OURS):
+    """The last reply, as text."""
+    with smtplib.SMTP("127.0.0.1", cluster.smtp_port(), timeout=60) as session:
+        session.helo() if not session.ehlo() else None
+        session.mail(sender)
+        for recipient in to:
+            session.rcpt(recipient)
+        code, text = session.data(letter(", ".join(to)))
+        return code, text.decode()
+
+
+def queue_is_empty(cluster, seconds=15):
+    end = time.monotonic() + seconds
+    while cluster.ctl_json("queue", "list")["items"]:
+        assert time.monotonic() < end, cluster.ctl("queue", "list").stdout
+        time.sleep(0.1)
+
+
+def the_two(messages):
+    """The message and the notification about it."""
+    assert len(messages) == 2, [m[0] for m in messages]
+    [report] = [m for m in messages if m[0]["sender"] == ""]
+    [letter_] = [m for m in messages if m[0]["sender"] != ""]
+    return letter_, report
+
+
+def check_report(report):
+    envelope, content = report
+    assert envelope["recipients"] == [OURS]
+    parsed = email.message_from_bytes(content)
+    assert parsed.get_content_type() == "multipart/report"
+    text = content.decode()
+    assert f"Final-Recipient: rfc822; {BAD}" in text and "Status: 5.7." in text and "encryption is mandatory" in text
+    assert SECRET not in text and "nothing to see" not in text
+    assert "Message-ID:" in text and parsed["Auto-Submitted"] == "auto-replied"
+    assert GOOD not in parsed.get_payload(0).as_string()
+
+
+def test_refuse_all_is_the_default(node):
+    before = len(node.sink.messages())
+    code, text = send(node, [GOOD, BAD])
+    assert code == 550 and BAD in text and GOOD not in text
+    time.sleep(0.5)
+    assert len(node.sink.messages()) == before
+
+
+def test_split_serves_one_and_tells_of_the_other(split):
+    before = len(split.sink.messages())
+    code, text = send(split, [GOOD, BAD])
+    assert code == 250 and "1 of 2 recipients refused" in text
+    came, report = the_two(split.sink.wait(before + 2)[before:])
+    assert came[0]["recipients"] == [GOOD]
+    check_report(report)
+    queue_is_empty(split)
+    assert len(split.sink.messages()) == before + 2, "one notification"
+
+
+def test_the_null_sender_is_never_split(split):
+    before = len(split.sink.messages())
+    code, _ = send(split, [GOOD, BAD], sender="")
+    assert code == 550
+    time.sleep(0.5)
+    assert len(split.sink.messages()) == before
+
+
+def test_all_refused_is_a_refusal(split):
+    code, text = send(split, [BAD, "clerk@court.example"])
+    assert code == 550 and BAD in text and "clerk@court.example" in text
+
+
+def test_a_sender_who_cannot_be_told_is_not_split(split):
+    """A notification to court.example would have to be encrypted, and cannot be."""
+    split.ctl("settings", "set", "partial.recipients", "split", "--domain", "court.example")
+    with smtplib.SMTP("127.0.0.1", split.smtp_port(), timeout=60) as session:
+        session.ehlo()
+        session.mail("sender@court.example")
+        session.rcpt(GOOD)
+        session.rcpt(BAD)
+        code, _ = session.data(letter(GOOD, "sender@court.example"))
+    assert code == 550
+
+
+def test_both_or_none_after_a_kill(make_cluster):
+    """smtp is killed again and again while messages come: whatever was acknowledged ends as one delivery and one notification."""
+    cluster = prepare(make_cluster(1))
+    cluster.ctl("settings", "set", "partial.recipients", "split", "--domain", "ours.example")
+    acknowledged = []
+    for round_ in range(4):
+        pid = cluster.role_pid(1, "smtp")
+        with smtplib.SMTP("127.0.0.1", cluster.smtp_port(), timeout=60) as session:
+            session.ehlo()
+            for i in range(5):
+                session.mail(OURS)
+                session.rcpt(f"{round_}-{i}@nowhere.example")
+                session.rcpt(f"{round_}-{i}@court.example")
+                code, _ = session.data(letter(GOOD))
+                assert code == 250
+                acknowledged.append(f"{round_}-{i}")
+            os.kill(pid, signal.SIGKILL)
+        cluster.ready()
+    delivered, told = set(), set()
+    end = time.monotonic() + 40
+    while time.monotonic() < end and not (delivered >= set(acknowledged) and told >= set(acknowledged)):
+        time.sleep(0.3)
+        for envelope, content in cluster.sink.messages():
+            if envelope["sender"]:
+                delivered |= {r.split("@")[0] for r in envelope["recipients"]}
+            else:
+                told |= {name for name in acknowledged if f"rfc822; {name}@court.example".encode() in content}
+    assert delivered == set(acknowledged)
+    assert told == set(acknowledged)
+
+
+# --- LMTP, with clients that we did not write ---
+
+
+def test_lmtp_of_python(node):
+    before = len(node.sink.messages())
+    with smtplib.LMTP("127.0.0.1", lmtp_port(node), timeout=60) as session:
+        session.ehlo()  # LHLO
+        session.mail(OURS)
+        for recipient in (GOOD, BAD, "z@nowhere.example"):
+            assert session.rcpt(recipient)[0] == 250
+        codes = [session.data(letter(GOOD))] + [session.getreply() for _ in range(2)]
+        assert [code for code, _ in codes] == [250, 550, 250]
+        assert BAD.encode() in codes[1][1] and b"mandatory" in codes[1][1]
+        assert session.noop()[0] == 250
+    came = node.sink.wait(before + 1)[before:]
+    assert sorted(came[0][0]["recipients"]) == [GOOD, "z@nowhere.example"]
+    queue_is_empty(node)
+    assert all(envelope["sender"] for envelope, _ in node.sink.messages()[before:]), "no notification: the client knows"
+
+
+def test_lmtp_of_postfix(node):
+    before = len(node.sink.messages())
+    result = subprocess.run(["/usr/sbin/smtp-source", "-L", "-d", "-m", "10", "-s", "2", "-r", "3", "-f", OURS, "-t", "pf@nowhere.example", f"127.0.0.1:{lmtp_port(node)}"],
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+    came = node.sink.wait(before + 10)[before:]
+    assert len(came) == 10 and all(len(envelope["recipients"]) == 3 for envelope, _ in came)
+
+
+def test_a_client_that_says_the_wrong_hello(node):
+    with smtplib.SMTP("127.0.0.1", lmtp_port(node), timeout=60) as session:
+        assert session.ehlo()[0] == 500
+    with smtplib.SMTP("127.0.0.1", node.smtp_port(), timeout=60) as session:
+        assert session.docmd("LHLO x")[0] == 500
