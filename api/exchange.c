@@ -30,6 +30,9 @@ void exchange_free(struct exchange *x)
     if (x == NULL) {
         return;
     }
+    if (x->view != NULL) {
+        trust_look_in(x->api->trust, NULL); /* it may look in this view */
+    }
     store_view_end(x->view);
     bus_request_free(x->question);
     if (x->job != NULL) {
@@ -274,6 +277,9 @@ static void submit_job(struct exchange *x)
 
 static void act(struct exchange *x)
 {
+    if (x->view != NULL) {
+        trust_look_in(x->api->trust, NULL); /* it may look in this view */
+    }
     store_view_end(x->view);
     x->view = NULL;
     switch (x->outcome) {
@@ -453,6 +459,7 @@ enum status api_trust_refresh(struct api *api, struct store_view *view, struct f
     uint64_t generation = store_trust_generation(view);
     struct trust *trust = NULL;
     if (api->trust != NULL && generation == api->trust_generation) {
+        trust_look_in(api->trust, view);
         return STATUS_OK;
     }
     enum status status = trust_load(view, &trust, f);

@@ -77,6 +77,8 @@ static enum smime_verdict verdict_of(enum status status)
         return SMIME_VALID;
     case STATUS_EXPIRED:
         return SMIME_EXPIRED;
+    case STATUS_REVOKED:
+        return SMIME_REVOKED;
     case STATUS_UNTRUSTED:
         return SMIME_UNTRUSTED;
     default:
@@ -131,7 +133,7 @@ static enum status judge_signer(struct verification *v, CMS_SignerInfo *si, STAC
         status = trust_check(v->trust, kept, extra, TRUST_FOR_SIGNATURE, v->now_ms, &why);
     }
     buf_release(&der);
-    if (status == STATUS_NO_MEMORY)
+    if (status == STATUS_NO_MEMORY || status == STATUS_IO || status == STATUS_UNAVAILABLE)
         return status;
     if (status != STATUS_OK && v->out->verdict == SMIME_VALID)
         say(v->out, verdict_of(status), why.text);

@@ -1,10 +1,14 @@
 /*
- * Path validation (RFC 5280) from the store's trust anchors, with the store's CA certificates as
+ * Path validation (RFC 5280 section 6) from the store's trust anchors, with the store's CA certificates as
  * intermediates, at a time that the caller gives. An anchor need not be self-signed. What a path is not good
  * for is said in words. One thread a trust.
+ *
+ * OpenSSL builds the path and checks signatures, dates, basic constraints, path lengths, names, critical
+ * extensions, and policies where a CA of the path demands some. Here is added what it does not do by itself:
+ * that issuers are for mail, and what the store says against a certificate (crypto/trust_store.c). A
+ * certificate that the certificate trust list allows needs no path.
  */
-#include "crypto/certificate_cache.h"
-#include "crypto/certificate_internal.h"
+#include "crypto/trust_internal.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,13 +18,6 @@
 
 #define EXTRA_MAX       64 /* certificates out of a message that are looked at */
 #define PATH_MAX_LENGTH 10
-
-struct trust {
-    X509_STORE *anchors;
-    STACK_OF(X509) * intermediates;
-    struct certificate_cache *seen;
-    bool broken;
-};
 
 /* A stored certificate that OpenSSL does not read is left out: that trusts less, and mail goes on. */
 static X509 *parse_stored(struct slice der)
@@ -39,6 +36,9 @@ static bool add_anchor(void *context, const struct certificate_record *record)
     X509 *x = parse_stored(record->der);
 
     t->broken = x != NULL && X509_STORE_add_cert(t->anchors, x) != 1;
+    if (x != NULL && !t->broken && sk_X509_push(t->issuers, x) > 0)
+        return true; /* the stack has it now */
+    t->broken = t->broken || x != NULL;
     X509_free(x);
     return !t->broken;
 }
@@ -66,8 +66,9 @@ static struct trust *trust_new(void)
         return NULL;
     t->seen = certificate_cache_new();
     t->anchors = X509_STORE_new();
+    t->issuers = sk_X509_new_null();
     t->intermediates = sk_X509_new_null();
-    if (t->seen == NULL || t->anchors == NULL || t->intermediates == NULL) {
+    if (t->seen == NULL || t->anchors == NULL || t->issuers == NULL || t->intermediates == NULL) {
         trust_free(t);
         return NULL;
     }
@@ -115,8 +116,16 @@ enum status trust_load(struct store_view *view, struct trust **out, struct failu
         trust_free(t);
         return failure_set(f, status, "cannot load the trust anchors: %s", status_text(status));
     }
+    t->of_store = true;
+    t->view = view;
     *out = t;
     return STATUS_OK;
+}
+
+void trust_look_in(struct trust *t, struct store_view *view)
+{
+    if (t != NULL && t->of_store)
+        t->view = view;
 }
 
 void trust_free(struct trust *t)
@@ -125,6 +134,7 @@ void trust_free(struct trust *t)
         return;
     certificate_cache_free(t->seen);
     X509_STORE_free(t->anchors);
+    sk_X509_pop_free(t->issuers, X509_free);
     sk_X509_pop_free(t->intermediates, X509_free);
     free(t);
 }
@@ -183,14 +193,13 @@ static enum status fit_for(enum trust_purpose purpose, X509 *x, struct failure *
 
 /* An issuer that names extended usages passes on no others. The anchor itself is trusted for what it was made
  * one. */
-static enum status issuers_are_for_mail(X509_STORE_CTX *ctx, struct failure *f)
+static enum status check_issuers(STACK_OF(X509) * path, struct failure *f)
 {
-    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
     char name[200];
 
-    for (int i = 1; i + 1 < sk_X509_num(chain); i++)
-        if (!certificate_is_for_mail(sk_X509_value(chain, i))) {
-            certificate_name(sk_X509_value(chain, i), name, sizeof(name));
+    for (int i = 1; i + 1 < sk_X509_num(path); i++)
+        if (!certificate_is_for_mail(sk_X509_value(path, i))) {
+            certificate_name(sk_X509_value(path, i), name, sizeof(name));
             return failure_set(f, STATUS_INVALID, "the issuer %s may not issue certificates for mail", name);
         }
     return STATUS_OK;
@@ -207,37 +216,73 @@ static STACK_OF(X509) * untrusted_of(struct trust *t, STACK_OF(X509) * extra)
     return all;
 }
 
+static bool set_rules(X509_STORE_CTX *ctx, uint64_t now_ms)
+{
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+
+    X509_VERIFY_PARAM_set_time(param, (time_t)(now_ms / 1000));
+    X509_VERIFY_PARAM_set_depth(param, PATH_MAX_LENGTH);
+    /* With POLICY_CHECK a path without a valid policy fails where a CA of it demands one, and only there. */
+    (void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_POLICY_CHECK);
+    X509_VERIFY_PARAM_set_auth_level(param, 1); /* no MD5, no SHA-1, no keys below 80 bits of strength */
+    return X509_VERIFY_PARAM_add0_policy(param, OBJ_nid2obj(NID_any_policy)) ==
+           1; /* OpenSSL takes none for none */
+}
+
+static enum status check_path(struct trust *t, X509 *x, STACK_OF(X509) * untrusted, bool allowed,
+                              uint64_t now_ms, struct failure *f)
+{
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    STACK_OF(X509) *itself = allowed ? sk_X509_new_null() : NULL;
+    STACK_OF(X509) * path;
+    enum status status = STATUS_OK;
+
+    if (ctx == NULL || X509_STORE_CTX_init(ctx, t->anchors, x, untrusted) != 1 || !set_rules(ctx, now_ms) ||
+        (allowed && (itself == NULL || sk_X509_push(itself, x) <= 0))) {
+        status = failure_set(f, STATUS_NO_MEMORY, "cannot validate a certificate: out of memory");
+        goto out;
+    }
+    if (allowed)
+        X509_STORE_CTX_set0_trusted_stack(ctx, itself);
+    if (X509_verify_cert(ctx) != 1) {
+        status = explain(ctx, f);
+        goto out;
+    }
+    path = X509_STORE_CTX_get0_chain(ctx);
+    status = check_issuers(path, f);
+    if (status == STATUS_OK)
+        status = trust_path_check(t, path, now_ms, f);
+    if (status == STATUS_OK && allowed)
+        status = trust_allowed_check(t, x, untrusted, f);
+out:
+    X509_STORE_CTX_free(ctx);
+    sk_X509_free(itself);
+    return status;
+}
+
 enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
                         uint64_t now_ms, struct failure *f)
 {
     X509 *x = certificate_cache_get(t == NULL ? NULL : t->seen, der);
-    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     STACK_OF(X509) *untrusted = t == NULL ? NULL : untrusted_of(t, extra);
-    X509_VERIFY_PARAM *param;
+    bool allowed = false;
     enum status status;
 
-    if (x == NULL) {
+    if (x == NULL)
         status = failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate");
-        goto out;
-    }
-    status = fit_for(purpose, x, f);
+    else
+        status = fit_for(purpose, x, f);
     if (status == STATUS_OK && t == NULL)
         status = failure_set(f, STATUS_UNTRUSTED, "there are no trust anchors");
-    if (status != STATUS_OK)
-        goto out;
-    if (ctx == NULL || untrusted == NULL || X509_STORE_CTX_init(ctx, t->anchors, x, untrusted) != 1) {
+    if (status == STATUS_OK && untrusted == NULL)
         status = failure_set(f, STATUS_NO_MEMORY, "cannot validate a certificate: out of memory");
-        goto out;
-    }
-    param = X509_STORE_CTX_get0_param(ctx);
-    X509_VERIFY_PARAM_set_time(param, (time_t)(now_ms / 1000));
-    X509_VERIFY_PARAM_set_depth(param, PATH_MAX_LENGTH);
-    (void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
-    X509_VERIFY_PARAM_set_auth_level(param, 1); /* no MD5, no SHA-1, no keys below 80 bits of strength */
-    status = X509_verify_cert(ctx) == 1 ? issuers_are_for_mail(ctx, f) : explain(ctx, f);
-out:
+    if (status == STATUS_OK && t->of_store && t->view == NULL)
+        status = failure_set(f, STATUS_UNAVAILABLE, "the store cannot be asked about revocations now");
+    if (status == STATUS_OK)
+        status = trust_list_check(t, x, now_ms, &allowed, f);
+    if (status == STATUS_OK)
+        status = check_path(t, x, untrusted, allowed, now_ms, f);
     sk_X509_free(untrusted);
-    X509_STORE_CTX_free(ctx);
     X509_free(x);
     ERR_clear_error();
     return status;

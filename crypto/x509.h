@@ -40,10 +40,15 @@ enum status trust_load(struct store_view *view, struct trust **out, struct failu
 enum status trust_make(const struct slice *anchors, size_t anchor_count, const struct slice *intermediates,
                        size_t intermediate_count, struct trust **out, struct failure *f) MUST_CHECK;
 void trust_free(struct trust *t);
+/* Where a trust that was loaded looks for revocations, the certificate trust list and smime.revocation: each
+ * message's own view. trust_load() looks in the view that it was given. Borrowed: NULL before the view ends;
+ * without a view nothing is trusted. NULL as trust, and one that was made, are fine and look nowhere. */
+void trust_look_in(struct trust *t, struct store_view *view);
 enum trust_purpose { TRUST_FOR_ENCRYPTION, TRUST_FOR_SIGNATURE };
-/* OK, EXPIRED (or not yet valid), UNTRUSTED (no path to an anchor), INVALID (not fit for the purpose,
- * broken). `extra` may hold untrusted certificates that came with a message. The failure names the
- * certificate and the reason in plain words. `t` NULL: no anchors. */
+/* OK, EXPIRED (or not yet valid), UNTRUSTED (no path to an anchor; denied; with smime.revocation=hard nothing
+ * is known), REVOKED, INVALID (not fit for the purpose, broken); anything else is an error of ours. `extra`
+ * may hold untrusted certificates that came with a message. The failure names the certificate and the reason
+ * in plain words. `t` NULL: no anchors. */
 enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
                         uint64_t now_ms, struct failure *f) MUST_CHECK;
 

@@ -54,7 +54,7 @@ static enum status candidates_of(struct policy_context *c, struct slice address,
     return list->failed ? failure_set(f, STATUS_NO_MEMORY, "no memory for certificates") : STATUS_OK;
 }
 
-/* OK; or EXPIRED, UNTRUSTED, INVALID: not this one; anything else is an error. `why` says more. */
+/* OK; or EXPIRED, UNTRUSTED, REVOKED, INVALID: not this one; anything else is an error. `why` says more. */
 static enum status judge(struct policy_context *c, const struct certificate_record *record,
                          enum trust_purpose purpose, struct failure *why)
 {
@@ -87,7 +87,8 @@ static enum status judge(struct policy_context *c, const struct certificate_reco
 
 static bool is_no(enum status status)
 {
-    return status == STATUS_EXPIRED || status == STATUS_UNTRUSTED || status == STATUS_INVALID;
+    return status == STATUS_EXPIRED || status == STATUS_UNTRUSTED || status == STATUS_REVOKED ||
+           status == STATUS_INVALID;
 }
 
 enum status policy_recipient_certificates(struct policy_context *c, struct policy_recipient *recipient,

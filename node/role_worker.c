@@ -108,6 +108,7 @@ static enum status trust_refresh(struct worker *w, struct store_view *view, stru
     struct trust *trust = NULL;
     struct issuers *issuers = NULL;
     if (w->trust != NULL && generation == w->trust_generation) {
+        trust_look_in(w->trust, view);
         return STATUS_OK;
     }
     enum status status = trust_load(view, &trust, f);
@@ -236,6 +237,7 @@ static void process(struct worker *w, const struct job_message *job, struct slic
     if (status != STATUS_OK) {
         log_event(LOG_ERROR, "a message cannot be decided", LOG_TEXT("id", job->message_id),
                   LOG_TEXT("reason", f.text));
+        trust_look_in(w->trust, NULL);
         store_view_end(view);
         answer_failure(w, job->job, STATUS_UNAVAILABLE, "the mail gateway is not ready");
         return;
@@ -253,6 +255,7 @@ static void process(struct worker *w, const struct job_message *job, struct slic
         LOG_TEXT("status", status_name(out.result.status)), LOG_NUMBER("ms", clock_monotonic_ms() - start));
     answer(w, &out, input);
     mail_output_release(&out);
+    trust_look_in(w->trust, NULL);
     store_view_end(view); /* texts of the result may point into the view until it was sent */
 }
 

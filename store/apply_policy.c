@@ -27,6 +27,13 @@ static void put_setting(struct store_apply *a, enum setting_level level, struct 
     apply_put(a, TABLE_SETTINGS, slice_of(key, len), value);
 }
 
+/* What a certificate is fit for depends on one setting; the others are looked up for each message. */
+static void setting_changed(struct store_apply *a, const struct setting *setting)
+{
+    if (setting == setting_at(SETTING_SMIME_REVOCATION))
+        apply_trust_changed(a);
+}
+
 enum status apply_setting_set(struct store_apply *a)
 {
     uint64_t level = apply_number(a, 0);
@@ -44,6 +51,7 @@ enum status apply_setting_set(struct store_apply *a)
     if (status == STATUS_OK) {
         scope_slice = slice_of_text(scope);
         put_setting(a, (enum setting_level)level, scope_slice, setting->name, buf_slice(&canonical));
+        setting_changed(a, setting);
         if (level == SETTING_DOMAIN && !apply_has(a, TABLE_DOMAINS, scope_slice))
             put_added(a, TABLE_DOMAINS, scope_slice);
         if (level == SETTING_USER && !apply_has(a, TABLE_USERS, scope_slice))
@@ -71,6 +79,7 @@ enum status apply_setting_unset(struct store_apply *a)
         return apply_refuse(a, STATUS_NOT_FOUND, "%s is not set there: it is inherited already",
                             setting->name);
     apply_delete(a, TABLE_SETTINGS, slice_of(key, len));
+    setting_changed(a, setting);
     return STATUS_OK;
 }
 

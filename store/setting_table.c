@@ -146,6 +146,9 @@ static const struct setting settings[] = {
         "smime.opaque", "no", GDU, SETTING_OF_RECIPIENT,
         "sign opaquely: programs that know no S/MIME cannot read such mail, but nothing on the way breaks "
         "the signature"),
+    [SETTING_SMIME_REVOCATION] = CHOICE("smime.revocation", "soft", "off|soft|hard", G, SETTING_OF_NODE,
+           "what becomes of a certificate of which no list or answer in force tells whether it was revoked: soft "
+           "uses it, hard does not; off also looks for no lists. One that is known to be revoked is never used"),
 
     [SETTING_PROTECT_HEADERS] = CHOICE(
         "protect.headers", "sign", "none|sign|hide-subject", GDU, SETTING_OF_RECIPIENT,

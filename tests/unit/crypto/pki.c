@@ -1,6 +1,7 @@
 /* See pki.h. Keys are made once a program: RSA takes its time under a sanitizer. */
 #include "crypto_test.h"
 
+#include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -57,18 +58,39 @@ static EVP_PKEY *key_of(const char *kind, int number)
     return keys[i].key;
 }
 
-static void extend(X509 *x, X509 *issuer, int nid, const char *value)
+static void extend_with(X509 *x, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX ctx;
     X509_EXTENSION *extension;
+    CONF *conf = NCONF_new(NULL);
 
-    if (value == NULL)
-        return;
-    X509V3_set_ctx_nodb(&ctx);
+    need(conf != NULL);
     X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
-    extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+    X509V3_set_nconf(&ctx, conf); /* policies want one, though nothing of it is used */
+    extension = X509V3_EXT_nconf_nid(conf, &ctx, nid, value);
+    NCONF_free(conf);
     need(extension != NULL && X509_add_ext(x, extension, -1) == 1);
     X509_EXTENSION_free(extension);
+}
+
+static void extend(X509 *x, X509 *issuer, int nid, const char *value)
+{
+    if (value != NULL)
+        extend_with(x, issuer, nid, value);
+}
+
+static void extend_unknown(X509 *x, const char *what)
+{
+    ASN1_OBJECT *oid = OBJ_txt2obj("1.3.6.1.4.1.55555.1", 1);
+    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+    X509_EXTENSION *extension;
+
+    need(oid != NULL && value != NULL && ASN1_OCTET_STRING_set(value, (const unsigned char *)"\5\0", 2) == 1);
+    extension = X509_EXTENSION_create_by_OBJ(NULL, oid, strcmp(what, "critical") == 0, value);
+    need(extension != NULL && X509_add_ext(x, extension, -1) == 1);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(value);
+    ASN1_OBJECT_free(oid);
 }
 
 struct made pki_make(const struct recipe *r, const struct made *issuer)
@@ -91,13 +113,22 @@ struct made pki_make(const struct recipe *r, const struct made *issuer)
     need(X509_set_issuer_name(m.x, X509_get_subject_name(signer)) &&
          ASN1_TIME_set(X509_getm_notBefore(m.x), (time_t)(from / 1000)) != NULL &&
          ASN1_TIME_set(X509_getm_notAfter(m.x), (time_t)(to / 1000)) != NULL);
-    extend(m.x, signer, NID_basic_constraints, r->ca ? "critical,CA:TRUE" : NULL);
+    if (r->basic == NULL || strcmp(r->basic, "none") != 0)
+        extend(m.x, signer, NID_basic_constraints,
+               r->basic != NULL ? r->basic
+               : r->ca          ? "critical,CA:TRUE"
+                                : NULL);
     extend(m.x, signer, NID_key_usage, r->usage);
     extend(m.x, signer, NID_ext_key_usage, r->extended);
     extend(m.x, signer, NID_subject_key_identifier, "hash");
     extend(m.x, signer, NID_subject_alt_name, r->san);
     extend(m.x, signer, NID_name_constraints, r->constraints);
     extend(m.x, signer, NID_SMIMECapabilities, r->capabilities);
+    extend(m.x, signer, NID_certificate_policies, r->policies);
+    extend(m.x, signer, NID_policy_constraints, r->policy_constraints);
+    extend(m.x, signer, NID_crl_distribution_points, r->points);
+    if (r->unknown != NULL)
+        extend_unknown(m.x, r->unknown);
     need(X509_sign(m.x, signing,
                    EVP_PKEY_is_a(signing, "ED25519") ? NULL
                    : r->digest != NULL               ? r->digest

@@ -13,7 +13,11 @@ struct recipe {
     const char *capabilities; /* "DER:..." of smimeCapabilities */
     const char *email_in_subject;
     const char *constraints; /* nameConstraints */
-    const EVP_MD *digest;    /* of the signature; SHA-256 if NULL */
+    const char *basic;       /* basicConstraints, where `ca` does not say it all; "none": none */
+    const char *policies, *policy_constraints; /* certificatePolicies, policyConstraints */
+    const char *points;                        /* crlDistributionPoints */
+    const char *unknown;                       /* "critical" or "harmless": an extension that nobody knows */
+    const EVP_MD *digest;                      /* of the signature; SHA-256 if NULL */
     bool ca;
     int key;                 /* which of the keys of this kind: 0, 1, 2 (they are made once) */
     uint64_t from_ms, to_ms; /* NOW_MS +- a year if 0 */

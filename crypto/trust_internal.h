@@ -1,0 +1,29 @@
+/* What path validation is made of; internal to crypto/. */
+#ifndef SEALPOST_CRYPTO_TRUST_INTERNAL_H
+#define SEALPOST_CRYPTO_TRUST_INTERNAL_H
+
+#include "crypto/certificate_cache.h"
+#include "crypto/certificate_internal.h"
+
+struct trust {
+    X509_STORE *anchors;
+    STACK_OF(X509) * issuers; /* every anchor, for who issued what is allowed by itself */
+    STACK_OF(X509) * intermediates;
+    struct certificate_cache *seen;
+    struct store_view *view; /* borrowed; see trust_look_in() */
+    bool of_store;           /* made by trust_load(): it needs a view */
+    bool broken;
+};
+
+/* The certificate trust list's word on one certificate: OK with `allowed`, or UNTRUSTED. */
+enum status trust_list_check(struct trust *t, X509 *x, uint64_t now_ms, bool *allowed,
+                             struct failure *f) MUST_CHECK;
+/* A path from the certificate to its anchor: denied ones, and revoked ones below the anchor. REVOKED,
+ * UNTRUSTED (denied, or smime.revocation=hard and nothing is known). */
+enum status trust_path_check(struct trust *t, STACK_OF(X509) * path, uint64_t now_ms,
+                             struct failure *f) MUST_CHECK;
+/* The same for one that is allowed by itself: whoever of these issued it may have revoked it. */
+enum status trust_allowed_check(struct trust *t, X509 *x, STACK_OF(X509) * untrusted,
+                                struct failure *f) MUST_CHECK;
+
+#endif
