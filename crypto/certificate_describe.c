@@ -155,7 +155,7 @@ bool certificate_is_for_mail(X509 *x)
 }
 
 /* RFC 8550 section 4.4: an absent extension allows all. What OpenSSL's CMS cannot do with a kind of key is no
- * use either: 3.0 neither signs with EdDSA nor encrypts to X25519. */
+ * use either: 3.0 does not encrypt to X25519. */
 uint64_t certificate_uses(X509 *x)
 {
     uint32_t usage = X509_get_key_usage(x);
@@ -163,13 +163,14 @@ uint64_t certificate_uses(X509 *x)
     EVP_PKEY *key = X509_get0_pubkey(x);
     bool rsa = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
     bool rsa_pss = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA_PSS;
+    bool ed25519 = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519;
     bool ec = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC;
 
     if (X509_check_ca(x) == 1)
         uses |= CERT_USE_CA;
     if (!certificate_is_for_mail(x))
         return uses;
-    if ((rsa || rsa_pss || ec) && (usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0)
+    if ((rsa || rsa_pss || ec || ed25519) && (usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) != 0)
         uses |= CERT_USE_SIGN;
     if ((rsa && (usage & KU_KEY_ENCIPHERMENT) != 0) || (ec && (usage & KU_KEY_AGREEMENT) != 0))
         uses |= CERT_USE_ENCRYPT;

@@ -79,6 +79,7 @@ static enum status scan_signed(struct slice in, struct cms_facts *facts)
     (void)ber_optional(&in, BER_CONTEXT_1, &e);
     if (!ber_next_is(&in, BER_SET, &e))
         return STATUS_MALFORMED;
+    facts->signer_infos = e.content;
     return counted(e.content, CMS_SIGNERS_MAX, &facts->signers);
 }
 

@@ -23,6 +23,7 @@ struct cms_facts {
     size_t tag_len; /* bytes of AuthEnvelopedData's mac */
     /* of SignedData */
     size_t digests, certificates, signers;
+    struct slice signer_infos; /* content of the SET */
 };
 
 /* MALFORMED: this is no CMS object; TOO_LARGE: above one of the numbers. `facts` borrows from `cms`. */

@@ -13,15 +13,22 @@
  * legacy for reading old mail). */
 enum status smime_start(struct failure *f) MUST_CHECK;
 
+enum smime_digest { SMIME_SHA256, SMIME_SHA384, SMIME_SHA512 };
 struct smime_signer {
     EVP_PKEY *key;            /* borrowed */
     struct slice certificate; /* DER */
     struct slice chain[8];    /* intermediates to send along, without the anchor */
     size_t chain_count;
+    struct slice encryption_certificate; /* DER: where answers are to be encrypted to (sent along); empty: the
+                                            same certificate */
+    enum smime_digest digest;            /* an Ed25519 key has SHA-512 always */
+    bool pss;                            /* for an RSA key: PSS instead of PKCS #1 v1.5 */
 };
-/* RSA (PKCS #1 v1.5; PSS for a key that is for PSS alone) and ECDSA keys; UNSUPPORTED for others:
- * OpenSSL 3.0's CMS has no EdDSA. Detached signature over `entity` (SHA-256; signing time `now_ms`;
- * capabilities with AES-256-GCM): the DER of a SignedData into `out`. */
+/* micalg of such a signature (RFC 8551 section 3.5.3.2): "sha-256", "sha-384", "sha-512". */
+const char *smime_micalg(const struct smime_signer *signer);
+/* RSA (a key that is for PSS alone is used so), ECDSA and Ed25519 keys; UNSUPPORTED for others. Detached
+ * signature over `entity`, with signing time `now_ms`, our capabilities and signingCertificateV2: the DER of
+ * a SignedData into `out`. */
 enum status smime_sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
                        struct buf *out, struct failure *f) MUST_CHECK;
 /* Opaque: the SignedData holds the entity. */
@@ -41,10 +48,17 @@ const char *smime_cipher_name(enum smime_cipher cipher); /* "aes256-cbc", "aes25
 bool smime_cipher_is_gcm(enum smime_cipher cipher);
 /* By its name; false for another. */
 bool smime_cipher_find(struct slice name, enum smime_cipher *cipher);
-/* EnvelopedData (CBC) or AuthEnvelopedData (GCM) for these certificates (RSA PKCS #1 v1.5 key transport, or
- * ECDH key agreement with SHA-256 as KDF, as their keys are). UNSUPPORTED for other kinds of key:
- * OpenSSL 3.0's CMS has no X25519. */
-enum status smime_encrypt(const struct slice *certificates, size_t count, enum smime_cipher cipher,
+enum smime_transport { SMIME_TRANSPORT_AUTO, SMIME_TRANSPORT_PKCS1, SMIME_TRANSPORT_OAEP };
+struct smime_recipient {
+    struct slice certificate;       /* DER */
+    uint64_t capabilities;          /* enum certificate_capability: what is known of who owns it */
+    enum smime_transport transport; /* AUTO: OAEP when the capabilities have it, else PKCS #1 v1.5 */
+};
+/* EnvelopedData (CBC) or AuthEnvelopedData (GCM). RSA keys by key transport: OAEP (SHA-256, MGF1 with
+ * SHA-256) or PKCS #1 v1.5. EC keys by ephemeral-static ECDH with the KDF that fits the curve, or one that
+ * the capabilities have (RFC 5753), and an AES key wrap as long as the content key. UNSUPPORTED for other
+ * kinds of key: OpenSSL 3.0's CMS has no X25519. */
+enum status smime_encrypt(const struct smime_recipient *recipients, size_t count, enum smime_cipher cipher,
                           struct slice entity, struct buf *out, struct failure *f) MUST_CHECK;
 
 enum cms_kind {
@@ -78,6 +92,12 @@ enum status smime_recipients(struct slice cms, const struct slice *candidates, s
 enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t count,
                           struct smime_decrypted *out, struct failure *f) MUST_CHECK;
 void smime_decrypted_release(struct smime_decrypted *d);
+
+/* CompressedData (RFC 3274) around the entity. */
+enum status smime_compress(struct slice entity, struct buf *out, struct failure *f) MUST_CHECK;
+/* What is in a CompressedData, appended; out->max bounds it (TOO_LARGE; a few KB may become gigabytes).
+ * UNSUPPORTED: not zlib, or not an entity. Nothing is appended on failure. */
+enum status smime_decompress(struct slice cms, struct buf *out, struct failure *f) MUST_CHECK;
 
 enum smime_verdict {
     SMIME_NONE,

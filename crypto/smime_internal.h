@@ -15,6 +15,15 @@ X509 *smime_certificate(struct slice der);
 /* NULL if the bytes are no CMS. BER is fine. */
 CMS_ContentInfo *smime_parse(struct slice cms);
 enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out) MUST_CHECK;
+/* A ContentInfo (RFC 5652 section 3) of this type around a SEQUENCE with this content. */
+enum status smime_wrap(int nid, struct slice content, struct buf *out) MUST_CHECK;
+/* smime_sign() for an Ed25519 key, whose certificate is x. */
+enum status smime_sign_eddsa(const struct smime_signer *signer, X509 *x, struct slice entity, uint64_t now_ms,
+                             bool detached, struct buf *out, struct failure *f) MUST_CHECK;
+/* Does the i-th signer's Ed25519 signature over this content hold? `cms` is what `si` was parsed from. */
+bool smime_verify_eddsa(struct slice cms, size_t i, CMS_SignerInfo *si, X509 *x, struct slice content);
+/* Is the digest in the signed attributes that of the content? */
+bool smime_digest_fits(CMS_SignerInfo *si, struct slice content);
 /* A signed attribute whose one value is a SEQUENCE: its DER; empty if it is not there, or not once. */
 struct slice smime_attribute(CMS_SignerInfo *si, int nid);
 /* Fills digest, algorithm, key_bits, signing_time_ms, capabilities. */

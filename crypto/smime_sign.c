@@ -1,47 +1,89 @@
-/* Signing (RFC 8551 section 2.5, RFC 5652 section 5): SHA-256, signing time from the caller, our
- * capabilities. One thread a process. */
-#include "crypto/smime_internal.h"
+/*
+ * Signing (RFC 8551, RFC 5652 section 5) for RSA and ECDSA keys by OpenSSL's CMS: digest, padding and
+ * attributes as the signer wants them, signing time from the caller. Ed25519 keys, which OpenSSL 3.0's CMS
+ * cannot use, go to smime_sign_eddsa.c. One thread a process.
+ */
+#include "crypto/smime_attributes.h"
 
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 
-/* What we can read, best first, so that others may choose it (RFC 8551 section 2.5.2). */
-static bool add_capabilities(CMS_SignerInfo *si)
+static const struct {
+    const char *micalg;
+    const EVP_MD *(*md)(void);
+} digests[] = {
+    [SMIME_SHA256] = {"sha-256", EVP_sha256},
+    [SMIME_SHA384] = {"sha-384", EVP_sha384},
+    [SMIME_SHA512] = {"sha-512", EVP_sha512},
+};
+
+static bool is_ed25519(const EVP_PKEY *key)
 {
-    static const int ciphers[] = {NID_aes_256_gcm, NID_aes_128_gcm, NID_aes_256_cbc, NID_aes_128_cbc};
-    STACK_OF(X509_ALGOR) *list = NULL;
-    bool good = true;
-
-    for (size_t i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]) && good; i++)
-        good = CMS_add_simple_smimecap(&list, ciphers[i], -1) == 1;
-    good = good && CMS_add_smimecap(si, list) == 1;
-    sk_X509_ALGOR_pop_free(list, X509_ALGOR_free);
-    return good;
+    return EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519;
 }
 
-static bool add_signing_time(CMS_SignerInfo *si, uint64_t now_ms)
+/* RFC 8419 section 3.1: SHA-512 goes with Ed25519. */
+static enum smime_digest digest_of(const struct smime_signer *signer)
 {
-    ASN1_TIME *time = ASN1_TIME_set(NULL, (time_t)(now_ms / 1000));
-    bool good =
-        time != NULL && CMS_signed_add1_attr_by_NID(si, NID_pkcs9_signingTime, time->type, time, -1) == 1;
+    if (is_ed25519(signer->key))
+        return SMIME_SHA512;
+    return signer->digest <= SMIME_SHA512 ? signer->digest : SMIME_SHA256;
+}
 
-    ASN1_TIME_free(time);
+const char *smime_micalg(const struct smime_signer *signer)
+{
+    return digests[digest_of(signer)].micalg;
+}
+
+static bool add_certificate(CMS_ContentInfo *cms, struct slice der)
+{
+    X509 *x = smime_certificate(der);
+    bool good = x != NULL && CMS_add1_cert(cms, x) == 1;
+
+    X509_free(x);
     return good;
 }
 
 static bool add_chain(CMS_ContentInfo *cms, const struct smime_signer *signer)
 {
-    for (size_t i = 0; i < signer->chain_count; i++) {
-        X509 *x = smime_certificate(signer->chain[i]);
-        bool good = x != NULL && CMS_add1_cert(cms, x) == 1;
-
-        X509_free(x);
-        if (!good)
+    for (size_t i = 0; i < signer->chain_count; i++)
+        if (!add_certificate(cms, signer->chain[i]))
             return false;
-    }
-    return true;
+    return signer->encryption_certificate.len == 0 || add_certificate(cms, signer->encryption_certificate);
 }
 
-/* OpenSSL 3.0's CMS cannot sign with EdDSA. */
+static bool add_attribute(CMS_SignerInfo *si, const struct buf *der)
+{
+    const unsigned char *at = der->data;
+    X509_ATTRIBUTE *attribute = d2i_X509_ATTRIBUTE(NULL, &at, (long)der->len);
+    bool good = attribute != NULL && CMS_signed_add1_attr(si, attribute) == 1;
+
+    X509_ATTRIBUTE_free(attribute);
+    return good;
+}
+
+static bool add_attributes(CMS_SignerInfo *si, const struct smime_signer *signer, X509 *x, uint64_t now_ms)
+{
+    struct smime_attributes attributes;
+    bool good = smime_attributes_make(signer, x, now_ms, &attributes) == STATUS_OK;
+
+    for (size_t i = 0; i < attributes.count && good; i++)
+        good = add_attribute(si, &attributes.list[i]);
+    smime_attributes_release(&attributes);
+    return good;
+}
+
+/* PSS with a salt as long as the digest (RFC 4056 section 3). A key for PSS alone knows it by itself. */
+static bool set_padding(CMS_SignerInfo *si, const struct smime_signer *signer)
+{
+    EVP_PKEY_CTX *context = CMS_SignerInfo_get0_pkey_ctx(si);
+
+    if (!signer->pss || EVP_PKEY_get_base_id(signer->key) != EVP_PKEY_RSA)
+        return true;
+    return context != NULL && EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
+}
+
 static bool kind_is_supported(const EVP_PKEY *key)
 {
     int kind = EVP_PKEY_get_base_id(key);
@@ -49,43 +91,47 @@ static bool kind_is_supported(const EVP_PKEY *key)
     return kind == EVP_PKEY_RSA || kind == EVP_PKEY_RSA_PSS || kind == EVP_PKEY_EC;
 }
 
-static enum status sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
-                        unsigned flags, struct buf *out, struct failure *f)
+/* CMS_KEY_PARAM: else OpenSSL calls the signature of a PSS key one of PKCS #1 v1.5, which nobody can verify.
+ */
+static enum status sign_by_openssl(const struct smime_signer *signer, X509 *x, struct slice entity,
+                                   uint64_t now_ms, unsigned flags, struct buf *out, struct failure *f)
 {
-    X509 *x = smime_certificate(signer->certificate);
-    CMS_ContentInfo *cms = NULL;
-    CMS_SignerInfo *si;
     BIO *in = smime_bio_of(entity);
+    CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
+    CMS_SignerInfo *si = cms == NULL ? NULL
+                                     : CMS_add1_signer(cms, x, signer->key, digests[digest_of(signer)].md(),
+                                                       flags | CMS_NOSMIMECAP | CMS_KEY_PARAM);
     enum status status;
 
-    if (x == NULL || in == NULL) {
-        status = failure_set(f, STATUS_CRYPTO,
-                             "cannot sign: the signer's certificate or the message cannot be read");
-        goto out;
-    }
-    if (!kind_is_supported(signer->key)) {
-        status = failure_set(f, STATUS_UNSUPPORTED,
-                             "cannot sign with this kind of key: RSA and ECDSA keys can be used");
-        goto out;
-    }
-    flags |= CMS_BINARY | CMS_PARTIAL;
-    /* CMS_KEY_PARAM: else OpenSSL calls the signature of a PSS key one of PKCS #1 v1.5, which nobody can
-     * verify. */
-    cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
-    si = cms == NULL
-             ? NULL
-             : CMS_add1_signer(cms, x, signer->key, EVP_sha256(), flags | CMS_NOSMIMECAP | CMS_KEY_PARAM);
-    if (si == NULL || !add_signing_time(si, now_ms) || !add_capabilities(si) || !add_chain(cms, signer) ||
-        CMS_final(cms, in, NULL, flags) != 1) {
+    if (in == NULL || si == NULL || !set_padding(si, signer) || !add_attributes(si, signer, x, now_ms) ||
+        !add_chain(cms, signer) || CMS_final(cms, in, NULL, flags) != 1) {
         status = smime_failure(f, "cannot sign");
-        goto out;
+    } else {
+        status = smime_to_der(cms, out);
+        if (status != STATUS_OK)
+            status = failure_set(f, status, "cannot write a signature: %s", status_text(status));
     }
-    status = smime_to_der(cms, out);
-    if (status != STATUS_OK)
-        status = failure_set(f, status, "cannot write a signature: %s", status_text(status));
-out:
     BIO_free(in);
     CMS_ContentInfo_free(cms);
+    return status;
+}
+
+static enum status sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
+                        bool detached, struct buf *out, struct failure *f)
+{
+    X509 *x = smime_certificate(signer->certificate);
+    enum status status;
+
+    if (x == NULL)
+        status = failure_set(f, STATUS_CRYPTO, "cannot sign: the signer's certificate cannot be read");
+    else if (is_ed25519(signer->key))
+        status = smime_sign_eddsa(signer, x, entity, now_ms, detached, out, f);
+    else if (!kind_is_supported(signer->key))
+        status = failure_set(f, STATUS_UNSUPPORTED,
+                             "cannot sign with this kind of key: RSA, ECDSA and Ed25519 keys can be used");
+    else
+        status = sign_by_openssl(signer, x, entity, now_ms,
+                                 CMS_BINARY | CMS_PARTIAL | (detached ? CMS_DETACHED : 0U), out, f);
     X509_free(x);
     ERR_clear_error();
     return status;
@@ -94,11 +140,11 @@ out:
 enum status smime_sign(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
                        struct buf *out, struct failure *f)
 {
-    return sign(signer, entity, now_ms, CMS_DETACHED, out, f);
+    return sign(signer, entity, now_ms, true, out, f);
 }
 
 enum status smime_sign_opaque(const struct smime_signer *signer, struct slice entity, uint64_t now_ms,
                               struct buf *out, struct failure *f)
 {
-    return sign(signer, entity, now_ms, 0, out, f);
+    return sign(signer, entity, now_ms, false, out, f);
 }

@@ -2,6 +2,7 @@
 #include "crypto/smime_internal.h"
 
 #include "crypto/certificate_cache.h"
+#include "crypto/der.h"
 #include "crypto/providers.h"
 
 #include <limits.h>
@@ -69,6 +70,33 @@ enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out)
         return STATUS_CRYPTO;
     out->len += (size_t)len;
     return STATUS_OK;
+}
+
+enum status smime_wrap(int nid, struct slice content, struct buf *out)
+{
+    const ASN1_OBJECT *object = OBJ_nid2obj(nid);
+    struct slice oid = slice_of(OBJ_get0_data(object), OBJ_length(object));
+    struct buf inner = BUF_INIT(64), outer = BUF_INIT(64);
+    size_t before = out->len;
+    enum status status = der_put_head(&inner, BER_SEQUENCE, content.len);
+
+    if (status == STATUS_OK)
+        status = der_put(&outer, BER_OID, oid);
+    if (status == STATUS_OK)
+        status = der_put_head(&outer, BER_CONTEXT_0, inner.len + content.len);
+    if (status == STATUS_OK)
+        status = der_put_head(out, BER_SEQUENCE, outer.len + inner.len + content.len);
+    if (status == STATUS_OK)
+        status = buf_append_slice(out, buf_slice(&outer));
+    if (status == STATUS_OK)
+        status = buf_append_slice(out, buf_slice(&inner));
+    if (status == STATUS_OK)
+        status = buf_append_slice(out, content);
+    if (status != STATUS_OK)
+        out->len = before;
+    buf_release(&inner);
+    buf_release(&outer);
+    return status;
 }
 
 static const struct {

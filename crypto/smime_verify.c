@@ -3,7 +3,7 @@
  * is. Whatever is wrong is a verdict, not an error: the message is delivered with it. A signature counts for
  * the From address alone. One thread a process.
  */
-#include "crypto/smime_internal.h"
+#include "crypto/smime_attributes.h"
 
 #include "crypto/buf_sink.h"
 #include "crypto/certificate_internal.h"
@@ -63,7 +63,7 @@ static enum smime_verdict check_algorithms(CMS_SignerInfo *si, struct smime_veri
     }
     key = X509_get0_pubkey(x);
     kind = key == NULL ? NID_undef : EVP_PKEY_get_base_id(key);
-    if (kind != EVP_PKEY_RSA && kind != EVP_PKEY_RSA_PSS && kind != EVP_PKEY_EC) {
+    if (kind != EVP_PKEY_RSA && kind != EVP_PKEY_RSA_PSS && kind != EVP_PKEY_EC && kind != EVP_PKEY_ED25519) {
         say(out, SMIME_UNKNOWN, "the signer's kind of key is not supported");
         return out->verdict;
     }
@@ -179,31 +179,84 @@ static void set_signers(CMS_ContentInfo *cms)
     sk_X509_pop_free(sent, X509_free);
 }
 
-/* Does the signature hold, with algorithms that mean something? VALID, or the verdict with its reason in
- * `out`. */
-static enum smime_verdict check_signature(CMS_ContentInfo *cms, struct slice entity, bool detached,
-                                          struct smime_verified *out)
+static bool is_eddsa(CMS_SignerInfo *si, X509 **x)
+{
+    CMS_SignerInfo_get0_algs(si, NULL, x, NULL, NULL);
+    return EVP_PKEY_get_base_id(X509_get0_pubkey(*x)) == EVP_PKEY_ED25519;
+}
+
+/* OpenSSL's CMS stops at an Ed25519 signer: then each signer by itself. */
+static bool each_signature_holds(CMS_ContentInfo *cms, struct slice der, struct slice content)
 {
     STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(cms);
-    BIO *in = detached ? smime_bio_of(entity) : NULL;
-    BIO *content = detached ? NULL : buf_sink_new(&out->content);
-    enum smime_verdict verdict = SMIME_VALID;
 
-    if (in == NULL && content == NULL) {
-        say(out, SMIME_UNKNOWN, "no memory to verify the signature");
-        return out->verdict;
+    for (int i = 0; i < sk_CMS_SignerInfo_num(infos); i++) {
+        CMS_SignerInfo *si = sk_CMS_SignerInfo_value(infos, i);
+        X509 *x;
+
+        if (is_eddsa(si, &x) ? !smime_verify_eddsa(der, (size_t)i, si, x, content)
+                             : !(smime_digest_fits(si, content) && CMS_SignerInfo_verify(si) == 1))
+            return false;
     }
-    set_signers(cms);
-    for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && verdict == SMIME_VALID; i++)
-        verdict = check_algorithms(sk_CMS_SignerInfo_value(infos, i), out);
-    if (verdict == SMIME_VALID &&
-        CMS_verify(cms, NULL, NULL, in, content, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) != 1) {
-        say(out, SMIME_INVALID, "the message was changed after it was signed, or the signature is broken");
-        verdict = out->verdict;
-        buf_reset(&out->content);
+    return true;
+}
+
+static bool signatures_hold(CMS_ContentInfo *cms, struct slice der, bool eddsa, struct slice entity,
+                            bool detached, struct smime_verified *out)
+{
+    BIO *in = NULL, *content = NULL;
+    bool hold;
+
+    if (eddsa) {
+        ASN1_OCTET_STRING **inside = detached ? NULL : CMS_get0_content(cms);
+        struct slice bytes = entity;
+
+        if (!detached)
+            bytes = inside == NULL || *inside == NULL
+                        ? slice_of(NULL, 0)
+                        : slice_of(ASN1_STRING_get0_data(*inside), (size_t)ASN1_STRING_length(*inside));
+        return each_signature_holds(cms, der, bytes) &&
+               (detached || buf_append_slice(&out->content, bytes) == STATUS_OK);
     }
+    if (detached)
+        in = smime_bio_of(entity);
+    else
+        content = buf_sink_new(&out->content);
+    hold = (in != NULL || content != NULL) &&
+           CMS_verify(cms, NULL, NULL, in, content, CMS_BINARY | CMS_NO_SIGNER_CERT_VERIFY) == 1;
     BIO_free(in);
     BIO_free(content);
+    return hold;
+}
+
+/* Does the signature hold, with algorithms that mean something? VALID, or the verdict with its reason in
+ * `out`. */
+static enum smime_verdict check_signature(CMS_ContentInfo *cms, struct slice der, struct slice entity,
+                                          bool detached, struct smime_verified *out)
+{
+    STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(cms);
+    enum smime_verdict verdict = SMIME_VALID;
+    bool eddsa = false;
+    X509 *x;
+
+    set_signers(cms);
+    for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && verdict == SMIME_VALID; i++) {
+        verdict = check_algorithms(sk_CMS_SignerInfo_value(infos, i), out);
+        eddsa = eddsa || (verdict == SMIME_VALID && is_eddsa(sk_CMS_SignerInfo_value(infos, i), &x));
+    }
+    if (verdict == SMIME_VALID && !signatures_hold(cms, der, eddsa, entity, detached, out)) {
+        say(out, SMIME_INVALID, "the message was changed after it was signed, or the signature is broken");
+        verdict = out->verdict;
+    }
+    for (int i = 0; i < sk_CMS_SignerInfo_num(infos) && verdict == SMIME_VALID; i++) {
+        CMS_SignerInfo_get0_algs(sk_CMS_SignerInfo_value(infos, i), NULL, &x, NULL, NULL);
+        if (!smime_attributes_name(sk_CMS_SignerInfo_value(infos, i), x)) {
+            say(out, SMIME_INVALID, "the signature was made for another certificate than the one with it");
+            verdict = out->verdict;
+        }
+    }
+    if (verdict != SMIME_VALID)
+        buf_reset(&out->content);
     return verdict;
 }
 
@@ -236,7 +289,7 @@ enum status smime_verify(struct slice cms, struct slice entity, bool detached, s
         say(out, SMIME_INVALID, "what is signed is not a message");
     else if ((CMS_is_detached(parsed) == 1) != detached)
         say(out, SMIME_INVALID, "the signature does not have the form that the message says");
-    else if (check_signature(parsed, entity, detached, out) == SMIME_VALID)
+    else if (check_signature(parsed, cms, entity, detached, out) == SMIME_VALID)
         judged = judge_signers(&v, parsed);
     CMS_ContentInfo_free(parsed);
     ERR_clear_error();

@@ -72,24 +72,26 @@ enum status compose_verdict(const struct verdict *verdict, const char *encryptio
 
 enum status compose_pkcs7(const char *smime_type, struct slice cms, struct buf *out)
 {
+    /* RFC 8551 section 3.2.1 */
+    const char *name = strcmp(smime_type, "compressed-data") == 0 ? "smime.p7z" : "smime.p7m";
     enum status status =
         buf_printf(out,
-                   "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n\tname=\"smime.p7m\"\r\n"
+                   "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n\tname=\"%s\"\r\n"
                    "Content-Transfer-Encoding: base64\r\n"
-                   "Content-Disposition: attachment; filename=\"smime.p7m\"\r\n\r\n",
-                   smime_type);
+                   "Content-Disposition: attachment; filename=\"%s\"\r\n\r\n",
+                   smime_type, name, name);
     return status == STATUS_OK ? base64_lines_encode(cms, out) : status;
 }
 
-enum status compose_clear_signed(struct slice entity, struct slice signature, const char *boundary,
-                                 struct buf *out)
+enum status compose_clear_signed(struct slice entity, struct slice signature, const char *micalg,
+                                 const char *boundary, struct buf *out)
 {
     enum status status = buf_reserve(out, entity.len + signature.len * 3 / 2 + 1024);
     if (status == STATUS_OK) {
         status = buf_printf(out,
                             "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"
-                            "\tmicalg=\"sha-256\"; boundary=\"%s\"\r\n\r\n--%s\r\n",
-                            boundary, boundary);
+                            "\tmicalg=\"%s\"; boundary=\"%s\"\r\n\r\n--%s\r\n",
+                            micalg, boundary, boundary);
     }
     if (status == STATUS_OK) {
         status = buf_append_slice(out, entity);

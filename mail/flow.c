@@ -141,6 +141,8 @@ static struct flow_group group_wanted(const struct flow *fl, size_t i)
     g.smime = false;
     if ((r->protection & PROTECT_ENCRYPT) != 0) {
         g.cipher = r->cipher;
+        g.compress = r->compress;
+        g.transport = r->transport;
         g.alone = !named_addresses_hold(&fl->named, r->address);
     }
     return g;
@@ -150,7 +152,8 @@ static bool groups_agree(const struct flow_group *a, const struct flow_group *b)
 {
     return !a->alone && !b->alone && a->direction == b->direction && a->protection == b->protection &&
            a->opaque == b->opaque && a->headers == b->headers && a->smime == b->smime &&
-           a->outcome == b->outcome && slice_equal(a->cipher, b->cipher);
+           a->outcome == b->outcome && slice_equal(a->cipher, b->cipher) && a->compress == b->compress &&
+           a->transport == b->transport;
 }
 
 static enum status group_recipients(struct flow *fl, struct failure *f)

@@ -169,8 +169,12 @@ static enum status opened_add(struct flow *fl, struct smime_decrypted *plain, si
     if (status == STATUS_OK) {
         status = shape_of(&o->inner, fl->arena, &o->shape, &f);
     }
+    if (status == STATUS_OK) {
+        status = unpack(fl, &o->inner, &o->shape, &o->unpacked, &f);
+    }
     if (status != STATUS_OK) {
         shape_release(&o->shape);
+        buf_release(&o->unpacked);
         smime_decrypted_release(&o->plain);
         if (status == STATUS_TOO_LARGE) { /* a plain text beyond the limits stays closed */
             *outcome = OUTCOME_CLOSED;
@@ -199,7 +203,7 @@ static enum status open_with(struct flow *fl, struct own_key *own, struct slice 
     }
     struct smime_key one = {.key = key, .certificate = certificate};
     struct failure reason = {.status = STATUS_OK};
-    status = smime_decrypt(buf_slice(&fl->shape.cms), &one, 1, &plain, &reason);
+    status = smime_decrypt(buf_slice(&fl->outer->cms), &one, 1, &plain, &reason);
     EVP_PKEY_free(key);
     if (status == STATUS_OK) {
         status = opened_add(fl, &plain, &own->outcome);
@@ -222,13 +226,56 @@ static const struct own_key *tried_before(const struct key_search *s, size_t upt
     return NULL;
 }
 
+static bool anybody_is_for_opening(const struct flow *fl)
+{
+    for (size_t i = 0; i < fl->job->recipient_count; i++) {
+        if (is_for_opening(fl, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A message that is compressed as a whole: what is in it is opened in its place, or is what is delivered. */
+static enum status unpack_outer(struct flow *fl, struct failure *f)
+{
+    struct entity inner;
+    fl->outer = &fl->shape;
+    if (fl->shape.kind != SHAPE_SMIME_COMPRESSED || !anybody_is_for_opening(fl)) {
+        return STATUS_OK;
+    }
+    enum status status = shape_of(&fl->message, fl->arena, &fl->unpacked_shape, f);
+    if (status == STATUS_OK) {
+        status = unpack(fl, &inner, &fl->unpacked_shape, &fl->unpacked, f);
+    }
+    if (status != STATUS_OK || fl->unpacked_shape.kind == SHAPE_SMIME_COMPRESSED) {
+        return status;
+    }
+    fl->outer = &fl->unpacked_shape;
+    if (fl->outer->kind == SHAPE_SMIME_ENCRYPTED) {
+        return STATUS_OK;
+    }
+    struct smime_decrypted plain = {.entity = fl->unpacked};
+    size_t outcome = OUTCOME_AS_IT_CAME;
+    fl->unpacked = (struct buf){0};
+    status = opened_add(fl, &plain, &outcome);
+    smime_decrypted_release(&plain);
+    for (size_t i = 0; i < fl->job->recipient_count && status == STATUS_OK; i++) {
+        if (is_for_opening(fl, i) && outcome >= OUTCOME_OPENED) {
+            fl->outcome_of[i] = outcome;
+        }
+    }
+    return status;
+}
+
 enum status incoming_open(struct flow *fl, struct failure *f)
 {
     struct key_search s;
-    if (fl->shape.kind != SHAPE_SMIME_ENCRYPTED) {
-        return STATUS_OK;
+    enum status status = unpack_outer(fl, f);
+    if (status != STATUS_OK || fl->outer->kind != SHAPE_SMIME_ENCRYPTED) {
+        return status;
     }
-    enum status status = keys_of_recipients(fl, &s, f);
+    status = keys_of_recipients(fl, &s, f);
     if (status != STATUS_OK) {
         return status;
     }
@@ -242,7 +289,7 @@ enum status incoming_open(struct flow *fl, struct failure *f)
     if (fits == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for keys");
     }
-    status = smime_recipients(buf_slice(&fl->shape.cms), s.certificates, s.count, fits);
+    status = smime_recipients(buf_slice(&fl->outer->cms), s.certificates, s.count, fits);
     if (status != STATUS_OK) {
         return status_retryable(status) && status != STATUS_CRYPTO
                    ? failure_set(f, status, "a message could not be read")
@@ -267,9 +314,12 @@ void incoming_release(struct flow *fl)
 {
     for (size_t i = 0; i < fl->opened_count; i++) {
         shape_release(&fl->opened[i].shape);
+        buf_release(&fl->opened[i].unpacked);
         smime_decrypted_release(&fl->opened[i].plain);
     }
     fl->opened_count = 0;
+    shape_release(&fl->unpacked_shape);
+    buf_release(&fl->unpacked);
 }
 
 /* --- composing what is delivered --- */
@@ -290,8 +340,9 @@ static void trace_verdict(struct flow *fl, const struct verdict *v)
 static enum status opened_compose(struct flow *fl, struct opened *o, struct buf *content, bool *needs_8bit,
                                   struct failure *f)
 {
-    struct buf sendable = BUF_INIT(o->plain.entity.len * 4 + 65536);
     struct slice bytes = o->inner.bytes;
+    struct buf sendable = BUF_INIT(bytes.len * 4 + 65536);
+    bool decrypted = o->plain.cipher[0] != '\0';
     struct entity inner = o->inner;
     enum status status = STATUS_OK;
     sendable.wipe = true;
@@ -308,7 +359,8 @@ static enum status opened_compose(struct flow *fl, struct opened *o, struct buf 
         status = buf_reserve(content, fl->message.header.len + inner.bytes.len + 2048);
     }
     if (status == STATUS_OK) {
-        status = compose_verdict(&o->verdict, "decrypted", "smime", o->plain.cipher, o->plain.weak, content);
+        status = compose_verdict(&o->verdict, decrypted ? "decrypted" : "none", decrypted ? "smime" : "",
+                                 o->plain.cipher, o->plain.weak, content);
     }
     if (status == STATUS_OK) {
         status = compose_fields(&fl->message, COMPOSE_WITHOUT_CONTENT | COMPOSE_WITHOUT_JUNK, content);
@@ -343,17 +395,20 @@ enum status incoming_make(struct flow *fl, const struct flow_group *group, struc
     enum status status = STATUS_OK;
     if (group->outcome >= OUTCOME_OPENED) {
         struct opened *o = &fl->opened[group->outcome - OUTCOME_OPENED];
+        bool decrypted = o->plain.cipher[0] != '\0';
         content->wipe = true;
-        v->protection = SLICE_LITERAL("decrypted");
+        v->protection = slice_of_text(decrypted ? "decrypted" : "none");
         status = opened_compose(fl, o, content, &v->needs_8bit, f);
-        json_put_text(&fl->trace, "encryption", SLICE_LITERAL("decrypted"));
-        json_put_text(&fl->trace, "cipher", slice_of_text(o->plain.cipher));
+        json_put_text(&fl->trace, "encryption", slice_of_text(decrypted ? "decrypted" : "none"));
+        if (decrypted) {
+            json_put_text(&fl->trace, "cipher", slice_of_text(o->plain.cipher));
+        }
         trace_verdict(fl, &o->verdict);
         return status;
     }
     struct verdict none = {.done = true, .verdict = SMIME_NONE, .protocol = ""};
     const struct verdict *verdict = &none;
-    bool closed = group->smime && shape_is_encrypted(&fl->shape);
+    bool closed = group->smime && shape_is_encrypted(fl->outer);
     if (group->smime) {
         if (!fl->verdict.done) {
             status = verify_shape(fl, &fl->shape, &fl->verdict);
@@ -368,7 +423,7 @@ enum status incoming_make(struct flow *fl, const struct flow_group *group, struc
         status = buf_reserve(content, fl->message.bytes.len + 1024);
     }
     if (status == STATUS_OK) {
-        const char *protocol = !closed ? "" : fl->shape.kind == SHAPE_PGP_ENCRYPTED ? "pgp" : "smime";
+        const char *protocol = !closed ? "" : fl->outer->kind == SHAPE_PGP_ENCRYPTED ? "pgp" : "smime";
         status = compose_verdict(verdict, closed ? "failed" : "none", protocol, "", false, content);
     }
     return status == STATUS_OK ? compose_message(&fl->message, content) : status;

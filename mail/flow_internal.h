@@ -23,9 +23,10 @@ struct verdict {
     char reason[FAILURE_TEXT_MAX];
 };
 
-/* A message that was decrypted with some recipient's key. */
+/* A message that was decrypted with some recipient's key, or that was only compressed. */
 struct opened {
-    struct smime_decrypted plain;
+    struct smime_decrypted plain; /* no cipher: it was not encrypted */
+    struct buf unpacked;          /* what inner and shape point into when the plain text was compressed */
     struct entity inner;
     struct shape shape;
     struct verdict verdict;
@@ -37,7 +38,9 @@ struct flow_group {
     unsigned protection; /* outgoing: enum policy_protection flags */
     bool opaque, smime;
     bool alone; /* a blind recipient: no other may share the variant */
+    bool compress;
     struct slice cipher;
+    enum smime_transport transport;
     enum header_form headers; /* outgoing */
     size_t outcome;           /* incoming */
     size_t *recipients;       /* positions; in the arena */
@@ -71,7 +74,10 @@ struct flow {
     struct buf signed_forms[2][HEADER_FORM_COUNT]; /* outgoing: those signed, clear [0] and opaque [1] */
     struct opened *opened;                         /* incoming */
     size_t opened_count, opened_capacity;
-    struct verdict verdict; /* incoming: of the message as it came */
+    struct shape unpacked_shape; /* incoming: what is in a message that came compressed as a whole */
+    struct buf unpacked;
+    const struct shape *outer; /* incoming: `shape`, or `unpacked_shape` */
+    struct verdict verdict;    /* incoming: of the message as it came */
 
     struct buf trace_text;
     struct json_writer trace;
@@ -88,6 +94,12 @@ enum status incoming_make(struct flow *fl, const struct flow_group *group, struc
 /* Fills outcome_of for every incoming recipient: opens the message with each one's own keys. */
 enum status incoming_open(struct flow *fl, struct failure *f) MUST_CHECK;
 void incoming_release(struct flow *fl);
+
+/* --- compressed content (mail/flow_unpack.c) --- */
+/* As long as `shape` is compressed: replaces entity, shape and bytes (owned; what they point into) by what is
+ * in it. What cannot be unpacked stays. Only NO_MEMORY is an error. */
+enum status unpack(struct flow *fl, struct entity *e, struct shape *shape, struct buf *bytes,
+                   struct failure *f) MUST_CHECK;
 
 /* --- some refused, others not (mail/flow_split.c) --- */
 
@@ -111,7 +123,7 @@ enum status compose_verdict(const struct verdict *verdict, const char *encryptio
 /* A CMS object as an entity of application/pkcs7-mime in base64. */
 enum status compose_pkcs7(const char *smime_type, struct slice cms, struct buf *out) MUST_CHECK;
 /* multipart/signed around an entity (RFC 8551 section 3.5.3). */
-enum status compose_clear_signed(struct slice entity, struct slice signature, const char *boundary,
-                                 struct buf *out) MUST_CHECK;
+enum status compose_clear_signed(struct slice entity, struct slice signature, const char *micalg,
+                                 const char *boundary, struct buf *out) MUST_CHECK;
 
 #endif

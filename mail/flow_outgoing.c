@@ -157,7 +157,12 @@ void outgoing_release(struct flow *fl)
 static enum status sign_with(struct flow *fl, EVP_PKEY *key, bool opaque, struct slice entity,
                              struct buf *out, struct failure *f)
 {
-    struct smime_signer signer = {.key = key, .certificate = fl->decision.signer.certificate};
+    const struct policy_signer *chosen = &fl->decision.signer;
+    struct smime_signer signer = {.key = key,
+                                  .certificate = chosen->certificate,
+                                  .encryption_certificate = chosen->encryption_certificate,
+                                  .digest = chosen->digest,
+                                  .pss = chosen->pss};
     struct certificate_record record;
     struct slice chain[ISSUER_CHAIN_MAX];
     struct buf cms = BUF_INIT(fl->content_max);
@@ -181,7 +186,7 @@ static enum status sign_with(struct flow *fl, EVP_PKEY *key, bool opaque, struct
         }
         status = smime_sign(&signer, entity, fl->job->now_ms, &cms, f);
         if (status == STATUS_OK) {
-            status = compose_clear_signed(entity, buf_slice(&cms), boundary, out);
+            status = compose_clear_signed(entity, buf_slice(&cms), smime_micalg(&signer), boundary, out);
         }
     }
     buf_release(&cms);
@@ -224,10 +229,10 @@ static enum status signed_form_make(struct flow *fl, bool opaque, enum header_fo
 
 /* Certificates of all of a group's recipients, each once: two addresses may share one. */
 static enum status group_certificates(struct flow *fl, const struct flow_group *group,
-                                      struct slice **certificates, size_t *count, uint64_t *capabilities,
-                                      struct failure *f)
+                                      struct smime_recipient **recipients, size_t *count,
+                                      uint64_t *capabilities, struct failure *f)
 {
-    struct slice *list =
+    struct smime_recipient *list =
         arena_alloc_array(fl->arena, group->recipient_count * POLICY_CERTIFICATES_MAX, sizeof list[0]);
     *count = 0;
     *capabilities = UINT64_MAX;
@@ -242,16 +247,21 @@ static enum status group_certificates(struct flow *fl, const struct flow_group *
             return failure_set(f, STATUS_INTERNAL, "there is no certificate to encrypt to");
         }
         for (size_t n = 0; n < r->certificate_count; n++) {
-            bool known = false;
-            for (size_t k = 0; k < *count && !known; k++) {
-                known = list[k].data == r->certificates[n].data || slice_equal(list[k], r->certificates[n]);
+            size_t k = 0;
+            while (k < *count && list[k].certificate.data != r->certificates[n].data &&
+                   !slice_equal(list[k].certificate, r->certificates[n])) {
+                k++;
             }
-            if (!known) {
-                list[(*count)++] = r->certificates[n];
+            if (k < *count) {
+                list[k].capabilities &= r->capabilities;
+            } else {
+                list[(*count)++] = (struct smime_recipient){.certificate = r->certificates[n],
+                                                            .capabilities = r->capabilities,
+                                                            .transport = group->transport};
             }
         }
     }
-    *certificates = list;
+    *recipients = list;
     return STATUS_OK;
 }
 
@@ -262,19 +272,39 @@ static enum smime_cipher cipher_of(const struct flow_group *group, uint64_t capa
     return smime_cipher_find(group->cipher, &cipher) ? cipher : capabilities_cipher(capabilities);
 }
 
+static enum status compressed_form(struct flow *fl, struct slice entity, struct buf *out, struct failure *f)
+{
+    struct buf cms = BUF_INIT(fl->content_max);
+    enum status status = smime_compress(entity, &cms, f);
+    if (status == STATUS_OK) {
+        status = compose_pkcs7("compressed-data", buf_slice(&cms), out);
+    }
+    buf_release(&cms);
+    json_put_bool(&fl->trace, "compressed", true);
+    return status;
+}
+
 static enum status encrypted_append(struct flow *fl, const struct flow_group *group, struct slice entity,
                                     struct buf *out, struct failure *f)
 {
     struct buf cms = BUF_INIT(fl->content_max);
-    struct slice *certificates = NULL;
+    struct smime_recipient *recipients = NULL;
     size_t count = 0;
     uint64_t capabilities = 0;
-    enum status status = group_certificates(fl, group, &certificates, &count, &capabilities, f);
+    enum status status = group_certificates(fl, group, &recipients, &count, &capabilities, f);
     if (status != STATUS_OK) {
         return status;
     }
     enum smime_cipher cipher = cipher_of(group, capabilities);
-    status = smime_encrypt(certificates, count, cipher, entity, &cms, f);
+    struct buf packed = BUF_INIT(fl->content_max);
+    if (group->compress) { /* between signing and encrypting (RFC 8551 section 3.6) */
+        status = compressed_form(fl, entity, &packed, f);
+        entity = buf_slice(&packed);
+    }
+    if (status == STATUS_OK) {
+        status = smime_encrypt(recipients, count, cipher, entity, &cms, f);
+    }
+    buf_release(&packed);
     if (status == STATUS_OK) {
         status = compose_pkcs7(smime_cipher_is_gcm(cipher) ? "authEnveloped-data" : "enveloped-data",
                                buf_slice(&cms), out);

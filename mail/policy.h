@@ -7,7 +7,7 @@
 #define SEALPOST_MAIL_POLICY_H
 
 #include "base/arena.h"
-#include "crypto/x509.h"
+#include "crypto/smime.h"
 #include "mail/known.h"
 #include "store/records.h"
 #include "store/setting.h"
@@ -40,16 +40,21 @@ struct policy_recipient {
     struct slice
         certificates[POLICY_CERTIFICATES_MAX]; /* DER, usable for encryption to this recipient; in the view */
     size_t certificate_count;
-    uint64_t capabilities; /* what all of them are known to read: AND of capabilities_assumed() */
-    bool smime;            /* S/MIME is on for this recipient: encrypt, decrypt, verify */
-    bool opaque;           /* smime.opaque: sign with the content inside */
-    struct slice cipher;   /* smime.cipher: "auto", "aes256-gcm", ... */
+    uint64_t capabilities;          /* what all of them are known to read: AND of capabilities_assumed() */
+    bool smime;                     /* S/MIME is on for this recipient: encrypt, decrypt, verify */
+    bool opaque;                    /* smime.opaque: sign with the content inside */
+    bool compress;                  /* smime.compress: what is encrypted is compressed first */
+    struct slice cipher;            /* smime.cipher: "auto", "aes256-gcm", ... */
+    enum smime_transport transport; /* smime.key_transport */
 };
 
 struct policy_signer {
     struct slice certificate; /* DER, "" when there is none */
     uint8_t thumbprint[THUMBPRINT_SIZE];
     struct slice sealed_key;
+    struct slice encryption_certificate; /* DER: another one that the sender is to be encrypted to; else "" */
+    enum smime_digest digest;            /* smime.digest */
+    bool pss;                            /* smime.pss */
 };
 
 struct policy_decision {

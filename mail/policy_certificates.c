@@ -132,6 +132,31 @@ enum status policy_recipient_certificates(struct policy_context *c, struct polic
     return STATUS_OK;
 }
 
+/* The one that the sender is encrypted to, when the signer's is not made for it: valid longest, with its key
+ * here. "" if there is none. */
+static enum status choose_encryption_certificate(struct policy_context *c, const struct candidates *list,
+                                                 struct slice *out, struct failure *why)
+{
+    struct failure reason;
+    uint64_t until = 0;
+    *out = SLICE_LITERAL("");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct certificate_record *record = list->records[i];
+        if (record->not_after_ms <= until || !store_has_key(c->view, record->thumbprint)) {
+            continue;
+        }
+        enum status status = judge(c, record, TRUST_FOR_ENCRYPTION, &reason);
+        if (status == STATUS_OK) {
+            *out = record->der;
+            until = record->not_after_ms;
+        } else if (!is_no(status)) {
+            *why = reason;
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
 enum status policy_choose_signer(struct policy_context *c, struct json_writer *w, struct failure *why)
 {
     struct candidates list;
@@ -170,6 +195,12 @@ enum status policy_choose_signer(struct policy_context *c, struct json_writer *w
                            "the key of %.*s could not be read", SLICE_ARGS(c->sender));
     }
     signer->certificate = best->der;
+    if ((best->uses & CERT_USE_ENCRYPT) == 0) {
+        status = choose_encryption_certificate(c, &list, &signer->encryption_certificate, why);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
     memcpy(signer->thumbprint, best->thumbprint, THUMBPRINT_SIZE);
     return STATUS_OK;
 }

@@ -33,7 +33,8 @@ static enum status sender_settings(struct policy_context *c, struct failure *f)
         (status = policy_setting(c, "sign.already", SIDE_SENDER, c->sender, &c->sign_already, f)) !=
             STATUS_OK ||
         (status = policy_setting(c, "sign.on_missing_key", SIDE_SENDER, c->sender, &c->on_missing_key, f)) !=
-            STATUS_OK) {
+            STATUS_OK ||
+        (status = policy_sender_algorithms(c, f)) != STATUS_OK) {
         return status;
     }
     c->sender_mode_count = 1;
@@ -66,9 +67,8 @@ static enum status strictest_mode(struct policy_context *c, struct policy_recipi
 static enum status recipient_settings(struct policy_context *c, struct policy_recipient *r,
                                       struct json_writer *w, struct policy_value *enabled, struct failure *f)
 {
-    struct policy_value cipher, opaque;
-    enum status status;
-    if ((status = policy_setting(c, "smime.enabled", SIDE_RECIPIENT, r->address, enabled, f)) != STATUS_OK) {
+    enum status status = policy_setting(c, "smime.enabled", SIDE_RECIPIENT, r->address, enabled, f);
+    if (status != STATUS_OK) {
         return status;
     }
     trace_setting(w, enabled);
@@ -76,15 +76,7 @@ static enum status recipient_settings(struct policy_context *c, struct policy_re
     if (r->direction == POLICY_INCOMING) {
         return STATUS_OK;
     }
-    if ((status = policy_setting(c, "smime.cipher", SIDE_RECIPIENT, r->address, &cipher, f)) != STATUS_OK ||
-        (status = policy_setting(c, "smime.opaque", SIDE_RECIPIENT, r->address, &opaque, f)) != STATUS_OK) {
-        return status;
-    }
-    trace_setting(w, &cipher);
-    trace_setting(w, &opaque);
-    r->cipher = cipher.text;
-    r->opaque = policy_value_is(&opaque, "yes");
-    return STATUS_OK;
+    return policy_recipient_algorithms(c, r, w, f);
 }
 
 static enum status refuse(struct policy_context *c, struct policy_recipient *r, enum status status,
@@ -292,6 +284,8 @@ static void trace_head(struct policy_context *c, struct json_writer *w)
     trace_setting(w, &c->sign_mode);
     trace_setting(w, &c->sign_already);
     trace_setting(w, &c->on_missing_key);
+    trace_setting(w, &c->digest);
+    trace_setting(w, &c->pss);
     json_close_array(w);
 }
 

@@ -27,7 +27,7 @@ struct policy_context {
     struct policy_value
         sender_modes[2]; /* encrypt.mode of sender and, if another, of the envelope's sender */
     size_t sender_mode_count;
-    struct policy_value sign_mode, on_missing_key, sign_already, encrypt_already;
+    struct policy_value sign_mode, on_missing_key, sign_already, encrypt_already, digest, pss;
     struct failure no_signer;  /* why there is no signer */
     enum status signer_status; /* OK, NO_KEY, or an error that lets nothing be sent */
 };
@@ -40,6 +40,13 @@ bool policy_value_is(const struct policy_value *value, const char *text);
 size_t policy_mode_rank(const struct policy_value *mode);
 /* "domain partner.example", "user a@b", "global", "factory default": for a reason. */
 const char *policy_value_origin(const struct policy_value *value, struct arena *a);
+
+/* --- algorithms (mail/policy_algorithms.c) --- */
+/* smime.digest and smime.pss into `c` and c->out->signer. */
+enum status policy_sender_algorithms(struct policy_context *c, struct failure *f) MUST_CHECK;
+/* smime.cipher, smime.opaque, smime.key_transport and smime.compress into `r` and the trace. */
+enum status policy_recipient_algorithms(struct policy_context *c, struct policy_recipient *r,
+                                        struct json_writer *w, struct failure *f) MUST_CHECK;
 
 /* Certificates of the recipient that are fit to encrypt to. With OK and a count of 0, `why` says why there is
  * none; another status is an error. Writes each to the trace. */

@@ -27,7 +27,8 @@ static bool has_p7m_name(const struct content_type *type, struct arena *a)
         !content_type_parameter(type, "name", a, &name) || name.len < 4) {
         return false;
     }
-    return slice_equal_nocase(slice_of(name.data + name.len - 4, 4), SLICE_LITERAL(".p7m"));
+    struct slice end = slice_of(name.data + name.len - 4, 4);
+    return slice_equal_nocase(end, SLICE_LITERAL(".p7m")) || slice_equal_nocase(end, SLICE_LITERAL(".p7z"));
 }
 
 static enum status cms_decode(const struct entity *e, struct shape *shape, struct failure *f)
@@ -56,6 +57,8 @@ static enum status shape_of_pkcs7_mime(const struct entity *e, bool declared, st
         shape->kind = SHAPE_SMIME_OPAQUE_SIGNED;
         break;
     case CMS_KIND_COMPRESSED:
+        shape->kind = SHAPE_SMIME_COMPRESSED;
+        break;
     case CMS_KIND_OTHER:
         shape->kind = declared ? SHAPE_SMIME_OTHER : SHAPE_PLAIN;
         break;

@@ -9,7 +9,8 @@ enum shape_kind {
     SHAPE_SMIME_CLEAR_SIGNED,  /* multipart/signed with a PKCS#7 signature */
     SHAPE_SMIME_OPAQUE_SIGNED, /* a SignedData that holds its content */
     SHAPE_SMIME_ENCRYPTED,     /* EnvelopedData or AuthEnvelopedData */
-    SHAPE_SMIME_OTHER,         /* another CMS type (compressed), or what claims to be CMS and is not */
+    SHAPE_SMIME_COMPRESSED,    /* CompressedData */
+    SHAPE_SMIME_OTHER,         /* another CMS type, or what claims to be CMS and is not */
     SHAPE_PGP_SIGNED,          /* multipart/signed of OpenPGP (RFC 3156) */
     SHAPE_PGP_ENCRYPTED,
 };

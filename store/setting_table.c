@@ -146,6 +146,17 @@ static const struct setting settings[] = {
         "smime.opaque", "no", GDU, SETTING_OF_RECIPIENT,
         "sign opaquely: programs that know no S/MIME cannot read such mail, but nothing on the way breaks "
         "the signature"),
+    [SETTING_SMIME_KEY_TRANSPORT] = CHOICE(
+        "smime.key_transport", "auto", "auto|pkcs1|oaep", GDU, SETTING_OF_RECIPIENT,
+        "how the content key goes to an RSA key: pkcs1 (PKCS #1 v1.5) or oaep (SHA-256); auto: oaep when the "
+        "recipient announces it, else pkcs1"),
+    [SETTING_SMIME_COMPRESS] = FLAG("smime.compress", "no", GDU, SETTING_OF_RECIPIENT,
+                                    "compress before encrypting (zlib): not all mail programs can read it"),
+    [SETTING_SMIME_DIGEST] = CHOICE("smime.digest", "sha256", "sha256|sha384|sha512", GDU, SETTING_OF_SENDER,
+                                    "digest of signatures for this sender; an Ed25519 key has sha512 always"),
+    [SETTING_SMIME_PSS] = FLAG("smime.pss", "no", GDU, SETTING_OF_SENDER,
+                               "sign with RSA-PSS instead of PKCS #1 v1.5 when the key is an RSA key: not "
+                               "all mail programs can verify it"),
     [SETTING_SMIME_REVOCATION] = CHOICE("smime.revocation", "soft", "off|soft|hard", G, SETTING_OF_NODE,
            "what becomes of a certificate of which no list or answer in force tells whether it was revoked: soft "
            "uses it, hard does not; off also looks for no lists. One that is known to be revoked is never used"),

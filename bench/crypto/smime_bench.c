@@ -75,7 +75,7 @@ static void ours(const struct load *l, struct slice entity)
         entity = buf_slice(&signature);
     }
     if (l->recipient != NULL) {
-        struct slice to = buf_slice(&l->recipient->der);
+        struct smime_recipient to = {.certificate = buf_slice(&l->recipient->der)};
 
         need(smime_encrypt(&to, 1, l->cipher, entity, &out, NULL) == STATUS_OK, "encrypt");
     }

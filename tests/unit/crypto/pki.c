@@ -46,6 +46,10 @@ static EVP_PKEY *key_of(const char *kind, int number)
     keys[i].number = number;
     if (strcmp(kind, "ec") == 0)
         keys[i].key = EVP_EC_gen("P-256");
+    else if (strcmp(kind, "ec384") == 0)
+        keys[i].key = EVP_EC_gen("P-384");
+    else if (strcmp(kind, "ec521") == 0)
+        keys[i].key = EVP_EC_gen("P-521");
     else if (strcmp(kind, "ed25519") == 0)
         keys[i].key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     else if (strcmp(kind, "rsa-pss") == 0)

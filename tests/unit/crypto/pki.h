@@ -5,8 +5,9 @@
 #include "crypto/x509.h"
 
 struct recipe {
-    const char *name;         /* common name */
-    const char *kind;         /* "rsa" (the default), "rsa512", "rsa-pss", "ec", "ed25519", "x25519" */
+    const char *name; /* common name */
+    const char
+        *kind; /* "rsa" (the default), "rsa512", "rsa-pss", "ec", "ec384", "ec521", "ed25519", "x25519" */
     const char *san;          /* as in openssl.cnf, e.g. "email:a@example.org"; NULL for none */
     const char *usage;        /* keyUsage; NULL for none */
     const char *extended;     /* extendedKeyUsage; NULL for none */

@@ -45,7 +45,7 @@ static const struct expectation expectations[] = {
     {{.name = "agreement ec", .kind = "ec", .usage = "keyAgreement"}, {NULL}, CERT_USE_ENCRYPT, 0},
     {{.name = "encipher ec", .kind = "ec", .usage = "keyEncipherment"}, {NULL}, 0, 0},
     {{.name = "ec", .kind = "ec"}, {NULL}, BOTH, 0},
-    {{.name = "ed25519", .kind = "ed25519"}, {NULL}, 0, 0},
+    {{.name = "ed25519", .kind = "ed25519"}, {NULL}, CERT_USE_SIGN, 0},
     {{.name = "mail", .extended = "emailProtection"}, {NULL}, BOTH, 0},
     {{.name = "any", .extended = "anyExtendedKeyUsage"}, {NULL}, BOTH, 0},
     {{.name = "web", .extended = "serverAuth,clientAuth"}, {NULL}, 0, 0},

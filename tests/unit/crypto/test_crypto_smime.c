@@ -21,6 +21,17 @@ static const char *const names[PEOPLE] = {"alice", "bob", "carol"};
 static struct made root, people[PEOPLE];
 static struct trust *trust;
 
+/* With the default key transport. */
+static enum status encrypt_to(const struct slice *certificates, size_t count, enum smime_cipher cipher,
+                              struct slice entity, struct buf *out, struct failure *f)
+{
+    struct smime_recipient to[4] = {0};
+
+    for (size_t i = 0; i < count; i++)
+        to[i].certificate = certificates[i];
+    return smime_encrypt(to, count, cipher, entity, out, f);
+}
+
 static int set_up(void **state)
 {
     static const struct recipe recipes[PEOPLE] = {
@@ -108,7 +119,7 @@ static void we_encrypt_and_openssl_decrypts(void **state)
         struct buf out = BUF_INIT(MAX);
         struct failure f;
 
-        OK(smime_encrypt(to, 2, ciphers[c], TEXT(ENTITY), &out, &f));
+        OK(encrypt_to(to, 2, ciphers[c], TEXT(ENTITY), &out, &f));
         assert_int_equal(smime_kind(buf_slice(&out)),
                          ciphers[c] == SMIME_AES256_GCM ? CMS_KIND_AUTH_ENVELOPED : CMS_KIND_ENVELOPED);
         file_put("cms", buf_slice(&out));
@@ -191,8 +202,8 @@ static void all_sizes_go_round(void **state)
         for (int gcm = 0; gcm < 2; gcm++) {
             struct buf out = BUF_INIT(MAX);
 
-            OK(smime_encrypt(&people[ALICE].der, 1, gcm ? SMIME_AES256_GCM : SMIME_AES256_CBC,
-                             slice_of(bytes, sizes[i]), &out, &f));
+            OK(encrypt_to(&people[ALICE].der, 1, gcm ? SMIME_AES256_GCM : SMIME_AES256_CBC,
+                          slice_of(bytes, sizes[i]), &out, &f));
             assert_decrypts(buf_slice(&out), ALICE, slice_of(bytes, sizes[i]),
                             gcm ? "aes256-gcm" : "aes256-cbc", false);
             buf_release(&out);
@@ -212,7 +223,7 @@ static void only_fitting_keys_are_tried(void **state)
     struct failure no_key, crypto = {0};
 
     (void)state;
-    OK(smime_encrypt(to, 2, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
+    OK(encrypt_to(to, 2, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
     OK(smime_recipients(buf_slice(&cms), all, PEOPLE, fits));
     assert_false(fits[ALICE]);
     assert_true(fits[BOB_EC]);
@@ -243,7 +254,7 @@ static void failures_look_the_same(void **state)
     struct failure first = {0}, f;
 
     (void)state;
-    OK(smime_encrypt(&people[ALICE].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
+    OK(encrypt_to(&people[ALICE].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
     for (size_t back = 1; back < 160; back += 6) { /* tag, ciphertext; the key transport lies before them */
         struct smime_decrypted out;
         size_t at = cms.len - back;
@@ -274,7 +285,7 @@ static void a_flipped_bit_never_changes_a_gcm_text(void **state)
     struct buf cms = BUF_INIT(MAX);
 
     (void)state;
-    OK(smime_encrypt(&people[BOB_EC].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
+    OK(encrypt_to(&people[BOB_EC].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
     for (size_t bit = 0; bit < cms.len * 8; bit++) {
         struct smime_decrypted out;
 
@@ -299,7 +310,7 @@ static void a_short_tag_is_refused(void **state)
     struct failure f;
 
     (void)state;
-    OK(smime_encrypt(&people[ALICE].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
+    OK(encrypt_to(&people[ALICE].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &cms, NULL));
     assert_int_equal(cms.data[cms.len - 18], 0x04); /* OCTET STRING, 16 bytes: the tag */
     assert_int_equal(cms.data[cms.len - 17], 16);
     assert_int_equal(cms.data[1], 0x82);
@@ -332,12 +343,12 @@ static void bad_recipients_are_refused(void **state)
     struct failure f;
 
     (void)state;
-    assert_int_equal(smime_encrypt(NULL, 0, SMIME_AES256_GCM, TEXT(ENTITY), &out, &f), STATUS_INVALID);
-    assert_int_equal(smime_encrypt(&garbage, 1, SMIME_AES256_GCM, TEXT(ENTITY), &out, &f), STATUS_MALFORMED);
-    enum status status = smime_encrypt(&x25519.der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &out, &f);
+    assert_int_equal(encrypt_to(NULL, 0, SMIME_AES256_GCM, TEXT(ENTITY), &out, &f), STATUS_INVALID);
+    assert_int_equal(encrypt_to(&garbage, 1, SMIME_AES256_GCM, TEXT(ENTITY), &out, &f), STATUS_MALFORMED);
+    enum status status = encrypt_to(&x25519.der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &out, &f);
     assert_true(status == STATUS_UNSUPPORTED || status == STATUS_CRYPTO);
     assert_int_equal(out.len, 0);
-    assert_int_equal(smime_encrypt(&people[ALICE].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &small, &f),
+    assert_int_equal(encrypt_to(&people[ALICE].der, 1, SMIME_AES256_GCM, TEXT(ENTITY), &small, &f),
                      STATUS_TOO_LARGE);
     assert_int_equal(small.len, 0);
     buf_release(&small);
@@ -567,8 +578,10 @@ static void the_chain_comes_along(void **state)
 static void bad_signers_are_refused(void **state)
 {
     struct made ed = pki_make(&(struct recipe){.name = "Ed", .kind = "ed25519"}, NULL);
+    struct made x25519 = pki_make(&(struct recipe){.name = "modern", .kind = "x25519"}, &root);
     struct smime_signer wrong = {.key = people[CAROL].key, .certificate = people[ALICE].der};
-    struct smime_signer modern = {.key = ed.key, .certificate = ed.der};
+    struct smime_signer wrong_ed = {.key = ed.key, .certificate = people[ALICE].der};
+    struct smime_signer modern = {.key = x25519.key, .certificate = x25519.der};
     struct smime_signer none = {.key = people[CAROL].key, .certificate = TEXT("no certificate")};
     struct buf out = BUF_INIT(MAX);
     struct failure f;
@@ -576,10 +589,14 @@ static void bad_signers_are_refused(void **state)
     (void)state;
     assert_int_equal(smime_sign(&wrong, TEXT(ENTITY), NOW_MS, &out, &f), STATUS_CRYPTO);
     HOLDS(f.text, "does not match");
+    assert_int_equal(smime_sign(&wrong_ed, TEXT(ENTITY), NOW_MS, &out, &f), STATUS_CRYPTO);
+    HOLDS(f.text, "does not match");
     assert_int_equal(smime_sign(&modern, TEXT(ENTITY), NOW_MS, &out, &f), STATUS_UNSUPPORTED);
+    HOLDS(f.text, "Ed25519");
     assert_int_equal(smime_sign(&none, TEXT(ENTITY), NOW_MS, &out, &f), STATUS_CRYPTO);
     assert_int_equal(out.len, 0);
     pki_release(&ed);
+    pki_release(&x25519);
 }
 
 /* Signed by one side, encrypted by it, and the other way round, as mail/ does. */
@@ -590,7 +607,7 @@ static void signed_and_encrypted_goes_round(void **state)
     struct smime_decrypted out;
 
     (void)state;
-    OK(smime_encrypt(&people[CAROL].der, 1, SMIME_AES256_GCM, buf_slice(&signature), &cms, NULL));
+    OK(encrypt_to(&people[CAROL].der, 1, SMIME_AES256_GCM, buf_slice(&signature), &cms, NULL));
     OK(smime_decrypt(buf_slice(&cms), &key, 1, &out, NULL));
     assert_verdict(buf_slice(&out.entity), NULL, "alice@x.org", SMIME_VALID, "alice@x.org", "");
     smime_decrypted_release(&out);
