@@ -87,6 +87,21 @@ void queue_delete(struct exchange *x);
 extern const struct api_object explain_request_object, explain_object;
 void policy_explain(struct exchange *x);
 
+/* resource_rules.c, resource_groups.c */
+extern const struct api_object rule_request_object, rule_move_object, rule_object, rules_object;
+void rules_list(struct exchange *x);
+void rule_get(struct exchange *x);
+void rule_put(struct exchange *x);
+void rule_move(struct exchange *x);
+void rule_remove(struct exchange *x);
+extern const struct api_object group_request_object, group_object, groups_object, group_members_object;
+void groups_list(struct exchange *x);
+void group_get(struct exchange *x);
+void group_members_list(struct exchange *x);
+void group_add(struct exchange *x);
+void group_member_remove(struct exchange *x);
+void group_remove(struct exchange *x);
+
 /* resource_tokens.c */
 extern const struct api_object token_request_object, token_object;
 void token_add(struct exchange *x);

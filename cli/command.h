@@ -18,6 +18,7 @@ enum cli_place {
     PLACE_BODY,      /* a text of the body */
     PLACE_BODY_LIST, /* all values as a list of the body */
     PLACE_BODY_TRUE, /* a flag */
+    PLACE_BODY_FALSE,
     PLACE_BODY_NUMBER,
     PLACE_BODY_SECONDS, /* 90, 30m, 1h, 2d */
     PLACE_BODY_FILE,    /* the file's bytes in base64 */

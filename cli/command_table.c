@@ -151,6 +151,83 @@ static const struct cli_parameter explain_parameters[] = {
      .value = "FILE",
      .help = "a message, whose From, Subject and shape count"},
 };
+#define RULE_NAME                                                                                            \
+    {                                                                                                        \
+        .name = "NAME", .place = PLACE_PATH, .field = "name", .flags = CLI_REQUIRED, .help = "of the rule"   \
+    }
+#define RULE_PLACES                                                                                          \
+    {.name = "before",                                                                                       \
+     .kind = CLI_OPTION,                                                                                     \
+     .place = PLACE_BODY,                                                                                    \
+     .field = "before",                                                                                      \
+     .value = "RULE",                                                                                        \
+     .help = "it goes right before this one"},                                                               \
+        {.name = "after",                                                                                    \
+         .kind = CLI_OPTION,                                                                                 \
+         .place = PLACE_BODY,                                                                                \
+         .field = "after",                                                                                   \
+         .value = "RULE",                                                                                    \
+         .help = "it goes right behind this one"},                                                           \
+    {                                                                                                        \
+        .name = "place", .kind = CLI_OPTION, .place = PLACE_BODY, .field = "place", .value = "P",            \
+        .choices = "first|last", .help = "it goes before or behind all others"                               \
+    }
+
+static const struct cli_parameter rule_parameters[] = {RULE_NAME};
+static const struct cli_parameter rule_move_parameters[] = {RULE_NAME, RULE_PLACES};
+static const struct cli_parameter rule_set_parameters[] = {
+    RULE_NAME,
+    {.name = "when",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY,
+     .field = "when",
+     .value = "EXPR",
+     .help = "its condition; see docs/rules.md"},
+    {.name = "then",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY,
+     .field = "then",
+     .value = "ACTIONS",
+     .help = "what follows"},
+    {.name = "comment",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY,
+     .field = "comment",
+     .value = "C",
+     .help = "what it is for"},
+    {.name = "enable",
+     .kind = CLI_FLAG,
+     .place = PLACE_BODY_TRUE,
+     .field = "enabled",
+     .help = "ask it (again)"},
+    {.name = "disable",
+     .kind = CLI_FLAG,
+     .place = PLACE_BODY_FALSE,
+     .field = "enabled",
+     .help = "keep it, and do not ask it"},
+    RULE_PLACES,
+};
+
+static const struct cli_parameter group_add_parameters[] = {
+    {.name = "GROUP", .place = PLACE_BODY, .field = "group", .flags = CLI_REQUIRED, .help = "its name"},
+    {.name = "MEMBER",
+     .place = PLACE_BODY_LIST,
+     .field = "members",
+     .flags = CLI_REPEATED,
+     .help = "address, domain or *.domain"},
+};
+static const struct cli_parameter group_parameters[] = {
+    {.name = "GROUP", .place = PLACE_PATH, .field = "group", .flags = CLI_REQUIRED, .help = "its name"},
+};
+static const struct cli_parameter group_remove_parameters[] = {
+    {.name = "GROUP", .place = PLACE_PATH, .field = "group", .flags = CLI_REQUIRED, .help = "its name"},
+    {.name = "MEMBER",
+     .place = PLACE_PATH,
+     .field = "member",
+     .flags = CLI_REQUIRED | CLI_REPEATED,
+     .help = "address, domain or *.domain"},
+};
+
 static const struct cli_parameter queue_id_parameters[] = {
     {.name = "ID",
      .place = PLACE_PATH,
@@ -417,6 +494,76 @@ static const struct cli_command commands[] = {
      .show = show_explanation,
      .help = "Tell what would become of a message, and why."},
 
+    {.noun = "policy",
+     .verb = "rule-list",
+     .method = "GET",
+     .path = "/v1/policy/rules",
+     .view = &view_rules,
+     .help = "List the rules in the order in which they are asked."},
+    {.noun = "policy",
+     .verb = "rule-show",
+     .method = "GET",
+     .path = "/v1/policy/rules/{name}",
+     PARAMETERS(rule_parameters),
+     .view = &view_rule,
+     .help = "Show a rule."},
+    {.noun = "policy",
+     .verb = "rule-set",
+     .method = "PUT",
+     .path = "/v1/policy/rules/{name}",
+     PARAMETERS(rule_set_parameters),
+     .view = &view_rule,
+     .help = "Add a rule, or change what is given of it."},
+    {.noun = "policy",
+     .verb = "rule-move",
+     .method = "POST",
+     .path = "/v1/policy/rules/{name}/move",
+     PARAMETERS(rule_move_parameters),
+     .view = &view_rule,
+     .help = "Give a rule another place."},
+    {.noun = "policy",
+     .verb = "rule-remove",
+     .method = "DELETE",
+     .path = "/v1/policy/rules/{name}",
+     PARAMETERS(rule_parameters),
+     .view = &view_removed,
+     .help = "Remove a rule."},
+
+    {.noun = "group",
+     .verb = "list",
+     .method = "GET",
+     .path = "/v1/groups",
+     .view = &view_groups,
+     .help = "List the groups."},
+    {.noun = "group",
+     .verb = "add",
+     .method = "POST",
+     .path = "/v1/groups",
+     PARAMETERS(group_add_parameters),
+     .view = &view_group,
+     .help = "Add a group, or members to it."},
+    {.noun = "group",
+     .verb = "members",
+     .method = "GET",
+     .path = "/v1/groups/{group}/members",
+     PARAMETERS(group_parameters),
+     .view = &view_group_members,
+     .help = "List the members of a group."},
+    {.noun = "group",
+     .verb = "remove",
+     .method = "DELETE",
+     .path = "/v1/groups/{group}/members/{member}",
+     PARAMETERS(group_remove_parameters),
+     .view = &view_removed,
+     .help = "Remove members from a group."},
+    {.noun = "group",
+     .verb = "delete",
+     .method = "DELETE",
+     .path = "/v1/groups/{group}",
+     PARAMETERS(group_parameters),
+     .view = &view_removed,
+     .help = "Delete a group that no rule names, with its members."},
+
     {.noun = "queue",
      .verb = "list",
      .method = "GET",
@@ -510,6 +657,7 @@ static const struct {
     {"key", "private keys"},
     {"ca", "trust anchors"},
     {"policy", "what becomes of mail"},
+    {"group", "sets of addresses and domains, for rules"},
     {"queue", "mail that waits to be delivered"},
     {"token", "what programs sign in with"},
 };

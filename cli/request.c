@@ -248,6 +248,9 @@ static enum status put_value(const struct cli_input *input, json_t *body, const 
     case PLACE_BODY_TRUE:
         json_object_set_new(body, p->field, json_true());
         return STATUS_OK;
+    case PLACE_BODY_FALSE:
+        json_object_set_new(body, p->field, json_false());
+        return STATUS_OK;
     case PLACE_BODY_NUMBER:
         if (!slice_parse_u64(slice_of_text(value), &number) || number > UINT32_MAX) {
             return failure_set(f, STATUS_INVALID, "--%s: must be a whole number, not \"%s\"", p->name, value);

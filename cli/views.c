@@ -115,3 +115,29 @@ const struct cli_view view_count = {count_fields, NULL, NULL, NULL};
 static const struct cli_column token_fields[] = {
     {"name", "name", SHOW_TEXT}, {"token", "token", SHOW_TEXT}, {"expires", "expires", SHOW_TIME}, END};
 const struct cli_view view_token = {token_fields, NULL, NULL, NULL};
+
+static const struct cli_column rule_columns[] = {{"#", "number", SHOW_TEXT},
+                                                 {"NAME", "name", SHOW_TEXT},
+                                                 {"ON", "enabled", SHOW_YES},
+                                                 {"WHEN", "when", SHOW_TEXT},
+                                                 {"THEN", "then", SHOW_TEXT},
+                                                 {"BROKEN", "broken", SHOW_TEXT},
+                                                 END};
+static const struct cli_column rule_fields[] = {
+    {"number", "number", SHOW_TEXT},   {"name", "name", SHOW_TEXT},     {"enabled", "enabled", SHOW_TEXT},
+    {"when", "when", SHOW_TEXT},       {"then", "then", SHOW_TEXT},     {"comment", "comment", SHOW_TEXT},
+    {"changed", "changed", SHOW_TIME}, {"broken", "broken", SHOW_TEXT}, END};
+const struct cli_view view_rules = {NULL, "items", rule_columns, "there are no rules"};
+const struct cli_view view_rule = {rule_fields, NULL, NULL, NULL};
+
+static const struct cli_column group_columns[] = {{"GROUP", "group", SHOW_TEXT},
+                                                  {"MEMBERS", "members", SHOW_TEXT},
+                                                  {"RULES", "rules", SHOW_LIST},
+                                                  {"ADDED", "added", SHOW_TIME},
+                                                  END};
+static const struct cli_column group_fields[] = {
+    {"group", "group", SHOW_TEXT}, {"members", "members", SHOW_TEXT}, {"rules", "rules", SHOW_LIST}, END};
+static const struct cli_column member_columns[] = {{"MEMBER", "member", SHOW_TEXT}, END};
+const struct cli_view view_groups = {NULL, "items", group_columns, "there are no groups"};
+const struct cli_view view_group = {group_fields, NULL, NULL, NULL};
+const struct cli_view view_group_members = {NULL, "items", member_columns, "nobody is in it"};

@@ -43,6 +43,9 @@ size_t ruleset_count(const struct ruleset *set);
 enum status rule_check(struct slice when, struct slice then, struct buf *canonical_when,
                        struct buf *canonical_then, struct failure *f) MUST_CHECK;
 
+/* Does the expression ask for this group? A text that cannot be read does not. */
+bool rule_names_group(struct slice when, struct slice group);
+
 /* What conditions see. Addresses are normalised. */
 struct rule_subject {
     struct slice envelope_sender; /* "": the null sender */

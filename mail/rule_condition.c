@@ -6,6 +6,7 @@
  */
 #include "mail/rule_internal.h"
 
+#include "mail/words.h"
 #include "store/setting.h"
 
 static enum rule_truth truth(bool holds)
@@ -195,6 +196,22 @@ static bool unfold(struct rule_run *run, struct slice value, struct slice *out)
     return true;
 }
 
+/* As it is written, and, where it has encoded words (RFC 2047), also as it is read: "secret" must not get by
+ * in base64. */
+static enum rule_truth value_test(struct rule_run *run, const struct rule_condition *c, struct slice value)
+{
+    struct slice decoded;
+    enum rule_truth got = text_test(run, c, value);
+    if (got != RULE_FALSE || value.len == 0 || memmem(value.data, value.len, "=?", 2) == NULL) {
+        return got;
+    }
+    if (words_decode(value, WORDS_RAW_MAX, run->arena, &decoded) != STATUS_OK) {
+        (void)failure_set(&run->store, STATUS_NO_MEMORY, "no memory for a header field");
+        return error(run, "there was no memory");
+    }
+    return text_test(run, c, decoded);
+}
+
 static enum rule_truth header_test(struct rule_run *run, const struct rule_condition *c,
                                    const struct entity *message)
 {
@@ -212,7 +229,7 @@ static enum rule_truth header_test(struct rule_run *run, const struct rule_condi
             (void)failure_set(&run->store, STATUS_NO_MEMORY, "no memory for a header field");
             return error(run, "there was no memory");
         }
-        enum rule_truth got = text_test(run, c, value);
+        enum rule_truth got = value_test(run, c, value);
         if (got != RULE_FALSE) {
             return got;
         }

@@ -203,3 +203,19 @@ enum status rule_check(struct slice when, struct slice then, struct buf *canonic
     arena_release(&a);
     return status;
 }
+
+bool rule_names_group(struct slice when, struct slice group)
+{
+    struct arena a;
+    struct rule_expression expression = {0};
+    bool found = false;
+    arena_init(&a, (size_t)1 << 20);
+    if (rule_parse_when(when, false, &a, &expression, NULL) == STATUS_OK) {
+        for (size_t i = 0; i < expression.condition_count && !found; i++) {
+            const struct rule_condition *c = &expression.conditions[i];
+            found = c->test == TEST_IN_GROUP && slice_equal(c->text, group);
+        }
+    }
+    arena_release(&a);
+    return found;
+}

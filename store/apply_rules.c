@@ -298,33 +298,35 @@ static void put_group(struct store_apply *a, struct slice name)
     buf_release(&value);
 }
 
+static void put_member(struct store_apply *a, struct slice group, struct slice member)
+{
+    uint8_t key[RULE_NAME_MAX + 1 + ADDRESS_MAX];
+    size_t len = pair_key(group, member, key);
+
+    apply_put(a, TABLE_GROUP_MEMBERS, slice_of(key, len), (struct slice){0});
+    len = pair_key(member, group, key);
+    apply_put(a, TABLE_MEMBER_GROUPS, slice_of(key, len), (struct slice){0});
+}
+
 enum status apply_group_add(struct store_apply *a)
 {
-    struct slice group = apply_bytes(a, 0), given = apply_bytes(a, 1), member;
-    char normal[ADDRESS_MAX + 1] = "";
-    uint8_t key[RULE_NAME_MAX + 1 + ADDRESS_MAX];
+    struct slice group = apply_bytes(a, 0), rest = apply_bytes(a, 1), member;
+    char normal[ADDRESS_MAX + 1];
     bool exists = apply_has(a, TABLE_GROUPS, group);
-    size_t len;
-    enum status status =
-        given.len > 0 ? group_member_normalise(given, normal, &a->result->failure) : STATUS_OK;
 
-    if (status != STATUS_OK)
-        return status;
-    member = slice_of_text(normal);
-    len = pair_key(group, member, key);
-    if (exists && member.len == 0)
+    if (exists && rest.len == 0)
         return apply_refuse(a, STATUS_EXISTS, "the group %.*s exists already", SLICE_ARGS(group));
-    if (exists && apply_has(a, TABLE_GROUP_MEMBERS, slice_of(key, len)))
-        return apply_refuse(a, STATUS_EXISTS, "%s is in the group %.*s already", normal, SLICE_ARGS(group));
+    while (group_member_next(&rest, &member))
+        if (group_member_normalise(member, normal, &a->result->failure) != STATUS_OK)
+            return STATUS_INVALID;
     if (!exists) {
         put_group(a, group);
         changed(a);
     }
-    if (member.len > 0) {
-        apply_put(a, TABLE_GROUP_MEMBERS, slice_of(key, len), (struct slice){0});
-        len = pair_key(member, group, key);
-        apply_put(a, TABLE_MEMBER_GROUPS, slice_of(key, len), (struct slice){0});
-    }
+    rest = apply_bytes(a, 1);
+    while (group_member_next(&rest, &member))
+        if (group_member_normalise(member, normal, NULL) == STATUS_OK)
+            put_member(a, group, slice_of_text(normal));
     return STATUS_OK;
 }
 

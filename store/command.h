@@ -79,8 +79,8 @@ enum command_number {
     COMMAND_RULE_REMOVE = 22,
     /* name, place (enum rule_place but KEEP), name of the other rule */
     COMMAND_RULE_MOVE = 23,
-    /* group, member (address, domain or *.domain; "": none, the group alone). A group that is not there is
-     * made */
+    /* group, members (addresses, domains or *.domain, with a space between them; "": the group alone, which
+     * must be new). A group that is not there is made; a member that is there already stays */
     COMMAND_GROUP_ADD = 24,
     /* group, member */
     COMMAND_GROUP_MEMBER_REMOVE = 25,

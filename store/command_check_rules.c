@@ -15,29 +15,12 @@ static enum status check_place(uint64_t place, struct slice other, bool keep, st
     return beside ? record_name_check(other, "a rule", f) : STATUS_OK;
 }
 
-static enum status check_text(struct slice text, const char *what, bool lines, struct failure *f)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-
-        if ((c < ' ' && !(lines && (c == '\t' || c == '\n' || c == '\r'))) || c == 0x7f)
-            return failure_set(f, STATUS_INVALID, "%s has a control character at position %zu", what, i + 1);
-    }
-    return STATUS_OK;
-}
-
 enum status check_rule_set(const struct command *c, struct failure *f)
 {
     enum status status = record_name_check(c->values[0].bytes, "a rule", f);
 
     if (status == STATUS_OK && c->values[1].number > 1)
         status = failure_set(f, STATUS_INVALID, "a rule is enabled (1) or not (0)");
-    if (status == STATUS_OK)
-        status = check_text(c->values[2].bytes, "the expression", true, f);
-    if (status == STATUS_OK)
-        status = check_text(c->values[3].bytes, "the list of actions", true, f);
-    if (status == STATUS_OK)
-        status = check_text(c->values[4].bytes, "the comment", false, f);
     if (status == STATUS_OK)
         status = check_place(c->values[5].number, c->values[6].bytes, true, f);
     return status;
@@ -70,5 +53,11 @@ enum status check_group_member_remove(const struct command *c, struct failure *f
 
 enum status check_group_add(const struct command *c, struct failure *f)
 {
-    return c->values[1].bytes.len > 0 ? check_group_member_remove(c, f) : check_group_remove(c, f);
+    char normal[ADDRESS_MAX + 1];
+    struct slice rest = c->values[1].bytes, member;
+    enum status status = check_group_remove(c, f);
+
+    while (status == STATUS_OK && group_member_next(&rest, &member))
+        status = group_member_normalise(member, normal, f);
+    return status;
 }

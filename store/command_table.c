@@ -116,9 +116,13 @@ static const struct command_field rule_move_fields[] = {
     U64("place", "1 before, 2 after, 3 first, 4 last"),
     TEXT("other", 0, RULE_NAME_MAX, "the rule before or after which it goes"),
 };
+static const struct command_field group_add_fields[] = {
+    TEXT("group", 1, RULE_NAME_MAX, "name of the group"),
+    TEXT("members", 0, GROUP_ADD_MAX, "addresses, domains or *.domain, with a space between them"),
+};
 static const struct command_field group_member_fields[] = {
     TEXT("group", 1, RULE_NAME_MAX, "name of the group"),
-    TEXT("member", 0, ADDRESS_MAX, "address, domain or *.domain"),
+    TEXT("member", 1, ADDRESS_MAX, "address, domain or *.domain"),
 };
 static const struct command_field group_fields[] = {
     TEXT("group", 1, RULE_NAME_MAX, "name of the group"),
@@ -221,7 +225,7 @@ static const struct command_type types[] = {
            apply_rule_remove, "remove a rule"),
     ROW_OF(2, COMMAND_RULE_MOVE, "rule.move", "policy.write", rule_move_fields, check_rule_move,
            apply_rule_move, "give a rule another place"),
-    ROW_OF(2, COMMAND_GROUP_ADD, "group.add", "group.write", group_member_fields, check_group_add,
+    ROW_OF(2, COMMAND_GROUP_ADD, "group.add", "group.write", group_add_fields, check_group_add,
            apply_group_add, "add a group, or a member to it"),
     ROW_OF(2, COMMAND_GROUP_MEMBER_REMOVE, "group.member.remove", "group.write", group_member_fields,
            check_group_member_remove, apply_group_member_remove, "remove a member from a group"),

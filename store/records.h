@@ -179,8 +179,11 @@ enum status store_groups_of(struct store_view *v, struct slice address, name_vis
                             void *context) MUST_CHECK;
 enum status store_group_holds(struct store_view *v, struct slice group, struct slice address,
                               bool *holds) MUST_CHECK;
+#define GROUP_ADD_MAX (512 << 10) /* bytes of the members in one command */
 /* An address, a domain or "*.domain" in normal form. INVALID. */
 enum status group_member_normalise(struct slice member, char out[ADDRESS_MAX + 1],
                                    struct failure *f) MUST_CHECK;
+/* The next of the members of COMMAND_GROUP_ADD; false at the end. */
+bool group_member_next(struct slice *members, struct slice *member);
 
 #endif

@@ -101,6 +101,17 @@ enum status group_member_normalise(struct slice member, char out[ADDRESS_MAX + 1
     return domain_normalise(member, out, f);
 }
 
+bool group_member_next(struct slice *members, struct slice *member)
+{
+    size_t end = slice_find_byte(*members, ' '), next = end < members->len ? end + 1 : end;
+
+    if (members->len == 0)
+        return false;
+    *member = slice_of(members->data, end);
+    *members = slice_of(members->data + next, members->len - next);
+    return true;
+}
+
 static enum status read_group(struct slice name, struct slice value, struct group_record *out)
 {
     struct msgpack_reader r;

@@ -340,6 +340,7 @@ static const char header[] = "From: alice@ours.example\r\n"
                              "X-Class: streng\r\n\tgeheim\r\n"
                              "x-class: two\r\n"
                              "X-Empty:\r\n"
+                             "X-Word: =?utf-8?b?c3RyZW5nIGdlaGVpbQ==?=\r\n"
                              "X-Bad: gehe\xff\xfeim \x00zero\r\n\r\nbody";
 
 static void conditions(void **state)
@@ -385,6 +386,9 @@ static void conditions(void **state)
         {"header \"X-Bad\" matches /gehe/", true},
         {"header \"X-Bad\" matches /gehe.+im/", false}, /* what is no UTF-8 is matched by nothing */
         {"header \"X-Bad\" contains \"gehe\"", true},
+        {"header \"X-Word\" contains \"streng geheim\"", true},
+        {"header \"X-Word\" contains \"=?utf-8?\"", true},
+        {"header \"X-Word\" matches /^streng geheim$/", true},
         {"size > 4K", true},
         {"size > 5000", false},
         {"size >= 5000 and size <= 5000 and size = 5000", true},
