@@ -7,6 +7,8 @@
  */
 #include "mail/flow_internal.h"
 
+#include "base/clock.h"
+
 enum status compose_fields(const struct entity *e, unsigned flags, struct buf *out)
 {
     enum status status = STATUS_OK;
@@ -36,9 +38,7 @@ enum status compose_message(const struct entity *e, struct buf *out)
     return status == STATUS_OK ? buf_append_slice(out, e->body) : status;
 }
 
-/* An address that could end the field or forge a parameter is left out; it comes from a certificate of
- * anybody. */
-static bool is_safe_value(const char *text)
+bool compose_is_safe(const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
         if (*at <= 0x20 || *at > 0x7e || *at == ';' || *at == '"' || *at == '\\') {
@@ -48,26 +48,87 @@ static bool is_safe_value(const char *text)
     return text[0] != '\0';
 }
 
-enum status compose_verdict(const struct verdict *verdict, const char *encryption, const char *protocol,
-                            const char *cipher, bool weak, struct buf *out)
+static enum status parameter_append(const char *name, const char *value, struct buf *out)
 {
-    enum status status = buf_printf(out, "X-Sealpost-Signature: %s", smime_verdict_name(verdict->verdict));
-    if (status == STATUS_OK && is_safe_value(verdict->signer)) {
-        status = buf_printf(out, "; signer=%s", verdict->signer);
+    return compose_is_safe(value) ? buf_printf(out, "; %s=%s", name, value) : STATUS_OK;
+}
+
+static enum status signature_append(const struct verdict *v, struct buf *out)
+{
+    char time[TIME_RFC3339_SIZE] = "";
+    if (v->time_ms != 0) {
+        time_format_rfc3339(v->time_ms, time);
     }
-    if (status == STATUS_OK && is_safe_value(verdict->protocol)) {
-        status = buf_printf(out, "; protocol=%s", verdict->protocol);
-    }
-    if (status == STATUS_OK) {
-        status = buf_printf(out, "\r\nX-Sealpost-Encryption: %s", encryption);
-    }
-    if (status == STATUS_OK && is_safe_value(protocol)) {
-        status = buf_printf(out, "; protocol=%s", protocol);
-    }
-    if (status == STATUS_OK && is_safe_value(cipher)) {
-        status = buf_printf(out, "; cipher=%s%s", cipher, weak ? "; weak=yes" : "");
+    enum status status = buf_printf(out, "X-Sealpost-Signature: %s", smime_verdict_name(v->verdict));
+    const char *const parameters[][2] = {{"signer", v->signer},
+                                         {"protocol", v->protocol},
+                                         {"algorithm", v->algorithm},
+                                         {"time", time},
+                                         {"covers", v->covers}};
+    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0] && status == STATUS_OK; i++) {
+        status = parameter_append(parameters[i][0], parameters[i][1], out);
     }
     return status == STATUS_OK ? buf_append_text(out, "\r\n") : status;
+}
+
+static enum status encryption_append(const struct received *r, bool mark_unauthenticated, struct buf *out)
+{
+    const struct layers *l = &r->layers;
+    const char *cipher = "";
+    bool weak = false;
+    for (size_t i = 0; i < l->count && r->opened; i++) {
+        if (l->list[i].kind == LAYER_ENCRYPTED) { /* of several, the outermost is named */
+            cipher = cipher[0] == '\0' ? l->list[i].plain.cipher : cipher;
+            weak = weak || l->list[i].plain.weak;
+        }
+    }
+    enum status status = buf_printf(out, "X-Sealpost-Encryption: %s",
+                                    r->opened   ? "decrypted"
+                                    : r->failed ? "failed"
+                                                : "none");
+    if (status == STATUS_OK && (r->opened || r->failed)) {
+        status = parameter_append("protocol", r->failed && l->closed[0] != '\0' ? l->closed : "smime", out);
+    }
+    if (status == STATUS_OK) {
+        status = parameter_append("cipher", cipher, out);
+    }
+    if (status == STATUS_OK && weak) {
+        status = buf_append_text(out, "; weak=yes");
+    }
+    if (status == STATUS_OK && r->opened && !r->authenticated && mark_unauthenticated) {
+        status = buf_append_text(out, "; authenticated=no");
+    }
+    if (status == STATUS_OK && r->opened && l->end == LAYERS_CLOSED) {
+        status = buf_append_text(out, "; within=encrypted");
+    }
+    return status == STATUS_OK ? buf_append_text(out, "\r\n") : status;
+}
+
+/* X-Sealpost-Headers is there only when the message has protected header fields. */
+static enum status headers_append(const struct received *r, struct buf *out)
+{
+    bool is_signed = r->verdict.verdict == SMIME_VALID && strcmp(r->verdict.covers, "message") == 0;
+    if (r->header.scheme == SCHEME_NONE) {
+        return STATUS_OK;
+    }
+    const char *text = !r->header_counts        ? "unprotected"
+                       : is_signed && r->opened ? "signed-and-encrypted"
+                       : is_signed              ? "signed"
+                                                : "encrypted";
+    return buf_printf(out, "X-Sealpost-Headers: %s%s\r\n", text,
+                      r->from_differs && !r->from_counts ? "; from=mismatch" : "");
+}
+
+enum status compose_marks(const struct received *r, bool mark_unauthenticated, struct buf *out)
+{
+    if (r == NULL) {
+        return buf_append_text(out, "X-Sealpost-Signature: none\r\nX-Sealpost-Encryption: none\r\n");
+    }
+    enum status status = signature_append(&r->verdict, out);
+    if (status == STATUS_OK) {
+        status = encryption_append(r, mark_unauthenticated, out);
+    }
+    return status == STATUS_OK ? headers_append(r, out) : status;
 }
 
 enum status compose_pkcs7(const char *smime_type, struct slice cms, struct buf *out)

@@ -61,11 +61,12 @@ static enum status normalise_recipients(struct flow *fl, struct failure *f)
     fl->addresses = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->addresses[0]);
     fl->group_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->group_of[0]);
     fl->outcome_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->outcome_of[0]);
+    fl->options_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->options_of[0]);
     fl->headers_of = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->headers_of[0]);
     fl->out->result.refusals = arena_alloc_array(fl->arena, job->recipient_count, sizeof(struct job_refusal));
     fl->is_refused = arena_alloc_array(fl->arena, job->recipient_count, sizeof fl->is_refused[0]);
     if (fl->addresses == NULL || fl->group_of == NULL || fl->outcome_of == NULL || fl->headers_of == NULL ||
-        fl->is_refused == NULL || fl->out->result.refusals == NULL) {
+        fl->options_of == NULL || fl->is_refused == NULL || fl->out->result.refusals == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the recipients");
     }
     for (size_t i = 0; i < job->recipient_count; i++) {
@@ -133,6 +134,7 @@ static struct flow_group group_wanted(const struct flow *fl, size_t i)
     struct flow_group g = {.direction = r->direction, .smime = r->smime};
     if (r->direction == POLICY_INCOMING) {
         g.outcome = fl->outcome_of[i];
+        g.options = fl->options_of[i];
         return g;
     }
     g.protection = r->protection;
@@ -152,8 +154,8 @@ static bool groups_agree(const struct flow_group *a, const struct flow_group *b)
 {
     return !a->alone && !b->alone && a->direction == b->direction && a->protection == b->protection &&
            a->opaque == b->opaque && a->headers == b->headers && a->smime == b->smime &&
-           a->outcome == b->outcome && slice_equal(a->cipher, b->cipher) && a->compress == b->compress &&
-           a->transport == b->transport;
+           a->outcome == b->outcome && incoming_options_agree(&a->options, &b->options) &&
+           slice_equal(a->cipher, b->cipher) && a->compress == b->compress && a->transport == b->transport;
 }
 
 static enum status group_recipients(struct flow *fl, struct failure *f)

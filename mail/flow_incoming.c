@@ -1,85 +1,57 @@
 /*
  * What comes in for internal recipients: decrypted, verified, and marked with what was found.
  *
- * Only a message that is encrypted as a whole is opened (mail/shape.c), and for a recipient only with keys of
- * that recipient's own certificates, each tried by itself: a recipient info that somebody added to a captured
- * message must not give its plain text to another internal recipient. Old and expired certificates' keys open
- * old mail. Recipients whose keys gave the same plain text share a variant.
+ * When all goes well: the layers are read once without any key (mail/layers.c). If that ends at something
+ * encrypted, they are read again for each recipient with only the keys of that recipient's own certificates,
+ * each tried by itself: a recipient info that somebody added to a captured message must not give its plain
+ * text to another internal recipient. Old and expired certificates' keys open old mail. Recipients whose keys
+ * showed the same share a variant. What the layers mean together is said in incoming_judge.c, what is written
+ * in incoming_compose.c.
  *
- * A signature is judged against the address in the outer From field. What cannot be opened is delivered as it
- * came and marked as failed (decrypt.on_failure=deliver). A clear-signed part, and a message that was not
- * encrypted, keep every byte; only the X-Sealpost-* fields change. Pure; one thread. Plain text is wiped.
+ * What cannot be opened, or has a bad signature, is delivered and marked, put aside or refused, as the
+ * recipient's settings say. Refused is all that the sender learns: how a decryption failed is said nowhere.
+ * Pure; one thread. Plain text is wiped.
  */
 #include "mail/flow_internal.h"
 
-#include "mail/mime_text.h"
-#include "mail/seven_bit.h"
+#include "mail/policy_internal.h"
 
-/* --- verifying --- */
+/* --- settings --- */
 
-static enum status run_verify(struct flow *fl, const struct shape *shape, struct slice signed_part,
-                              struct verdict *v)
+/* values[0]: the global ones; values[1]: room for the recipient's. */
+static enum status options_read(struct flow *fl, struct setting_values *all, size_t i, struct failure *f)
 {
-    struct smime_verified result = {0};
-    bool detached = shape->kind == SHAPE_SMIME_CLEAR_SIGNED;
-    enum status status = smime_verify(buf_slice(&shape->cms), signed_part, detached, slice_of_text(fl->from),
-                                      fl->env->trust, fl->job->now_ms, fl->arena, &result);
-    if (status == STATUS_OK) {
-        v->verdict = result.verdict;
-        memcpy(v->signer, result.signer, sizeof v->signer);
-        memcpy(v->reason, result.reason, sizeof v->reason);
+    struct incoming_options *o = &fl->options_of[i];
+    struct setting_values *values = &all[1];
+    enum status status = settings_resolve(fl->env->view, fl->addresses[i], &all[0], values);
+    if (status != STATUS_OK) {
+        return failure_set(f, status, "the settings of a recipient could not be read");
     }
-    smime_verified_release(&result);
-    return status;
+    o->tags = setting_bool(&values->of[SETTING_INCOMING_SUBJECT_TAGS]);
+    o->banner = setting_bool(&values->of[SETTING_INCOMING_BANNER]);
+    o->remove_signature = (uint8_t)setting_choice(&values->of[SETTING_SMIME_REMOVE_SIGNATURE]);
+    o->on_failure = (uint8_t)setting_choice(&values->of[SETTING_DECRYPT_ON_FAILURE]);
+    o->on_invalid = (uint8_t)setting_choice(&values->of[SETTING_VERIFY_ON_INVALID]);
+    o->unauthenticated = (uint8_t)setting_choice(&values->of[SETTING_DECRYPT_UNAUTHENTICATED]);
+    return STATUS_OK;
 }
 
-static enum status verify_shape(struct flow *fl, const struct shape *shape, struct verdict *v)
+bool incoming_options_agree(const struct incoming_options *a, const struct incoming_options *b)
 {
-    *v = (struct verdict){.done = true, .verdict = SMIME_NONE, .protocol = ""};
-    if (shape->kind == SHAPE_PGP_SIGNED) {
-        v->verdict = SMIME_UNKNOWN;
-        v->protocol = "pgp";
-        return STATUS_OK;
-    }
-    if (shape->kind != SHAPE_SMIME_CLEAR_SIGNED && shape->kind != SHAPE_SMIME_OPAQUE_SIGNED) {
-        return STATUS_OK;
-    }
-    v->protocol = "smime";
-    v->verdict = SMIME_INVALID;
-    if (shape->cms.len == 0 || (shape->kind == SHAPE_SMIME_CLEAR_SIGNED && shape->signed_part.data == NULL)) {
-        return STATUS_OK; /* claims to be signed, and has not the form of it */
-    }
-    enum status status = run_verify(fl, shape, shape->signed_part, v);
-    if (status == STATUS_OK && v->verdict == SMIME_INVALID && mime_has_bare_line_end(shape->signed_part)) {
-        /* What was decrypted may have other line ends than those that were signed (RFC 8551 section 3.1.1).
-         */
-        struct buf canonical = BUF_INIT(shape->signed_part.len * 2 + 16);
-        canonical.wipe = true;
-        status = entity_make_sendable(shape->signed_part, SENDABLE_8BIT, SIGNED_PART_STAYS, fl->arena,
-                                      &canonical, NULL);
-        if (status == STATUS_OK) {
-            status = run_verify(fl, shape, buf_slice(&canonical), v);
-        }
-        buf_release(&canonical);
-    }
-    if (status != STATUS_OK && !status_retryable(status)) { /* broken CMS: the signature is no good */
-        v->verdict = SMIME_INVALID;
-        status = STATUS_OK;
-    }
-    return status;
+    return a->tags == b->tags && a->banner == b->banner && a->remove_signature == b->remove_signature &&
+           a->on_failure == b->on_failure && a->on_invalid == b->on_invalid &&
+           a->unauthenticated == b->unauthenticated;
 }
 
-/* --- opening --- */
+/* --- keys --- */
 
 struct own_key {
-    size_t recipient;
     uint8_t thumbprint[THUMBPRINT_SIZE];
-    size_t outcome; /* OUTCOME_AS_IT_CAME: not tried yet */
 };
 
-struct key_search {
+/* A recipient's keys. */
+struct key_ring {
     struct flow *fl;
-    size_t recipient;
     struct own_key *keys;
     struct slice *certificates;
     size_t count, capacity;
@@ -88,13 +60,13 @@ struct key_search {
 
 static bool keep_own_key(void *context, const struct certificate_record *record)
 {
-    struct key_search *s = context;
+    struct key_ring *s = context;
     struct arena *a = s->fl->arena;
     if (!store_has_key(s->fl->env->view, record->thumbprint)) {
         return true;
     }
     if (s->count == s->capacity) {
-        size_t more = s->capacity == 0 ? 16 : s->capacity * 2;
+        size_t more = s->capacity == 0 ? 8 : s->capacity * 2;
         struct own_key *keys = arena_alloc_array(a, more, sizeof keys[0]);
         struct slice *certificates = arena_alloc_array(a, more, sizeof certificates[0]);
         if (keys == NULL || certificates == NULL) {
@@ -109,90 +81,32 @@ static bool keep_own_key(void *context, const struct certificate_record *record)
         s->certificates = certificates;
         s->capacity = more;
     }
-    s->keys[s->count].recipient = s->recipient;
-    s->keys[s->count].outcome = OUTCOME_AS_IT_CAME;
     memcpy(s->keys[s->count].thumbprint, record->thumbprint, THUMBPRINT_SIZE);
     s->certificates[s->count++] = record->der;
     return true;
 }
 
-static bool is_for_opening(const struct flow *fl, size_t i)
+static enum status key_ring_of(struct flow *fl, struct slice address, struct key_ring *s, struct failure *f)
 {
-    return fl->decision.recipients[i].direction == POLICY_INCOMING && fl->decision.recipients[i].smime;
+    *s = (struct key_ring){.fl = fl};
+    enum status status = store_certificates_for(fl->env->view, address, keep_own_key, s);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return failure_set(f, status, "the certificates of a recipient could not be read");
+    }
+    return s->failed ? failure_set(f, STATUS_NO_MEMORY, "no memory for keys") : STATUS_OK;
 }
 
-static enum status keys_of_recipients(struct flow *fl, struct key_search *s, struct failure *f)
+static bool key_rings_equal(const struct key_ring *a, const struct key_ring *b)
 {
-    *s = (struct key_search){.fl = fl};
-    for (size_t i = 0; i < fl->job->recipient_count; i++) {
-        if (!is_for_opening(fl, i)) {
-            continue;
-        }
-        s->recipient = i;
-        enum status status = store_certificates_for(fl->env->view, fl->addresses[i], keep_own_key, s);
-        if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-            return failure_set(f, status, "the certificates of a recipient could not be read");
-        }
-        if (s->failed) {
-            return failure_set(f, STATUS_NO_MEMORY, "no memory for keys");
-        }
-    }
-    return STATUS_OK;
+    return a->count == b->count &&
+           (a->count == 0 || memcmp(a->keys, b->keys, a->count * sizeof a->keys[0]) == 0);
 }
 
-/* Takes `plain`, unless the same text was opened before. The outcome, or an error in memory. */
-static enum status opened_add(struct flow *fl, struct smime_decrypted *plain, size_t *outcome)
-{
-    for (size_t i = 0; i < fl->opened_count; i++) {
-        if (slice_equal(buf_slice(&fl->opened[i].plain.entity), buf_slice(&plain->entity))) {
-            *outcome = OUTCOME_OPENED + i;
-            return STATUS_OK;
-        }
-    }
-    if (fl->opened_count == fl->opened_capacity) {
-        size_t more = fl->opened_capacity == 0 ? 4 : fl->opened_capacity * 2;
-        struct opened *grown = arena_alloc_array(fl->arena, more, sizeof grown[0]);
-        if (grown == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        if (fl->opened_count > 0) {
-            memcpy(grown, fl->opened, fl->opened_count * sizeof grown[0]);
-        }
-        fl->opened = grown;
-        fl->opened_capacity = more;
-    }
-    struct opened *o = &fl->opened[fl->opened_count];
-    *o = (struct opened){.plain = *plain};
-    *plain = (struct smime_decrypted){0};
-    struct failure f = {.status = STATUS_OK};
-    enum status status = entity_read(buf_slice(&o->plain.entity), fl->arena, &o->inner, &f);
-    if (status == STATUS_OK) {
-        status = shape_of(&o->inner, fl->arena, &o->shape, &f);
-    }
-    if (status == STATUS_OK) {
-        status = unpack(fl, &o->inner, &o->shape, &o->unpacked, &f);
-    }
-    if (status != STATUS_OK) {
-        shape_release(&o->shape);
-        buf_release(&o->unpacked);
-        smime_decrypted_release(&o->plain);
-        if (status == STATUS_TOO_LARGE) { /* a plain text beyond the limits stays closed */
-            *outcome = OUTCOME_CLOSED;
-            return STATUS_OK;
-        }
-        return status;
-    }
-    *outcome = OUTCOME_OPENED + fl->opened_count++;
-    return STATUS_OK;
-}
-
-static enum status open_with(struct flow *fl, struct own_key *own, struct slice certificate,
-                             struct failure *f)
+static enum status open_with(struct flow *fl, const struct own_key *own, struct slice certificate,
+                             struct slice cms, struct smime_decrypted *plain, struct failure *f)
 {
     struct slice sealed;
     EVP_PKEY *key = NULL;
-    struct smime_decrypted plain = {0};
-    own->outcome = OUTCOME_CLOSED;
     enum status status = store_key_get(fl->env->view, own->thumbprint, &sealed);
     if (status == STATUS_OK) {
         status = known_key_open(fl->env->known, fl->env->keys, own->thumbprint, sealed, &key, f);
@@ -203,133 +117,213 @@ static enum status open_with(struct flow *fl, struct own_key *own, struct slice 
     }
     struct smime_key one = {.key = key, .certificate = certificate};
     struct failure reason = {.status = STATUS_OK};
-    status = smime_decrypt(buf_slice(&fl->outer->cms), &one, 1, &plain, &reason);
+    status = smime_decrypt(cms, &one, 1, plain, &reason);
     EVP_PKEY_free(key);
-    if (status == STATUS_OK) {
-        status = opened_add(fl, &plain, &own->outcome);
-    } else if (status != STATUS_NO_MEMORY) {
-        status = STATUS_OK; /* closed, whatever the reason: the sender learns nothing from it */
+    if (status == STATUS_NO_MEMORY) {
+        return failure_set(f, status, "no memory to decrypt a message");
     }
-    smime_decrypted_release(&plain);
-    return status == STATUS_OK ? STATUS_OK : failure_set(f, status, "no memory to decrypt a message");
+    return status == STATUS_OK ? status : STATUS_NO_KEY; /* whatever the reason: nobody learns it */
 }
 
-/* Two recipients may own the same certificate: it is tried once. */
-static const struct own_key *tried_before(const struct key_search *s, size_t upto)
+/* layer_open_cb with a key_ring. */
+static enum status open_layer(void *context, struct slice cms, struct smime_decrypted *plain,
+                              struct failure *f)
 {
-    for (size_t i = 0; i < upto; i++) {
-        if (s->keys[i].outcome != OUTCOME_AS_IT_CAME &&
-            memcmp(s->keys[i].thumbprint, s->keys[upto].thumbprint, THUMBPRINT_SIZE) == 0) {
-            return &s->keys[i];
-        }
+    struct key_ring *s = context;
+    bool *fits = arena_alloc_array(s->fl->arena, s->count + 1, sizeof fits[0]);
+    if (fits == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for keys");
     }
-    return NULL;
-}
-
-static bool anybody_is_for_opening(const struct flow *fl)
-{
-    for (size_t i = 0; i < fl->job->recipient_count; i++) {
-        if (is_for_opening(fl, i)) {
-            return true;
-        }
+    enum status status = smime_recipients(cms, s->certificates, s->count, fits);
+    if (status != STATUS_OK) {
+        return status_retryable(status) && status != STATUS_CRYPTO
+                   ? failure_set(f, status, "a message could not be read")
+                   : STATUS_NO_KEY;
     }
-    return false;
-}
-
-/* A message that is compressed as a whole: what is in it is opened in its place, or is what is delivered. */
-static enum status unpack_outer(struct flow *fl, struct failure *f)
-{
-    struct entity inner;
-    fl->outer = &fl->shape;
-    if (fl->shape.kind != SHAPE_SMIME_COMPRESSED || !anybody_is_for_opening(fl)) {
-        return STATUS_OK;
-    }
-    enum status status = shape_of(&fl->message, fl->arena, &fl->unpacked_shape, f);
-    if (status == STATUS_OK) {
-        status = unpack(fl, &inner, &fl->unpacked_shape, &fl->unpacked, f);
-    }
-    if (status != STATUS_OK || fl->unpacked_shape.kind == SHAPE_SMIME_COMPRESSED) {
-        return status;
-    }
-    fl->outer = &fl->unpacked_shape;
-    if (fl->outer->kind == SHAPE_SMIME_ENCRYPTED) {
-        return STATUS_OK;
-    }
-    struct smime_decrypted plain = {.entity = fl->unpacked};
-    size_t outcome = OUTCOME_AS_IT_CAME;
-    fl->unpacked = (struct buf){0};
-    status = opened_add(fl, &plain, &outcome);
-    smime_decrypted_release(&plain);
-    for (size_t i = 0; i < fl->job->recipient_count && status == STATUS_OK; i++) {
-        if (is_for_opening(fl, i) && outcome >= OUTCOME_OPENED) {
-            fl->outcome_of[i] = outcome;
+    status = STATUS_NO_KEY;
+    for (size_t i = 0; i < s->count && status == STATUS_NO_KEY; i++) {
+        if (fits[i]) {
+            status = open_with(s->fl, &s->keys[i], s->certificates[i], cms, plain, f);
         }
     }
     return status;
 }
 
-enum status incoming_open(struct flow *fl, struct failure *f)
+/* --- reading --- */
+
+static enum status received_add(struct flow *fl, struct key_ring *ring, struct received **out,
+                                struct failure *f)
 {
-    struct key_search s;
-    enum status status = unpack_outer(fl, f);
-    if (status != STATUS_OK || fl->outer->kind != SHAPE_SMIME_ENCRYPTED) {
-        return status;
+    if (fl->received_count == fl->received_capacity) {
+        size_t more = fl->received_capacity == 0 ? 4 : fl->received_capacity * 2;
+        struct received **grown = arena_alloc_array(fl->arena, more, sizeof(struct received *));
+        if (grown == NULL) {
+            return failure_set(f, STATUS_NO_MEMORY, "no memory to decrypt a message");
+        }
+        if (fl->received_count > 0) {
+            memcpy(grown, fl->received, fl->received_count * sizeof(struct received *));
+        }
+        fl->received = grown;
+        fl->received_capacity = more;
     }
-    status = keys_of_recipients(fl, &s, f);
-    if (status != STATUS_OK) {
-        return status;
+    struct received *r = arena_alloc(fl->arena, sizeof *r);
+    if (r == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory to decrypt a message");
     }
-    for (size_t i = 0; i < fl->job->recipient_count; i++) {
-        fl->outcome_of[i] = is_for_opening(fl, i) ? OUTCOME_CLOSED : OUTCOME_AS_IT_CAME;
+    struct layers_reading reading = {.trust = fl->env->trust,
+                                     .now_ms = fl->job->now_ms,
+                                     .from = slice_of_text(fl->from),
+                                     .unpack_max = fl->content_max / 2, /* line ends need room too */
+                                     .arena = fl->arena,
+                                     .open = ring != NULL ? open_layer : NULL,
+                                     .context = ring};
+    fl->received[fl->received_count++] = r;
+    enum status status = layers_read(&reading, &fl->message, &fl->shape, &r->layers, f);
+    if (status == STATUS_OK) {
+        status = incoming_judge(fl, &reading, r, f);
     }
-    if (s.count == 0) {
-        return STATUS_OK;
+    *out = r;
+    return status;
+}
+
+static bool received_equal(const struct received *a, const struct received *b)
+{
+    return a->opened == b->opened && a->layers.count == b->layers.count && a->layers.end == b->layers.end &&
+           slice_equal(a->layers.payload.bytes, b->layers.payload.bytes) &&
+           a->verdict.verdict == b->verdict.verdict &&
+           (!a->opened || slice_equal(a->layers.list[layers_decrypted(&a->layers) - 1].inner.bytes,
+                                      b->layers.list[layers_decrypted(&b->layers) - 1].inner.bytes));
+}
+
+/* Forgets the newest when another shows the same; the position of what stays. */
+static size_t received_settle(struct flow *fl)
+{
+    struct received *newest = fl->received[fl->received_count - 1];
+    for (size_t i = 0; i + 1 < fl->received_count; i++) {
+        if (received_equal(fl->received[i], newest)) {
+            layers_release(&newest->layers);
+            fl->received_count--;
+            return i;
+        }
     }
-    bool *fits = arena_alloc_array(fl->arena, s.count, sizeof fits[0]);
-    if (fits == NULL) {
+    return fl->received_count - 1;
+}
+
+static bool is_for_opening(const struct flow *fl, size_t i)
+{
+    return fl->decision.recipients[i].direction == POLICY_INCOMING && fl->decision.recipients[i].smime &&
+           !fl->is_refused[i];
+}
+
+/* Each recipient with a ring of keys; those with the same ring find the same. */
+static enum status open_for_each(struct flow *fl, struct failure *f)
+{
+    struct key_ring *rings = arena_alloc_array(fl->arena, fl->job->recipient_count, sizeof rings[0]);
+    if (rings == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for keys");
     }
-    status = smime_recipients(buf_slice(&fl->outer->cms), s.certificates, s.count, fits);
-    if (status != STATUS_OK) {
-        return status_retryable(status) && status != STATUS_CRYPTO
-                   ? failure_set(f, status, "a message could not be read")
-                   : STATUS_OK;
-    }
-    for (size_t i = 0; i < s.count; i++) {
-        if (!fits[i] || fl->outcome_of[s.keys[i].recipient] >= OUTCOME_OPENED) {
+    for (size_t i = 0; i < fl->job->recipient_count; i++) {
+        struct received *r;
+        size_t same = 0;
+        if (!is_for_opening(fl, i)) {
             continue;
         }
-        const struct own_key *before = tried_before(&s, i);
-        if (before != NULL) {
-            s.keys[i].outcome = before->outcome;
-        } else if ((status = open_with(fl, &s.keys[i], s.certificates[i], f)) != STATUS_OK) {
+        enum status status = key_ring_of(fl, fl->addresses[i], &rings[i], f);
+        if (status != STATUS_OK || rings[i].count == 0) {
+            if (status != STATUS_OK) {
+                return status;
+            }
+            continue;
+        }
+        while (same < i && !(is_for_opening(fl, same) && key_rings_equal(&rings[same], &rings[i]))) {
+            same++;
+        }
+        if (same < i) {
+            fl->outcome_of[i] = fl->outcome_of[same];
+            continue;
+        }
+        status = received_add(fl, &rings[i], &r, f);
+        if (status != STATUS_OK) {
             return status;
         }
-        fl->outcome_of[s.keys[i].recipient] = s.keys[i].outcome;
+        fl->outcome_of[i] = received_settle(fl);
     }
     return STATUS_OK;
 }
 
-void incoming_release(struct flow *fl)
+enum status incoming_open(struct flow *fl, struct failure *f)
 {
-    for (size_t i = 0; i < fl->opened_count; i++) {
-        shape_release(&fl->opened[i].shape);
-        buf_release(&fl->opened[i].unpacked);
-        smime_decrypted_release(&fl->opened[i].plain);
+    struct setting_values *values = NULL;
+    struct received *plain = NULL;
+    bool any = false;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < fl->job->recipient_count && status == STATUS_OK; i++) {
+        if (fl->decision.recipients[i].direction != POLICY_INCOMING) {
+            continue;
+        }
+        any = any || is_for_opening(fl, i);
+        if (values == NULL) {
+            values = arena_alloc_array(fl->arena, 2, sizeof *values);
+            status = values == NULL ? failure_set(f, STATUS_NO_MEMORY, "no memory for settings")
+                                    : settings_resolve(fl->env->view, SLICE_LITERAL(""), NULL, &values[0]);
+        }
+        if (status == STATUS_OK) {
+            status = options_read(fl, values, i, f);
+        }
     }
-    fl->opened_count = 0;
-    shape_release(&fl->unpacked_shape);
-    buf_release(&fl->unpacked);
+    if (status == STATUS_OK && any) {
+        status = received_add(fl, NULL, &plain, f);
+    }
+    if (status == STATUS_OK && any && plain->layers.end == LAYERS_CLOSED &&
+        strcmp(plain->layers.closed, "smime") == 0) {
+        status = open_for_each(fl, f);
+    }
+    return status == STATUS_OK ? status : failure_set(f, status, "%s", f->text);
 }
 
-/* --- composing what is delivered --- */
-
-static void trace_verdict(struct flow *fl, const struct verdict *v)
+void incoming_release(struct flow *fl)
 {
+    for (size_t i = 0; i < fl->received_count; i++) {
+        layers_release(&fl->received[i]->layers);
+    }
+    fl->received_count = 0;
+}
+
+/* --- delivering --- */
+
+static void trace_received(struct flow *fl, const struct received *r)
+{
+    const struct verdict *v = &r->verdict;
+    json_put_text(&fl->trace, "encryption",
+                  slice_of_text(r->opened   ? "decrypted"
+                                : r->failed ? "failed"
+                                            : "none"));
+    json_open_array(&fl->trace, "layers");
+    for (size_t i = 0; i < r->layers.count; i++) {
+        const struct layer *layer = &r->layers.list[i];
+        json_open_object(&fl->trace, NULL);
+        if (layer->kind == LAYER_ENCRYPTED) {
+            json_put_text(&fl->trace, "encrypted", slice_of_text(layer->plain.cipher));
+        } else if (layer->kind == LAYER_COMPRESSED) {
+            json_put_bool(&fl->trace, "compressed", true);
+        } else {
+            json_put_text(&fl->trace, "signed", slice_of_text(smime_verdict_name(layer->verdict.verdict)));
+        }
+        json_close_object(&fl->trace);
+    }
+    json_close_array(&fl->trace);
+    if (r->opened) {
+        json_put_text(&fl->trace, "cipher",
+                      slice_of_text(r->layers.list[layers_decrypted(&r->layers) - 1].plain.cipher));
+        json_put_bool(&fl->trace, "authenticated", r->authenticated);
+    }
     json_open_object(&fl->trace, "signature");
     json_put_text(&fl->trace, "verdict", slice_of_text(smime_verdict_name(v->verdict)));
     if (v->signer[0] != '\0') {
         json_put_text(&fl->trace, "signer", slice_of_text(v->signer));
+    }
+    if (v->covers[0] != '\0') {
+        json_put_text(&fl->trace, "covers", slice_of_text(v->covers));
     }
     if (v->reason[0] != '\0') {
         json_put_text(&fl->trace, "reason", slice_of_text(v->reason));
@@ -337,94 +331,53 @@ static void trace_verdict(struct flow *fl, const struct verdict *v)
     json_close_object(&fl->trace);
 }
 
-static enum status opened_compose(struct flow *fl, struct opened *o, struct buf *content, bool *needs_8bit,
-                                  struct failure *f)
+static bool is_bad(enum smime_verdict verdict)
 {
-    struct slice bytes = o->inner.bytes;
-    struct buf sendable = BUF_INIT(bytes.len * 4 + 65536);
-    bool decrypted = o->plain.cipher[0] != '\0';
-    struct entity inner = o->inner;
-    enum status status = STATUS_OK;
-    sendable.wipe = true;
-    if (!o->verdict.done) {
-        status = verify_shape(fl, &o->shape, &o->verdict);
+    return verdict == SMIME_INVALID || verdict == SMIME_REVOKED || verdict == SMIME_MISMATCH;
+}
+
+/* What the recipients' settings want of a message like this. The texts say nothing of why. */
+static enum status apply_options(struct flow *fl, const struct received *r, const struct incoming_options *o,
+                                 struct job_variant *v, struct failure *f)
+{
+    bool closed = r->failed && strcmp(r->layers.closed, "pgp") != 0;
+    const char *signature = smime_verdict_name(r->verdict.verdict);
+    if (closed && o->on_failure == REFUSE_IT) {
+        return failure_set(f, STATUS_POLICY, "the message could not be decrypted (decrypt.on_failure)");
     }
-    if (status == STATUS_OK && !entity_is_sendable(bytes, SENDABLE_8BIT)) {
-        status = entity_make_sendable(bytes, SENDABLE_8BIT, SIGNED_PART_STAYS, fl->arena, &sendable, f);
-        if (status == STATUS_OK) {
-            status = entity_read(buf_slice(&sendable), fl->arena, &inner, f);
-        }
+    if (is_bad(r->verdict.verdict) && o->on_invalid == REFUSE_IT) {
+        return failure_set(f, STATUS_POLICY,
+                           "the signature of the message is not accepted: %s "
+                           "(verify.on_invalid)",
+                           signature);
     }
-    if (status == STATUS_OK) {
-        status = buf_reserve(content, fl->message.header.len + inner.bytes.len + 2048);
+    if (r->opened && !r->authenticated && o->unauthenticated == UNAUTHENTICATED_REFUSE) {
+        return failure_set(f, STATUS_POLICY,
+                           "encrypted mail without a signature is accepted only with AES-GCM "
+                           "(decrypt.unauthenticated)");
     }
-    if (status == STATUS_OK) {
-        status = compose_verdict(&o->verdict, decrypted ? "decrypted" : "none", decrypted ? "smime" : "",
-                                 o->plain.cipher, o->plain.weak, content);
+    bool aside_closed = closed && o->on_failure == PUT_ASIDE;
+    bool aside_invalid = is_bad(r->verdict.verdict) && o->on_invalid == PUT_ASIDE;
+    v->quarantine = aside_closed || aside_invalid;
+    if (!v->quarantine) {
+        return STATUS_OK;
     }
-    if (status == STATUS_OK) {
-        status = compose_fields(&fl->message, COMPOSE_WITHOUT_CONTENT | COMPOSE_WITHOUT_JUNK, content);
-    }
-    if (status == STATUS_OK) {
-        status = buf_append_text(content, "MIME-Version: 1.0\r\n");
-    }
-    for (size_t i = 0; i < inner.field_count && status == STATUS_OK; i++) {
-        const struct header_field *field = &inner.fields[i];
-        if (field_is_of_content(field) && !slice_equal_nocase(field->name, SLICE_LITERAL("MIME-Version"))) {
-            status = buf_append_slice(content, field->whole);
-        }
-    }
-    if (status == STATUS_OK &&
-        content->data[content->len - 1] != '\n') { /* the plain text ended within its header */
-        status = buf_append_text(content, "\r\n");
-    }
-    if (status == STATUS_OK) {
-        status = buf_append_text(content, "\r\n");
-    }
-    if (status == STATUS_OK) {
-        status = buf_append_slice(content, inner.body);
-        *needs_8bit = mime_has_8bit(inner.body);
-    }
-    buf_release(&sendable);
-    return status;
+    return aside_closed ? reason_set(fl->arena, &v->quarantine_reason,
+                                     "the message could not be decrypted (decrypt.on_failure)")
+                        : reason_set(fl->arena, &v->quarantine_reason,
+                                     "the signature is %s (verify.on_invalid)", signature);
 }
 
 enum status incoming_make(struct flow *fl, const struct flow_group *group, struct job_variant *v,
                           struct buf *content, struct failure *f)
 {
+    const struct received *r = group->smime ? fl->received[group->outcome] : NULL;
     enum status status = STATUS_OK;
-    if (group->outcome >= OUTCOME_OPENED) {
-        struct opened *o = &fl->opened[group->outcome - OUTCOME_OPENED];
-        bool decrypted = o->plain.cipher[0] != '\0';
-        content->wipe = true;
-        v->protection = slice_of_text(decrypted ? "decrypted" : "none");
-        status = opened_compose(fl, o, content, &v->needs_8bit, f);
-        json_put_text(&fl->trace, "encryption", slice_of_text(decrypted ? "decrypted" : "none"));
-        if (decrypted) {
-            json_put_text(&fl->trace, "cipher", slice_of_text(o->plain.cipher));
-        }
-        trace_verdict(fl, &o->verdict);
-        return status;
+    v->protection = r != NULL && r->opened ? SLICE_LITERAL("decrypted") : SLICE_LITERAL("none");
+    if (r != NULL) {
+        trace_received(fl, r);
+        status = apply_options(fl, r, &group->options, v, f);
     }
-    struct verdict none = {.done = true, .verdict = SMIME_NONE, .protocol = ""};
-    const struct verdict *verdict = &none;
-    bool closed = group->smime && shape_is_encrypted(fl->outer);
-    if (group->smime) {
-        if (!fl->verdict.done) {
-            status = verify_shape(fl, &fl->shape, &fl->verdict);
-        }
-        verdict = &fl->verdict;
-    }
-    v->protection = SLICE_LITERAL("none");
-    v->needs_8bit = mime_has_8bit(fl->message.body);
-    json_put_text(&fl->trace, "encryption", slice_of_text(closed ? "failed" : "none"));
-    trace_verdict(fl, verdict);
-    if (status == STATUS_OK) {
-        status = buf_reserve(content, fl->message.bytes.len + 1024);
-    }
-    if (status == STATUS_OK) {
-        const char *protocol = !closed ? "" : fl->outer->kind == SHAPE_PGP_ENCRYPTED ? "pgp" : "smime";
-        status = compose_verdict(verdict, closed ? "failed" : "none", protocol, "", false, content);
-    }
-    return status == STATUS_OK ? compose_message(&fl->message, content) : status;
+    return status == STATUS_OK ? incoming_compose(fl, r, &group->options, content, &v->needs_8bit, f)
+                               : status;
 }

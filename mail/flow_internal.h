@@ -6,30 +6,36 @@
 #include "mail/address_list.h"
 #include "mail/flow.h"
 #include "mail/header_protection.h"
+#include "mail/header_reading.h"
 #include "mail/json_write.h"
+#include "mail/layers.h"
 #include "mail/policy.h"
 #include "mail/shape.h"
 
 #define FLOW_TRACE_MAX ((size_t)28 << 10) /* bytes that the flow may add to the decision's trace */
 
-/* What became of an incoming message for one recipient. */
-enum { OUTCOME_AS_IT_CAME = 0, OUTCOME_CLOSED = 1, OUTCOME_OPENED = 2 /* + position in opened */ };
-
-struct verdict {
-    bool done;
-    enum smime_verdict verdict;
-    const char *protocol; /* "smime", "pgp", "" */
-    char signer[ADDRESS_MAX + 1];
-    char reason[FAILURE_TEXT_MAX];
+/* What a recipient's settings say of incoming mail. */
+struct incoming_options {
+    bool tags, banner;
+    uint8_t remove_signature;       /* positions in the choices of the settings: never, valid, always */
+    uint8_t on_failure, on_invalid; /* leave it, put it aside, refuse it */
+    uint8_t unauthenticated;        /* deliver, mark, refuse */
 };
+enum { LEAVE_IT, PUT_ASIDE, REFUSE_IT };
+enum { REMOVE_NEVER, REMOVE_VALID, REMOVE_ALWAYS };
+enum { UNAUTHENTICATED_DELIVER, UNAUTHENTICATED_MARK, UNAUTHENTICATED_REFUSE };
 
-/* A message that was decrypted with some recipient's key, or that was only compressed. */
-struct opened {
-    struct smime_decrypted plain; /* no cipher: it was not encrypted */
-    struct buf unpacked;          /* what inner and shape point into when the plain text was compressed */
-    struct entity inner;
-    struct shape shape;
-    struct verdict verdict;
+/* An incoming message as some recipients' keys show it. The first is the one that no key shows. */
+struct received {
+    struct layers layers;
+    struct protected_header header;
+    struct verdict verdict; /* of the message as a whole */
+    bool opened;            /* decrypted, and is delivered so */
+    bool failed;            /* encrypted as a whole, and stays so */
+    bool authenticated;     /* a change of the cipher text would have shown */
+    bool header_counts;     /* the protected header fields stand for the outer ones */
+    bool from_counts;       /* the protected From does as well */
+    bool from_differs;      /* there is one, and it is another */
 };
 
 /* Recipients who get the same variant. */
@@ -41,9 +47,10 @@ struct flow_group {
     bool compress;
     struct slice cipher;
     enum smime_transport transport;
-    enum header_form headers; /* outgoing */
-    size_t outcome;           /* incoming */
-    size_t *recipients;       /* positions; in the arena */
+    enum header_form headers;        /* outgoing */
+    size_t outcome;                  /* incoming: position in received */
+    struct incoming_options options; /* incoming */
+    size_t *recipients;              /* positions; in the arena */
     size_t recipient_count;
 };
 
@@ -66,18 +73,15 @@ struct flow {
 
     struct flow_group groups[JOB_VARIANTS_MAX];
     size_t group_count;
-    size_t *group_of, *outcome_of; /* by recipient */
-    enum header_form *headers_of;  /* outgoing, by recipient */
+    size_t *group_of, *outcome_of;       /* by recipient; outcome: position in received */
+    struct incoming_options *options_of; /* incoming, by recipient */
+    enum header_form *headers_of;        /* outgoing, by recipient */
 
     struct buf entity;                             /* outgoing: the content with its fields */
     struct buf payloads[HEADER_FORM_COUNT];        /* outgoing: that with protected header fields */
     struct buf signed_forms[2][HEADER_FORM_COUNT]; /* outgoing: those signed, clear [0] and opaque [1] */
-    struct opened *opened;                         /* incoming */
-    size_t opened_count, opened_capacity;
-    struct shape unpacked_shape; /* incoming: what is in a message that came compressed as a whole */
-    struct buf unpacked;
-    const struct shape *outer; /* incoming: `shape`, or `unpacked_shape` */
-    struct verdict verdict;    /* incoming: of the message as it came */
+    struct received **received;                    /* incoming; in the arena */
+    size_t received_count, received_capacity;
 
     struct buf trace_text;
     struct json_writer trace;
@@ -91,15 +95,17 @@ enum status outgoing_headers(struct flow *fl, struct failure *f) MUST_CHECK;
 void outgoing_release(struct flow *fl);
 enum status incoming_make(struct flow *fl, const struct flow_group *group, struct job_variant *v,
                           struct buf *content, struct failure *f) MUST_CHECK;
-/* Fills outcome_of for every incoming recipient: opens the message with each one's own keys. */
+/* Fills outcome_of and options_of for every incoming recipient: opens the message with each one's own keys.
+ */
 enum status incoming_open(struct flow *fl, struct failure *f) MUST_CHECK;
 void incoming_release(struct flow *fl);
-
-/* --- compressed content (mail/flow_unpack.c) --- */
-/* As long as `shape` is compressed: replaces entity, shape and bytes (owned; what they point into) by what is
- * in it. What cannot be unpacked stays. Only NO_MEMORY is an error. */
-enum status unpack(struct flow *fl, struct entity *e, struct shape *shape, struct buf *bytes,
-                   struct failure *f) MUST_CHECK;
+/* What is delivered of `r` (mail/incoming_compose.c). */
+enum status incoming_compose(struct flow *fl, const struct received *r, const struct incoming_options *o,
+                             struct buf *content, bool *needs_8bit, struct failure *f) MUST_CHECK;
+bool incoming_options_agree(const struct incoming_options *a, const struct incoming_options *b);
+/* What the layers say together (mail/incoming_judge.c). */
+enum status incoming_judge(struct flow *fl, const struct layers_reading *reading, struct received *r,
+                           struct failure *f) MUST_CHECK;
 
 /* --- some refused, others not (mail/flow_split.c) --- */
 
@@ -117,9 +123,10 @@ enum compose_fields {
 enum status compose_fields(const struct entity *e, unsigned flags, struct buf *out) MUST_CHECK;
 /* Header and body without X-Sealpost-*. */
 enum status compose_message(const struct entity *e, struct buf *out) MUST_CHECK;
-/* The X-Sealpost-* fields of a verdict. `encryption` is "none", "failed" or "decrypted"; cipher may be "". */
-enum status compose_verdict(const struct verdict *verdict, const char *encryption, const char *protocol,
-                            const char *cipher, bool weak, struct buf *out) MUST_CHECK;
+/* The X-Sealpost-* fields. `r` NULL: a message that nothing was done with. */
+enum status compose_marks(const struct received *r, bool mark_unauthenticated, struct buf *out) MUST_CHECK;
+/* May it stand in a field as the value of a parameter? Addresses come from anybody's certificate. */
+bool compose_is_safe(const char *text);
 /* A CMS object as an entity of application/pkcs7-mime in base64. */
 enum status compose_pkcs7(const char *smime_type, struct slice cms, struct buf *out) MUST_CHECK;
 /* multipart/signed around an entity (RFC 8551 section 3.5.3). */

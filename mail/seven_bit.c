@@ -82,6 +82,7 @@ static enum status gap_append(struct conversion *c, struct slice gap)
 static enum status header_append(struct conversion *c, const struct entity *e, const char *encoding)
 {
     enum status status = STATUS_OK;
+    size_t start = c->out->len;
     bool written = encoding == NULL;
     for (size_t i = 0; i < e->field_count && status == STATUS_OK; i++) {
         const struct header_field *field = &e->fields[i];
@@ -93,6 +94,12 @@ static enum status header_append(struct conversion *c, const struct entity *e, c
             continue;
         }
         status = canonical_append(field->whole, c->out);
+    }
+    for (size_t i = start; i < c->out->len;
+         i++) { /* NUL has no place in SMTP, and there is no encoding for it */
+        if (c->out->data[i] == 0) {
+            c->out->data[i] = ' ';
+        }
     }
     /* A header that ended without a line end. */
     if (status == STATUS_OK && e->header.len > 0 && e->header.data[e->header.len - 1] != '\n') {

@@ -168,6 +168,29 @@ static const struct setting settings[] = {
     [SETTING_PROTECT_LEGACY_DISPLAY] = FLAG(
         "protect.legacy_display", "yes", GDU, SETTING_OF_RECIPIENT,
         "put a hidden subject at the start of the text as well, for programs that know no header protection"),
+    [SETTING_DECRYPT_ON_FAILURE] = CHOICE(
+        "decrypt.on_failure", "deliver", "deliver|quarantine|refuse", GD, SETTING_OF_RECIPIENT,
+        "what becomes of incoming S/MIME mail that none of the recipient's keys opens: delivered as it came and "
+        "marked, put aside, or refused with 550, which tells the sender that it could not be decrypted"),
+    [SETTING_DECRYPT_UNAUTHENTICATED] = CHOICE(
+        "decrypt.unauthenticated", "mark", "deliver|mark|refuse", GDU, SETTING_OF_RECIPIENT,
+        "decrypted mail whose cipher text could have been changed unseen (AES-CBC without a signature within): "
+        "delivered, delivered with the mark authenticated=no, or refused with 550"),
+    [SETTING_VERIFY_ON_INVALID] = CHOICE(
+        "verify.on_invalid", "mark", "mark|quarantine|refuse", GD, SETTING_OF_RECIPIENT,
+        "what becomes of incoming mail whose signature is invalid, revoked or another's: delivered and marked, "
+        "put aside, or refused with 550"),
+    [SETTING_SMIME_REMOVE_SIGNATURE] = CHOICE(
+        "smime.remove_signature", "never", "never|valid|always", GDU, SETTING_OF_RECIPIENT,
+        "whether signatures of incoming mail are taken away after they were verified: for programs that "
+        "cannot show signed mail"),
+    [SETTING_INCOMING_SUBJECT_TAGS] = FLAG(
+        "incoming.subject_tags", "no", GDU, SETTING_OF_RECIPIENT,
+        "put [decrypted], [signed by ADDRESS] or [invalid signature] in front of the subject of incoming mail; "
+        "what a sender writes of that kind is removed"),
+    [SETTING_INCOMING_BANNER] = FLAG(
+        "incoming.banner", "no", GDU, SETTING_OF_RECIPIENT,
+        "put a line that says how a message was protected in front of its text, where that breaks no signature"),
 
     [SETTING_RELAY_NETWORKS] =
         RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,

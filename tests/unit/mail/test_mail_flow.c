@@ -379,10 +379,10 @@ static void opens_what_openssl_made(void **state)
     static const struct {
         const char *cipher, *field;
     } table[] = {
-        {"-aes256", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes256-cbc\r\n"},
-        {"-aes128", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes128-cbc\r\n"},
+        {"-aes256", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes256-cbc; authenticated=no\r\n"},
+        {"-aes128", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes128-cbc; authenticated=no\r\n"},
         {"-aes-256-gcm", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes256-gcm\r\n"},
-        {"-des3", "; weak=yes\r\n"},
+        {"-des3", "; weak=yes; authenticated=no\r\n"},
     };
     world_file_write(&w, "inner", slice_of_text(inner));
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -443,11 +443,13 @@ static void verdicts_are_told(void **state)
     (void)state;
     for (int encrypt = 0; encrypt < 2; encrypt++) {
         check_verdict("bob", "", PARTNER, encrypt,
-                      "X-Sealpost-Signature: valid; signer=bob@partner.example; protocol=smime\r\n");
+                      "X-Sealpost-Signature: valid; signer=bob@partner.example; protocol=smime; "
+                      "algorithm=rsa-pkcs1-sha256; time=");
         check_verdict("bob", "-nodetach", PARTNER, encrypt,
-                      "X-Sealpost-Signature: valid; signer=bob@partner.example; protocol=smime\r\n");
+                      "X-Sealpost-Signature: valid; signer=bob@partner.example; protocol=smime; "
+                      "algorithm=rsa-pkcs1-sha256; time=");
         check_verdict("bob", "", "carol@partner.example", encrypt,
-                      "X-Sealpost-Signature: mismatch; signer=bob@partner.example; protocol=smime\r\n");
+                      "X-Sealpost-Signature: mismatch; signer=bob@partner.example; protocol=smime; ");
         check_verdict("una", "", "una@partner.example", encrypt, "X-Sealpost-Signature: untrusted");
         check_verdict("ned", "", "ned@ours.example", encrypt, "X-Sealpost-Signature: expired");
     }
@@ -707,8 +709,10 @@ static void what_left_comes_in_again(void **state)
     assert_accepted();
     struct slice content = buf_slice(&w.out.contents[0]);
     assert_true(slice_starts_with(
-        content, SLICE_LITERAL("X-Sealpost-Signature: valid; signer=alice@ours.example; protocol=smime\r\n"
-                               "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=")));
+        content, SLICE_LITERAL("X-Sealpost-Signature: valid; signer=alice@ours.example; protocol=smime; ")));
+    assert_true(slice_holds(content, "; covers=message\r\n"
+                                     "X-Sealpost-Encryption: decrypted; protocol=smime; cipher="));
+    assert_true(slice_holds(content, "X-Sealpost-Headers: signed-and-encrypted\r\n"));
     assert_true(slice_holds(content, "Content-Type: multipart/signed"));
     assert_true(slice_holds(content, "Subject: with attachment\r\n"));
     buf_release(&sent);
