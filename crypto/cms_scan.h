@@ -20,7 +20,8 @@ struct cms_facts {
     /* of EnvelopedData and AuthEnvelopedData */
     struct slice cipher; /* OID octets of the content-encryption algorithm */
     size_t recipient_infos;
-    size_t tag_len; /* bytes of AuthEnvelopedData's mac */
+    size_t tag_len;      /* bytes of AuthEnvelopedData's mac */
+    bool has_attributes; /* AuthEnvelopedData's authAttrs */
     /* of SignedData */
     size_t digests, certificates, signers;
     struct slice signer_infos; /* content of the SET */
