@@ -108,7 +108,7 @@ enum status trust_load(struct store_view *view, struct trust **out, struct failu
     if (status == STATUS_OK)
         status = store_anchors_all(view, add_anchor, t);
     if (status == STATUS_OK && !t->broken)
-        status = store_certificates_all(view, add_intermediate, t);
+        status = store_ca_certificates_all(view, add_intermediate, t);
     if (status == STATUS_OK && t->broken)
         status = STATUS_NO_MEMORY;
     ERR_clear_error();

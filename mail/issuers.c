@@ -1,6 +1,6 @@
 /*
  * Stored intermediates, kept by a worker from one change of the certificates to the next: a walk over all
- * certificates a message would cost more than the signature. Matches by name alone; a wrong one sent along
+ * of them a message would cost more than the signature. Matches by name alone; a wrong one sent along
  * does no harm, since the reader checks. One thread.
  */
 #include "mail/issuers.h"
@@ -44,7 +44,7 @@ enum status issuers_load(struct store_view *view, struct issuers **out, struct f
     set->view = view;
     set->list = arena_alloc_array(&set->arena, ISSUERS_MAX, sizeof set->list[0]);
     enum status status =
-        set->list == NULL ? STATUS_NO_MEMORY : store_certificates_all(view, keep_issuer, set);
+        set->list == NULL ? STATUS_NO_MEMORY : store_ca_certificates_all(view, keep_issuer, set);
     if (status == STATUS_OK && set->failed) {
         status = STATUS_NO_MEMORY;
     }

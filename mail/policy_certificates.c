@@ -1,9 +1,12 @@
 /*
  * Which stored certificates are used: to encrypt to a recipient, and to sign for a sender.
  *
- * All certificates of a recipient that are in time, made for encryption and chain to a trust anchor are used,
- * at most POLICY_CERTIFICATES_MAX. The signer is the certificate of the sender that is valid longest, and
- * whose key we hold. Whatever cannot be judged (the store or a stored certificate cannot be read) is an
+ * A recipient's certificates are those that name the address and those that are bound to it by hand; with
+ * method smime-domain those that are bound to the domain. Of these, all are used that are in time, made for
+ * encryption, not in quarantine or replaced, and chain to a trust anchor (a pinned binding needs no path);
+ * with cert.select=newest only the one that became valid last. At most POLICY_CERTIFICATES_MAX. Then the
+ * certificates of encrypt.also_to join in. The signer is the certificate of the sender that is valid longest,
+ * and whose key we hold. Whatever cannot be judged (the store or a stored certificate cannot be read) is an
  * error, never "there is none": opportunistic encryption would go out in plain text on a damaged store. Opens
  * no private key. Pure; any thread.
  */
@@ -16,54 +19,89 @@
 #define CANDIDATES_MAX                                                                                       \
     64 /* certificates of one address that are looked at; the rest is named in the reason */
 
+struct candidate {
+    struct certificate_record record;
+    bool pinned;
+};
+
 struct candidates {
     struct arena *arena;
-    struct certificate_record *records[CANDIDATES_MAX];
+    struct candidate *list[CANDIDATES_MAX];
     size_t count, passed_over;
     bool failed;
 };
 
-static bool keep_candidate(void *context, const struct certificate_record *record)
+static bool keep_bound(void *context, const struct certificate_record *record, uint64_t flags)
 {
     struct candidates *list = context;
+    for (size_t i = 0; i < list->count; i++) {
+        if (memcmp(list->list[i]->record.thumbprint, record->thumbprint, THUMBPRINT_SIZE) == 0) {
+            list->list[i]->pinned = list->list[i]->pinned || (flags & BINDING_PINNED) != 0;
+            return true;
+        }
+    }
     if (list->count == CANDIDATES_MAX) {
         list->passed_over++;
         return true;
     }
-    struct certificate_record *copy = arena_alloc(list->arena, sizeof *copy);
+    struct candidate *copy = arena_alloc(list->arena, sizeof *copy);
     if (copy == NULL) {
         list->failed = true;
         return false;
     }
-    *copy = *record;
-    list->records[list->count++] = copy;
+    copy->record = *record;
+    copy->pinned = (flags & BINDING_PINNED) != 0;
+    list->list[list->count++] = copy;
     return true;
 }
 
-static enum status candidates_of(struct policy_context *c, struct slice address, struct candidates *list,
-                                 struct failure *f)
+static bool keep_candidate(void *context, const struct certificate_record *record)
 {
-    *list = (struct candidates){.arena = c->arena};
-    enum status status = store_certificates_for(c->view, address, keep_candidate, list);
-    if (status == STATUS_NOT_FOUND) {
-        status = STATUS_OK;
-    }
-    if (status != STATUS_OK) {
-        return failure_set(f, status, "the certificates of %.*s could not be read", SLICE_ARGS(address));
+    return keep_bound(context, record, 0);
+}
+
+static enum status candidates_end(const struct candidates *list, enum status status, struct slice of,
+                                  struct failure *f)
+{
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+        return failure_set(f, status, "the certificates of %.*s could not be read", SLICE_ARGS(of));
     }
     return list->failed ? failure_set(f, STATUS_NO_MEMORY, "no memory for certificates") : STATUS_OK;
 }
 
-/* OK; or EXPIRED, UNTRUSTED, REVOKED, INVALID: not this one; anything else is an error. `why` says more. */
-static enum status judge(struct policy_context *c, const struct certificate_record *record,
-                         enum trust_purpose purpose, struct failure *why)
+/* Bound ones come first: what an administrator named must not be crowded out. */
+static enum status candidates_of(struct policy_context *c, struct slice address, struct candidates *list,
+                                 struct failure *f)
 {
-    char thumbprint[2 * THUMBPRINT_SIZE + 1], date[TIME_RFC3339_SIZE];
+    *list = (struct candidates){.arena = c->arena};
+    enum status status = store_bindings_for(c->view, address, keep_bound, list);
+    if (status == STATUS_OK) {
+        status = store_certificates_for(c->view, address, keep_candidate, list);
+    }
+    return candidates_end(list, status, address, f);
+}
+
+static enum status candidates_of_domain(struct policy_context *c, struct slice domain,
+                                        struct candidates *list, struct failure *f)
+{
+    *list = (struct candidates){.arena = c->arena};
+    return candidates_end(list, store_domain_bindings(c->view, domain, keep_bound, list), domain, f);
+}
+
+/* OK; or EXPIRED, UNTRUSTED, INVALID: not this one. What can be said without a path. */
+static enum status judge_record(struct policy_context *c, const struct certificate_record *record,
+                                enum trust_purpose purpose, const char *thumbprint, struct failure *why)
+{
+    char date[TIME_RFC3339_SIZE];
     uint64_t now = c->facts->now_ms;
     uint64_t use = purpose == TRUST_FOR_ENCRYPTION ? CERT_USE_ENCRYPT : CERT_USE_SIGN;
-    *why = (struct failure){.status = STATUS_OK};
-    hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), thumbprint);
-    thumbprint[12] = '\0';
+    if (record->state == CERT_QUARANTINE) {
+        return failure_set(why, STATUS_UNTRUSTED, "the certificate %s waits in quarantine to be confirmed",
+                           thumbprint);
+    }
+    if (record->state != CERT_ACTIVE) {
+        return failure_set(why, STATUS_INVALID, "the certificate %s was replaced by a newer one", thumbprint);
+    }
     if (now > record->not_after_ms) {
         time_format_rfc3339(record->not_after_ms, date);
         return failure_set(why, STATUS_EXPIRED, "the certificate %s expired %.10s", thumbprint, date);
@@ -77,8 +115,24 @@ static enum status judge(struct policy_context *c, const struct certificate_reco
         return failure_set(why, STATUS_INVALID, "the certificate %s is not made for %s", thumbprint,
                            purpose == TRUST_FOR_ENCRYPTION ? "encryption" : "signing");
     }
-    enum status status =
-        known_trust_check(c->facts->known, c->trust, record->thumbprint, record->der, purpose, now, why);
+    return STATUS_OK;
+}
+
+/* The same with its path to an anchor; or REVOKED; anything else is an error. `why` says more. */
+static enum status judge(struct policy_context *c, const struct candidate *candidate,
+                         enum trust_purpose purpose, struct failure *why)
+{
+    const struct certificate_record *record = &candidate->record;
+    char thumbprint[2 * THUMBPRINT_SIZE + 1];
+    *why = (struct failure){.status = STATUS_OK};
+    hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), thumbprint);
+    thumbprint[12] = '\0';
+    enum status status = judge_record(c, record, purpose, thumbprint, why);
+    if (status != STATUS_OK || candidate->pinned) {
+        return status;
+    }
+    status = known_trust_check(c->facts->known, c->trust, record->thumbprint, record->der, purpose,
+                               c->facts->now_ms, why);
     if (status == STATUS_MALFORMED) { /* not unfit: damaged, since it was whole when it was stored */
         return failure_set(why, STATUS_CORRUPT, "the stored certificate %s cannot be read", thumbprint);
     }
@@ -91,46 +145,163 @@ static bool is_no(enum status status)
            status == STATUS_INVALID;
 }
 
+/* --- what is encrypted to besides --- */
+
+static enum status setting_of(struct policy_context *c, enum setting_id id, struct slice address,
+                              struct setting_value *value, struct failure *why)
+{
+    enum status status = setting_get(c->view, setting_at(id), address, value);
+    return status == STATUS_OK
+               ? STATUS_OK
+               : failure_set(why, status, "the setting %s could not be read", setting_at(id)->name);
+}
+
+static bool is_chosen(const struct policy_recipient *r, struct slice der)
+{
+    for (size_t i = 0; i < r->certificate_count; i++) {
+        if (slice_equal(r->certificates[i], der)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Any doubt about one refuses the message: without it, what must be readable for the holder would not be. */
+static enum status add_escrow(struct policy_context *c, struct policy_recipient *r,
+                              const uint8_t thumbprint[THUMBPRINT_SIZE], struct json_writer *w,
+                              struct failure *why)
+{
+    struct certificate_record record;
+    struct failure reason = {.status = STATUS_OK};
+    char text[2 * THUMBPRINT_SIZE + 1];
+    hex_format(slice_of(thumbprint, THUMBPRINT_SIZE), text);
+    text[12] = '\0';
+    enum status status = store_certificate_get(c->view, thumbprint, &record);
+    if (status == STATUS_NOT_FOUND) {
+        return failure_set(why, STATUS_NO_KEY,
+                           "encrypt.also_to names the certificate %s, which is not stored", text);
+    }
+    if (status != STATUS_OK) {
+        return failure_set(why, status, "the certificate %s of encrypt.also_to could not be read", text);
+    }
+    status = judge_record(c, &record, TRUST_FOR_ENCRYPTION, text, &reason);
+    trace_certificate(w, &record, "also-to", status == STATUS_OK, reason.text);
+    if (status != STATUS_OK) {
+        return failure_set(why, STATUS_NO_KEY, "encrypt.also_to: %s", reason.text);
+    }
+    if (is_chosen(r, record.der)) {
+        return STATUS_OK;
+    }
+    if (r->certificate_count == POLICY_CERTIFICATES_MAX) {
+        return failure_set(why, STATUS_TOO_LARGE, "there are more than %d certificates to encrypt to",
+                           POLICY_CERTIFICATES_MAX);
+    }
+    r->certificates[r->certificate_count++] = record.der;
+    return STATUS_OK;
+}
+
+/* encrypt.also_to of the sender, of the envelope's sender and of the recipient. */
+static enum status add_escrows(struct policy_context *c, struct policy_recipient *r, struct json_writer *w,
+                               struct failure *why)
+{
+    const struct slice sides[] = {c->sender, c->facts->envelope_sender, r->address};
+    enum status status = STATUS_OK;
+    for (size_t side = 0; side < 3 && status == STATUS_OK; side++) {
+        struct setting_value value;
+        uint8_t thumbprint[THUMBPRINT_SIZE];
+        status = setting_of(c, SETTING_ENCRYPT_ALSO_TO, sides[side], &value, why);
+        for (size_t i = 0; status == STATUS_OK && setting_thumbprint_at(&value, i, thumbprint); i++) {
+            status = add_escrow(c, r, thumbprint, w, why);
+        }
+    }
+    return status;
+}
+
+/* --- recipients --- */
+
+static void use_certificate(struct policy_recipient *r, const struct certificate_record *record)
+{
+    if (r->certificate_count < POLICY_CERTIFICATES_MAX) {
+        r->certificates[r->certificate_count++] = record->der;
+        r->capabilities &= capabilities_assumed(record->capabilities);
+    }
+}
+
+static enum status choose(struct policy_context *c, struct policy_recipient *recipient,
+                          const struct candidates *list, bool newest_alone, struct json_writer *w,
+                          struct failure *why)
+{
+    struct failure reason = {.status = STATUS_OK};
+    const struct certificate_record *newest = NULL;
+    size_t unusable = 0;
+    (void)failure_set(why, STATUS_NO_KEY, "none is stored");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct certificate_record *record = &list->list[i]->record;
+        enum status status = judge(c, list->list[i], TRUST_FOR_ENCRYPTION, &reason);
+        trace_certificate(w, record, "encrypt", status == STATUS_OK, reason.text);
+        if (status != STATUS_OK && !is_no(status)) {
+            *why = reason;
+            return status;
+        }
+        if (status != STATUS_OK) {
+            if (unusable++ == 0) {
+                *why = reason;
+            }
+        } else if (!newest_alone) {
+            use_certificate(recipient, record);
+        } else if (newest == NULL || record->not_before_ms > newest->not_before_ms) {
+            newest = record;
+        }
+    }
+    if (newest != NULL) {
+        use_certificate(recipient, newest);
+    }
+    if (recipient->certificate_count == 0 && unusable + list->passed_over > 1) {
+        reason = *why;
+        (void)failure_set(why, STATUS_NO_KEY, "%s (and %zu more cannot be used)", reason.text,
+                          unusable + list->passed_over - 1);
+    }
+    return STATUS_OK;
+}
+
+static enum status choose_with_escrow(struct policy_context *c, struct policy_recipient *recipient,
+                                      const struct candidates *list, struct json_writer *w,
+                                      struct failure *why)
+{
+    struct setting_value select;
+    recipient->certificate_count = 0;
+    recipient->capabilities = UINT64_MAX;
+    enum status status = setting_of(c, SETTING_CERT_SELECT, recipient->address, &select, why);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    bool newest_alone = slice_equal(select.text, SLICE_LITERAL("newest"));
+    json_open_array(w, "certificates");
+    status = choose(c, recipient, list, newest_alone, w, why);
+    if (status == STATUS_OK && recipient->certificate_count > 0) {
+        status = add_escrows(c, recipient, w, why);
+    }
+    json_close_array(w);
+    return status;
+}
+
 enum status policy_recipient_certificates(struct policy_context *c, struct policy_recipient *recipient,
                                           struct json_writer *w, struct failure *why)
 {
     struct candidates list;
-    struct failure reason;
-    size_t unusable = 0;
-    recipient->certificate_count = 0;
-    recipient->capabilities = UINT64_MAX;
     enum status status = candidates_of(c, recipient->address, &list, why);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    (void)failure_set(why, STATUS_NO_KEY, "none is stored");
-    json_open_array(w, "certificates");
-    for (size_t i = 0; i < list.count; i++) {
-        const struct certificate_record *record = list.records[i];
-        status = judge(c, record, TRUST_FOR_ENCRYPTION, &reason);
-        trace_certificate(w, record, "encrypt", status == STATUS_OK, reason.text);
-        if (status == STATUS_OK) {
-            if (recipient->certificate_count < POLICY_CERTIFICATES_MAX) {
-                recipient->certificates[recipient->certificate_count++] = record->der;
-                recipient->capabilities &= capabilities_assumed(record->capabilities);
-            }
-        } else if (is_no(status)) {
-            if (unusable++ == 0) {
-                *why = reason;
-            }
-        } else {
-            *why = reason;
-            json_close_array(w);
-            return status;
-        }
-    }
-    json_close_array(w);
-    if (recipient->certificate_count == 0 && unusable + list.passed_over > 1) {
-        (void)failure_set(why, STATUS_NO_KEY, "%s (and %zu more cannot be used)", reason.text,
-                          unusable + list.passed_over - 1);
-    }
-    return STATUS_OK;
+    return status == STATUS_OK ? choose_with_escrow(c, recipient, &list, w, why) : status;
 }
+
+enum status policy_domain_certificates(struct policy_context *c, struct policy_recipient *recipient,
+                                       struct json_writer *w, struct failure *why)
+{
+    struct candidates list;
+    enum status status = candidates_of_domain(c, address_domain(recipient->address), &list, why);
+    return status == STATUS_OK ? choose_with_escrow(c, recipient, &list, w, why) : status;
+}
+
+/* --- the signer --- */
 
 /* The one that the sender is encrypted to, when the signer's is not made for it: valid longest, with its key
  * here. "" if there is none. */
@@ -141,11 +312,11 @@ static enum status choose_encryption_certificate(struct policy_context *c, const
     uint64_t until = 0;
     *out = SLICE_LITERAL("");
     for (size_t i = 0; i < list->count; i++) {
-        const struct certificate_record *record = list->records[i];
+        const struct certificate_record *record = &list->list[i]->record;
         if (record->not_after_ms <= until || !store_has_key(c->view, record->thumbprint)) {
             continue;
         }
-        enum status status = judge(c, record, TRUST_FOR_ENCRYPTION, &reason);
+        enum status status = judge(c, list->list[i], TRUST_FOR_ENCRYPTION, &reason);
         if (status == STATUS_OK) {
             *out = record->der;
             until = record->not_after_ms;
@@ -170,11 +341,11 @@ enum status policy_choose_signer(struct policy_context *c, struct json_writer *w
     (void)failure_set(why, STATUS_NO_KEY, "no certificate with its key is stored");
     json_open_array(w, "certificates");
     for (size_t i = 0; i < list.count; i++) {
-        const struct certificate_record *record = list.records[i];
+        const struct certificate_record *record = &list.list[i]->record;
         if (!store_has_key(c->view, record->thumbprint)) {
             continue;
         }
-        status = judge(c, record, TRUST_FOR_SIGNATURE, &reason);
+        status = judge(c, list.list[i], TRUST_FOR_SIGNATURE, &reason);
         trace_certificate(w, record, "sign", status == STATUS_OK, reason.text);
         if (status != STATUS_OK) {
             *why = reason;

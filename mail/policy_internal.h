@@ -52,6 +52,10 @@ enum status policy_recipient_algorithms(struct policy_context *c, struct policy_
  * none; another status is an error. Writes each to the trace. */
 enum status policy_recipient_certificates(struct policy_context *c, struct policy_recipient *recipient,
                                           struct json_writer *w, struct failure *why) MUST_CHECK;
+/* The same from the certificates that are bound to the recipient's domain: one of them stands for each address
+ * of it (method smime-domain). */
+enum status policy_domain_certificates(struct policy_context *c, struct policy_recipient *recipient,
+                                       struct json_writer *w, struct failure *why) MUST_CHECK;
 /* Chooses c->out->signer. NO_KEY: there is none, and `why` says why; another status is an error. Writes each
  * candidate to the trace. */
 enum status policy_choose_signer(struct policy_context *c, struct json_writer *w,

@@ -49,6 +49,10 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_USER_REMOVE:
     case COMMAND_CERT_ADD:
     case COMMAND_CERT_REMOVE:
+    case COMMAND_CERT_ADD_MANY:
+    case COMMAND_CERT_STATE:
+    case COMMAND_CERT_BIND:
+    case COMMAND_CERT_UNBIND:
     case COMMAND_KEY_ADD:
     case COMMAND_KEY_REMOVE:
     case COMMAND_TRUST_ADD:

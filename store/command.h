@@ -109,6 +109,19 @@ enum command_number {
     COMMAND_OCSP_PUT = 37,
     /* issuer (32), serial number */
     COMMAND_OCSP_REMOVE = 38,
+    /* A certificate that signed mail brought. Fields: certificate record; the signer's address ("": a CA of
+     * its chain); state that it gets (enum certificate_state); what to do when the address has another (enum
+     * harvest_on_change); flags (enum harvest_flags); capabilities that the mail announced; when it was seen
+     * (ms). Of a certificate that is there only the capabilities are noted. */
+    COMMAND_CERT_HARVEST = 50,
+    /* thumbprint (32), state (enum certificate_state): quarantine, or confirm with ACTIVE */
+    COMMAND_CERT_STATE = 51,
+    /* thumbprint (32), domain or address, flags (enum binding_flags) */
+    COMMAND_CERT_BIND = 52,
+    /* thumbprint (32), domain or address */
+    COMMAND_CERT_UNBIND = 53,
+    /* array of certificate records; those that are there already are passed over */
+    COMMAND_CERT_ADD_MANY = 54,
     COMMAND_NUMBER_END
 };
 

@@ -8,8 +8,6 @@
 #include "store/records_trust.h"
 #include "store/setting.h"
 
-#include <openssl/evp.h>
-
 /* A DNS label: it becomes part of host names, file names and columns. */
 static enum status check_node_name(struct slice name, struct failure *f)
 {
@@ -119,20 +117,6 @@ enum status check_user(const struct command *c, struct failure *f)
     char address[ADDRESS_MAX + 1];
 
     return address_normalise(c->values[0].bytes, address, f);
-}
-
-enum status check_cert_add(const struct command *c, struct failure *f)
-{
-    struct certificate_record record;
-    uint8_t thumbprint[THUMBPRINT_SIZE];
-
-    if (certificate_record_decode(c->values[0].bytes, &record) != STATUS_OK)
-        return failure_set(f, STATUS_MALFORMED, "the certificate's record is not well formed");
-    if (EVP_Digest(record.der.data, record.der.len, thumbprint, NULL, EVP_sha256(), NULL) != 1)
-        return failure_set(f, STATUS_CRYPTO, "cannot hash a certificate");
-    if (memcmp(thumbprint, record.thumbprint, THUMBPRINT_SIZE) != 0)
-        return failure_set(f, STATUS_MALFORMED, "the thumbprint is not that of the certificate");
-    return STATUS_OK;
 }
 
 enum status check_ctl_set(const struct command *c, struct failure *f)

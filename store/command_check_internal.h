@@ -6,6 +6,7 @@
 #define SEALPOST_STORE_COMMAND_CHECK_INTERNAL_H
 
 #include "store/command.h"
+#include "store/records.h"
 
 enum status check_node_admit(const struct command *c, struct failure *f);
 enum status check_node_update(const struct command *c, struct failure *f);
@@ -26,5 +27,13 @@ enum status check_ctl_set(const struct command *c, struct failure *f);
 enum status check_crl_rows(const struct command *c, struct failure *f);
 enum status check_crl_force(const struct command *c, struct failure *f);
 enum status check_ocsp_put(const struct command *c, struct failure *f);
+/* store/command_check_certificates.c */
+enum status check_certificate_record(struct slice encoded, struct certificate_record *record,
+                                     struct failure *f) MUST_CHECK;
+enum status check_cert_harvest(const struct command *c, struct failure *f);
+enum status check_cert_state(const struct command *c, struct failure *f);
+enum status check_cert_bind(const struct command *c, struct failure *f);
+enum status check_cert_unbind(const struct command *c, struct failure *f);
+enum status check_cert_add_many(const struct command *c, struct failure *f);
 
 #endif

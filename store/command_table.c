@@ -88,6 +88,31 @@ static const struct command_field user_fields[] = {
 static const struct command_field cert_add_fields[] = {
     BYTES("certificate", 1, 256 << 10, "certificate record"),
 };
+static const struct command_field cert_add_many_fields[] = {
+    BYTES("certificates", 1, COMMAND_MAX - 1024, "array of certificate records"),
+};
+static const struct command_field cert_harvest_fields[] = {
+    BYTES("certificate", 1, 256 << 10, "certificate record"),
+    TEXT("address", 0, ADDRESS_MAX, "of the signer; empty: a CA of the chain"),
+    U64("state", "0 active, 1 quarantine"),
+    U64("on_change", "0 review, 1 replace, 2 keep"),
+    U64("flags", "1 same key as one that is there, 2 capabilities were announced"),
+    U64("capabilities", "announced by the signed mail"),
+    U64("seen_ms", "when the mail came, ms since 1970"),
+};
+static const struct command_field cert_state_fields[] = {
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+    U64("state", "0 active, 1 quarantine"),
+};
+static const struct command_field cert_bind_fields[] = {
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+    TEXT("scope", 1, ADDRESS_MAX, "domain, *.parent, or address"),
+    U64("flags", "1 pinned: no path to a trust anchor is asked for"),
+};
+static const struct command_field cert_unbind_fields[] = {
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+    TEXT("scope", 1, ADDRESS_MAX, "domain, *.parent, or address"),
+};
 static const struct command_field thumbprint_fields[] = {
     BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
 };
@@ -213,6 +238,16 @@ static const struct command_type types[] = {
         "make a certificate a trust anchor"),
     ROW(COMMAND_TRUST_REMOVE, "trust.remove", "ca.write", thumbprint_fields, NULL, apply_trust_remove,
         "no longer trust a certificate"),
+    ROW_OF(2, COMMAND_CERT_HARVEST, "cert.harvest", "cert.write", cert_harvest_fields, check_cert_harvest,
+           apply_cert_harvest, "note a certificate that came with signed mail"),
+    ROW_OF(2, COMMAND_CERT_STATE, "cert.state", "cert.write", cert_state_fields, check_cert_state,
+           apply_cert_state, "put a certificate into quarantine, or confirm it"),
+    ROW_OF(2, COMMAND_CERT_BIND, "cert.bind", "cert.write", cert_bind_fields, check_cert_bind, apply_cert_bind,
+           "use a certificate for a domain or an address that it need not name"),
+    ROW_OF(2, COMMAND_CERT_UNBIND, "cert.unbind", "cert.write", cert_unbind_fields, check_cert_unbind,
+           apply_cert_unbind, "no longer use it for that domain or address"),
+    ROW_OF(2, COMMAND_CERT_ADD_MANY, "cert.add_many", "cert.write", cert_add_many_fields, check_cert_add_many,
+           apply_cert_add_many, "add certificates"),
     {.number = COMMAND_CHECKPOINT,
      .name = "cluster.checkpoint",
      .version = 1,

@@ -3,7 +3,7 @@
 
 #include "base/msgpack_read.h"
 #include "base/msgpack_write.h"
-#include "store/tables.h"
+#include "store/certificate_tables.h"
 
 #define CERTIFICATE_FIELDS 12
 
@@ -80,9 +80,7 @@ enum status store_certificate_get(struct store_view *v, const uint8_t thumbprint
     struct slice value;
     enum status status = view_get(v, TABLE_CERTS, slice_of(thumbprint, THUMBPRINT_SIZE), &value);
 
-    if (status != STATUS_OK)
-        return status;
-    return certificate_record_decode(value, out) == STATUS_OK ? STATUS_OK : STATUS_CORRUPT;
+    return status != STATUS_OK ? status : certificate_load(v, value, out);
 }
 
 struct certificate_walk {
@@ -93,7 +91,8 @@ struct certificate_walk {
     enum status status;
 };
 
-static bool visit_by_address(void *context, struct slice key, struct slice value)
+/* Of a table whose keys are a beginning and a thumbprint. */
+static bool visit_by_key(void *context, struct slice key, struct slice value)
 {
     struct certificate_walk *walk = context;
     struct certificate_record record;
@@ -119,7 +118,7 @@ enum status store_certificates_for(struct store_view *v, struct slice address, c
         return STATUS_OK;     /* no certificate names it */
     len = strlen(normal) + 1; /* with the NUL that ends it in the key */
     walk.prefix = slice_of(normal, len);
-    status = table_walk(v->store, v->txn, TABLE_CERT_ADDRESS, walk.prefix, visit_by_address, &walk);
+    status = table_walk(v->store, v->txn, TABLE_CERT_ADDRESS, walk.prefix, visit_by_key, &walk);
     return status != STATUS_OK ? status : walk.status;
 }
 
@@ -129,11 +128,8 @@ static bool visit_certificate(void *context, struct slice key, struct slice valu
     struct certificate_record record;
 
     (void)key;
-    if (certificate_record_decode(value, &record) != STATUS_OK) {
-        walk->status = STATUS_CORRUPT;
-        return false;
-    }
-    return walk->visit(walk->context, &record);
+    walk->status = certificate_load(walk->view, value, &record);
+    return walk->status == STATUS_OK && walk->visit(walk->context, &record);
 }
 
 enum status store_certificates_all(struct store_view *v, certificate_visit_cb cb, void *context)
@@ -142,6 +138,17 @@ enum status store_certificates_all(struct store_view *v, certificate_visit_cb cb
     enum status status =
         table_walk(v->store, v->txn, TABLE_CERTS, (struct slice){0}, visit_certificate, &walk);
 
+    return status != STATUS_OK ? status : walk.status;
+}
+
+enum status store_ca_certificates_all(struct store_view *v, certificate_visit_cb cb, void *context)
+{
+    struct certificate_walk walk = {.view = v, .visit = cb, .context = context};
+    uint8_t key[INDEX_KEY_MAX];
+    enum status status;
+
+    walk.prefix = slice_of(key, index_ca_key(NULL, key));
+    status = table_walk(v->store, v->txn, TABLE_CERT_INDEX, walk.prefix, visit_by_key, &walk);
     return status != STATUS_OK ? status : walk.status;
 }
 

@@ -24,6 +24,15 @@ struct slice address_domain(struct slice address);          /* what follows the 
  */
 bool endpoint_parse(struct slice text, struct slice *host, uint16_t *port);
 
+/* What it may be used for; kept beside the certificate. Append only: the numbers are stored. */
+enum certificate_state {
+    CERT_ACTIVE,
+    CERT_QUARANTINE, /* waits for an administrator's `cert confirm`: never encrypted to, signs nothing */
+    CERT_REPLACED,   /* a newer one took its place: for reading old mail, no longer encrypted to */
+    CERT_STATE_COUNT
+};
+const char *certificate_state_name(enum certificate_state state); /* "active", ... */
+
 /* Flags, as its extensions allow. */
 enum certificate_use { CERT_USE_SIGN = 1, CERT_USE_ENCRYPT = 2, CERT_USE_CA = 4 };
 /* Flags: what programs of its owner can read, out of the certificate's SMIMECapabilities extension and of
@@ -61,10 +70,12 @@ struct certificate_record {
     struct slice subject, issuer; /* RFC 4514 text, escaped */
     struct slice serial;          /* hex text */
     uint64_t not_before_ms, not_after_ms;
-    uint64_t uses;         /* enum certificate_use */
-    uint64_t capabilities; /* enum certificate_capability */
+    uint64_t uses; /* enum certificate_use */
+    uint64_t
+        capabilities; /* enum certificate_capability; of the store's queries: with those that mail told */
     uint64_t added_ms;
-    struct slice source; /* "import", "harvest", ... */
+    struct slice source;          /* "import", "harvest", ... */
+    enum certificate_state state; /* no part of the encoding: filled by the store's queries */
 };
 /* For COMMAND_CERT_ADD's field; certificate_record_decode checks everything that can be checked without
  * X.509. */
@@ -77,17 +88,44 @@ enum status store_certificate_get(struct store_view *v, const uint8_t thumbprint
 enum status store_certificates_for(struct store_view *v, struct slice address, certificate_visit_cb cb,
                                    void *context) MUST_CHECK;
 enum status store_certificates_all(struct store_view *v, certificate_visit_cb cb, void *context) MUST_CHECK;
+/* Those of CAs alone, whatever their state; costs nothing for the others. */
+enum status store_ca_certificates_all(struct store_view *v, certificate_visit_cb cb,
+                                      void *context) MUST_CHECK;
 bool store_has_key(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE]);
 enum status store_key_get(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE],
                           struct slice *sealed) MUST_CHECK;
 /* Trust anchors: thumbprints of stored certificates. */
 bool store_is_trusted(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE]);
 enum status store_anchors_all(struct store_view *v, certificate_visit_cb cb, void *context) MUST_CHECK;
-/* Changes whenever certs or trust changes: lets a worker keep its parsed anchors. */
+/* Changes whenever a CA's certificate or trust changes: lets a worker keep its parsed anchors. */
 uint64_t store_trust_generation(struct store_view *v);
 /* Changes whenever rules do, or a group comes or goes: lets a worker keep its compiled rules (mail/rule.h).
  */
 uint64_t store_policy_generation(struct store_view *v);
+
+/* --- bindings: certificates for a domain or an address, by hand --- */
+enum binding_flags {
+    BINDING_PINNED = 1 /* an administrator vouches for it: no path to an anchor is needed */
+};
+typedef bool (*binding_visit_cb)(void *context, const struct certificate_record *record, uint64_t flags);
+/* `scope`: domain, *.parent or address in its normal form; exactly this one. */
+enum status store_bindings_for(struct store_view *v, struct slice scope, binding_visit_cb cb,
+                               void *context) MUST_CHECK;
+/* Those of a domain or, if it has none, of the nearest *.parent that has some. */
+enum status store_domain_bindings(struct store_view *v, struct slice domain, binding_visit_cb cb,
+                                  void *context) MUST_CHECK;
+typedef bool (*binding_scope_cb)(void *context, struct slice scope, uint64_t flags);
+enum status store_bindings_of(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE],
+                              binding_scope_cb cb, void *context) MUST_CHECK;
+/* Domain or address in its normal form; INVALID. */
+enum status binding_scope_normalise(struct slice scope, char out[ADDRESS_MAX + 1],
+                                    struct failure *f) MUST_CHECK;
+
+/* --- harvesting: COMMAND_CERT_HARVEST's numbers --- */
+enum harvest_on_change { HARVEST_REVIEW, HARVEST_REPLACE, HARVEST_KEEP };
+enum harvest_flags { HARVEST_SAME_KEY = 1, HARVEST_CAPABILITIES = 2 };
+
+#define CERT_ADD_MANY_MAX 256 /* records of COMMAND_CERT_ADD_MANY */
 
 struct node_record {
     uint64_t id;

@@ -28,6 +28,7 @@ enum setting_type {
     SETTING_TEXT,
     SETTING_CHOICES, /* a list of `choices`, each at most once, in the order that counts; "" = none */
     SETTING_TEXTS, /* a list of texts separated by commas, or /expressions/ in which a comma counts as such */
+    SETTING_THUMBPRINTS, /* list of SHA-256 thumbprints: 64 hexadecimal digits each; canonical: as given */
 };
 
 /* Whose value counts for a message: SENDER, RECIPIENT, BOTH (the stricter), NODE (no address: global). */
@@ -75,6 +76,8 @@ enum setting_id {
     SETTING_SMIME_REMOVE_SIGNATURE,
     SETTING_INCOMING_SUBJECT_TAGS,
     SETTING_INCOMING_BANNER,
+    SETTING_CERT_SELECT,
+    SETTING_ENCRYPT_ALSO_TO,
     SETTING_RELAY_NETWORKS,
     SETTING_SMTP_MAX_SIZE,
     SETTING_SMTP_MAX_RECIPIENTS,
@@ -164,6 +167,8 @@ uint64_t setting_duration_at(const struct setting_value *value, size_t i);
 bool setting_networks_hold(const struct setting_value *value, struct slice ip);
 /* CHOICES and TEXTS: the i-th as it was written; false at the end. */
 bool setting_text_at(const struct setting_value *value, size_t i, struct slice *text);
+/* THUMBPRINTS: the i-th; false at the end. */
+bool setting_thumbprint_at(const struct setting_value *value, size_t i, uint8_t thumbprint[32]);
 /* HOSTS: the i-th; false at the end. port = 0 if none was given. Host without brackets. */
 bool setting_host_at(const struct setting_value *value, size_t i, struct slice *host, uint16_t *port);
 

@@ -191,6 +191,14 @@ static const struct setting settings[] = {
     [SETTING_INCOMING_BANNER] = FLAG(
         "incoming.banner", "no", GDU, SETTING_OF_RECIPIENT,
         "put a line that says how a message was protected in front of its text, where that breaks no signature"),
+    [SETTING_CERT_SELECT] = CHOICE("cert.select", "all", "all|newest", GDU, SETTING_OF_RECIPIENT,
+                                   "which of several usable certificates of a recipient mail is encrypted "
+                                   "to: to all, or to the one that "
+                                   "became valid last"),
+    [SETTING_ENCRYPT_ALSO_TO] = RANGE(
+        "encrypt.also_to", SETTING_THUMBPRINTS, "", 0, 0, GDU, SETTING_OF_BOTH,
+        "thumbprints of stored certificates that every encrypted message of this sender or to this recipient "
+        "is encrypted to as well (escrow); one that cannot be used refuses the message"),
 
     [SETTING_RELAY_NETWORKS] =
         RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,

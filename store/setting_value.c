@@ -4,6 +4,7 @@
  */
 #include "store/setting.h"
 
+#include "base/hex.h"
 #include "store/records.h"
 
 #include <arpa/inet.h>
@@ -133,8 +134,11 @@ static bool check_item(enum setting_type type, const struct setting *s, struct s
     struct slice host;
     uint16_t port;
     uint64_t ms;
+    uint8_t thumbprint[THUMBPRINT_SIZE];
 
     switch (type) {
+    case SETTING_THUMBPRINTS:
+        return item.len == 2 * THUMBPRINT_SIZE && hex_parse(item, thumbprint, sizeof(thumbprint));
     case SETTING_NETWORKS:
         return parse_network(item, &network);
     case SETTING_HOSTS:
@@ -318,6 +322,9 @@ enum status setting_canonical(const struct setting *s, struct slice value, struc
     case SETTING_HOSTS:
         return canonical_list(s, value, "a next hop looks like mail.example.org:25 or [2001:db8::1]:25", out,
                               f);
+    case SETTING_THUMBPRINTS:
+        return canonical_list(s, value, "a thumbprint is the SHA-256 of a certificate, 64 hexadecimal digits",
+                              out, f);
     case SETTING_TEXT:
         if (value.len < s->min || value.len > s->max)
             return failure_set(f, STATUS_INVALID, "%s has %llu to %llu characters", s->name,
@@ -394,6 +401,16 @@ bool setting_networks_hold(const struct setting_value *value, struct slice ip)
     while (next_item(&rest, &item))
         if (parse_network(item, &network) && network.v6 == v6 && network_holds(&network, bytes))
             return true;
+    return false;
+}
+
+bool setting_thumbprint_at(const struct setting_value *value, size_t i, uint8_t thumbprint[THUMBPRINT_SIZE])
+{
+    struct slice rest = value->text, item;
+
+    for (size_t at = 0; next_item(&rest, &item); at++)
+        if (at == i)
+            return hex_parse(item, thumbprint, THUMBPRINT_SIZE);
     return false;
 }
 

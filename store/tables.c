@@ -28,6 +28,10 @@ const char *const table_names[TABLE_COUNT] = {
     [TABLE_CRL_IMPORTS] = "crl_imports",
     [TABLE_REVOKED] = "revoked",
     [TABLE_OCSP] = "ocsp",
+    [TABLE_CERT_STATE] = "cert_state",
+    [TABLE_BINDINGS] = "bindings",
+    [TABLE_CERT_INDEX] = "cert_index",
+    [TABLE_CERT_BINDINGS] = "cert_bindings",
 };
 
 enum status tables_failure(struct failure *f, int lmdb_error, const char *doing)

@@ -9,7 +9,8 @@
  *     "format"            STORE_FORMAT_VERSION
  *     "applied"           index of the last applied command
  *     "next_node_id"      the number that the next node gets
- *     "trust_generation"  counts the changes of certs, trust, ctl, lists, revocations, smime.revocation
+ *     "trust_generation"  counts the changes of CA certificates, trust, ctl, lists, revocations,
+ *                         smime.revocation
  *     "policy_generation" counts the changes of rules, and of which groups there are
  *   commands: command id (16 bytes) -> [index, status, text, result bin]
  *   command_index: u64 index -> command id (16 bytes, raw)
@@ -25,6 +26,16 @@
  *   revoked: issuer, part, u64 generation, serial number -> [revoked ms, reason]
  *   ocsp: issuer (32 bytes), serial number -> [status, revoked ms, reason, this ms, next ms, added ms]
  *   trust: thumbprint (32 bytes) -> [added ms, comment]
+ *   cert_state: thumbprint (32 bytes) -> [state, capabilities, capabilities seen ms, since ms]; see enum
+ *     certificate_state. Not there: active, with the capabilities of the certificate alone
+ *   bindings: domain or address, NUL, thumbprint -> [flags, added ms]; see enum binding_flags
+ *   cert_index: a byte that says what follows, and in the end a thumbprint (32 bytes) -> nothing
+ *     'w', word, NUL           a word of its addresses, subject, issuer or serial (store/certificate_words.h)
+ *     'd', domain, NUL         the domain of an address with its labels turned round: "example.partner"
+ *     'e', u64 not after ms    when it expires
+ *     's', source, NUL         where it came from
+ *     'c'                      it is a CA's
+ *   cert_bindings: thumbprint (32 bytes), domain or address -> nothing: the bindings the other way
  *   nodes: u64 node id -> [name, peer, api, smtp, SPKI hash bin, command set, added ms]
  *   removed_nodes: u64 node id -> [removed ms]
  *   node_tokens: SHA-256 of the token's secret -> [expires ms, node id that used it or 0]
@@ -68,6 +79,10 @@ enum table {
     TABLE_CRL_IMPORTS,
     TABLE_REVOKED,
     TABLE_OCSP,
+    TABLE_CERT_STATE,
+    TABLE_BINDINGS,
+    TABLE_CERT_INDEX,
+    TABLE_CERT_BINDINGS,
     TABLE_COUNT
 };
 
