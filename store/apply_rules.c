@@ -200,7 +200,7 @@ static enum status rule_write(struct store_apply *a, struct rule_list *list, siz
                               const struct rule_record *r, uint64_t place, struct slice other)
 {
     struct buf value = BUF_INIT(8192);
-    size_t before;
+    size_t before = 0;
     enum status status = place_find(a, list, self, place, other, &before);
 
     if (status == STATUS_OK && rule_encode(a, r, &value) == STATUS_OK) {

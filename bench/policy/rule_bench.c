@@ -1,0 +1,168 @@
+/*
+ * What rules cost: a message with 40 header fields and three attachments, 100 recipients, and 200 rules of
+ * the kinds that administrators write: a group and a domain, a header field, a subject, attachments, sizes;
+ * every tenth asks by regular expression. None matches but the last, so that all are asked.
+ *
+ *   rule_bench [RULES [RECIPIENTS]]
+ *
+ * Prints microseconds for compiling the set, for beginning a message with its first recipient (which finds
+ * what the message's own conditions give), and for each further recipient.
+ */
+#include "mail/rule.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define BOOT SLICE_LITERAL("11111111-2222-3333-4444-555555555555")
+
+static void require(bool good, const char *what)
+{
+    if (!good) {
+        fprintf(stderr, "rule_bench: %s\n", what);
+        exit(1);
+    }
+}
+
+static double now_us(void)
+{
+    struct timespec t;
+    require(clock_gettime(CLOCK_MONOTONIC, &t) == 0, "no clock");
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void make_groups(struct store *store)
+{
+    struct buf encoded = BUF_INIT(COMMAND_MAX);
+    struct failure f;
+    require(store_batch_begin(store, &f) == STATUS_OK, "no batch");
+    for (uint64_t i = 0; i < 2000; i++) {
+        char group[32], member[64];
+        struct apply_result result;
+        struct command c;
+        command_init(&c, COMMAND_GROUP_ADD, 1, SLICE_LITERAL("bench"));
+        require(snprintf(group, sizeof group, "group%u", (unsigned)(i % 20)) > 0 &&
+                    snprintf(member, sizeof member, "user%u@d%u.example", (unsigned)i, (unsigned)(i % 50)) >
+                        0,
+                "no text");
+        c.values[0].bytes = slice_of_text(group);
+        c.values[1].bytes = slice_of_text(member);
+        buf_reset(&encoded);
+        require(command_encode(&c, &encoded) == STATUS_OK, "no command");
+        size_t size = command_entry_size(encoded.len);
+        uint8_t *entry = calloc(1, size);
+        require(entry != NULL, "no memory");
+        command_entry_write(buf_slice(&encoded), entry);
+        require(store_apply_entry(store, i + 1, slice_of(entry, size), &result, &f) == STATUS_OK, f.text);
+        free(entry);
+    }
+    require(store_batch_commit(store, &f) == STATUS_OK, "no commit");
+    buf_release(&encoded);
+}
+
+static void rule_text(unsigned i, unsigned count, char when[300])
+{
+    static const char *const forms[] = {
+        "sender in group group%u and recipient domain *.court%u.example",
+        "header \"X-Class\" contains \"secret-%u\" and not tls and size > %uK",
+        "recipient domain partner%u.example and attachment name *.d%ux",
+        "subject contains \"[project-%u]\" or subject contains \"(matter %u)\"",
+        "recipient in group group%u and kind encrypted and size > %uK",
+        "(attachment type application/x-%u or attachment name *.x%u) and sender domain ours.example",
+        "recipient user%u@d%u.example",
+        "client in 192.0.%u.0/24 and not auth and recipient domain *.example%u",
+        "recipient domain *.clinic%u.example and (kind report or size < %u)",
+        "subject matches /\\b(geheim|secret)-%u\\b/i and recipient matches /^legal%u@/",
+    };
+    unsigned form = i % 10;
+    unsigned number = form == 0 || form == 4 ? i % 20 : i % 250;
+    if (i + 1 == count) {
+        form = 10;
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    int n = form == 10 ? snprintf(when, 300, "always") : snprintf(when, 300, forms[form], number, i + 7);
+#pragma GCC diagnostic pop
+    require(n > 0 && n < 300, "no text");
+}
+
+static void make_message(struct buf *out)
+{
+    for (int i = 0; i < 40; i++) {
+        require(buf_printf(out,
+                           "X-Field-%d: value number %d of a header field, of some length as they come\r\n",
+                           i, i) == STATUS_OK,
+                "no memory");
+    }
+    require(buf_printf(out, "X-Class: public\r\n\r\nbody\r\n") == STATUS_OK, "no memory");
+}
+
+int main(int argc, char **argv)
+{
+    unsigned rules = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 200;
+    unsigned recipients = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 100;
+    char dir[] = "/tmp/rule-bench-XXXXXX", path[64], when[300], address[64], remove[80];
+    struct store *store;
+    struct store_view *view;
+    struct ruleset *set;
+    struct failure f = {.status = STATUS_OK};
+    struct arena a;
+    struct buf text = BUF_INIT((size_t)1 << 20);
+    struct entity message;
+    struct attachment attachments[3] = {{SLICE_LITERAL("application/pdf"), SLICE_LITERAL("offer.pdf"), 1000},
+                                        {SLICE_LITERAL("image/png"), SLICE_LITERAL("logo.png"), 1000},
+                                        {SLICE_LITERAL("text/csv"), SLICE_LITERAL("list.csv"), 1000}};
+    require(rules > 0 && rules <= RULES_MAX && recipients > 1, "usage: rule_bench [RULES [RECIPIENTS]]");
+    require(mkdtemp(dir) != NULL && snprintf(path, sizeof path, "%s/state", dir) > 0, "no folder");
+    require(store_open_writer(path, BOOT, &store, &f) == STATUS_OK, f.text);
+    make_groups(store);
+    require(store_view_begin(store, &view, &f) == STATUS_OK && ruleset_new(&set) == STATUS_OK, "no memory");
+    double begin = now_us();
+    for (unsigned i = 0; i < rules; i++) {
+        rule_text(i, rules, when);
+        require(ruleset_add(set, view, SLICE_LITERAL("rule"), slice_of_text(when),
+                            SLICE_LITERAL("tag \"X-A: b\""), &f) == STATUS_OK &&
+                    f.status == STATUS_OK,
+                f.text);
+    }
+    printf("compiling %u rules        %10.1f us\n", rules, now_us() - begin);
+    make_message(&text);
+    double first = 0, more = 0;
+    enum { ROUNDS = 50 };
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct rule_run *run;
+        struct rule_outcome out;
+        arena_init(&a, (size_t)64 << 20);
+        require(entity_read(buf_slice(&text), &a, &message, &f) == STATUS_OK, "no message");
+        struct message_facts facts = {
+            .message = &message, .size = 300000, .attachments = attachments, .attachment_count = 3};
+        struct rule_subject subject = {.envelope_sender = SLICE_LITERAL("user5@d5.example"),
+                                       .from = SLICE_LITERAL("user5@d5.example"),
+                                       .subject = SLICE_LITERAL("An offer for the matter that we spoke of"),
+                                       .message = &facts,
+                                       .client_ip = SLICE_LITERAL("10.1.2.3")};
+        begin = now_us();
+        require(rule_run_begin(set, &subject, view, 0, &a, &run) == STATUS_OK, "no memory");
+        for (unsigned i = 0; i < recipients; i++) {
+            require(snprintf(address, sizeof address, "user%u@d%u.example", i + 1000, (i + 1000) % 50) > 0,
+                    "no text");
+            require(rule_run_recipient(run, slice_of_text(address), &out, NULL, &f) == STATUS_OK &&
+                        out.matched == 1 && out.broken.len == 0,
+                    "a wrong answer");
+            if (i == 0) {
+                first += now_us() - begin;
+                begin = now_us();
+            }
+        }
+        more += (now_us() - begin) / (recipients - 1);
+        arena_release(&a);
+    }
+    printf("message, first recipient  %10.2f us\neach further recipient    %10.2f us\n", first / ROUNDS,
+           more / ROUNDS);
+    ruleset_free(set);
+    store_view_end(view);
+    store_close(store);
+    buf_release(&text);
+    require(snprintf(remove, sizeof remove, "rm -rf %s", dir) > 0 && system(remove) == 0,
+            "cannot remove its folder");
+    return 0;
+}
