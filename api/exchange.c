@@ -7,6 +7,7 @@
 #include "api/problem.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/rule.h"
 
 #include <stdarg.h>
 
@@ -467,6 +468,22 @@ enum status api_trust_refresh(struct api *api, struct store_view *view, struct f
         trust_free(api->trust);
         api->trust = trust;
         api->trust_generation = generation;
+    }
+    return status;
+}
+
+enum status api_rules_refresh(struct api *api, struct store_view *view, struct failure *f)
+{
+    uint64_t generation = store_policy_generation(view);
+    struct ruleset *rules = NULL;
+    if (api->rules != NULL && generation == api->policy_generation) {
+        return STATUS_OK;
+    }
+    enum status status = ruleset_load(view, &rules, f);
+    if (status == STATUS_OK) {
+        ruleset_free(api->rules);
+        api->rules = rules;
+        api->policy_generation = generation;
     }
     return status;
 }

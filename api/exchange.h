@@ -35,6 +35,8 @@ struct api {
     struct keyring keyring;
     struct trust *trust; /* as of trust_generation */
     uint64_t trust_generation;
+    struct ruleset *rules; /* as of policy_generation */
+    uint64_t policy_generation;
     struct api_counters counters;
     uint64_t next_exchange;
     /* Both note x as one who waits, and take the request; the job only if OK. */
@@ -140,5 +142,6 @@ void exchange_write_one(struct exchange *x, const struct command *c, exchange_st
 
 enum status api_keys_refresh(struct api *api, struct store_view *view, struct failure *f) MUST_CHECK;
 enum status api_trust_refresh(struct api *api, struct store_view *view, struct failure *f) MUST_CHECK;
+enum status api_rules_refresh(struct api *api, struct store_view *view, struct failure *f) MUST_CHECK;
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "api/json_out.h"
 #include "api/resources.h"
+#include "mail/policy.h"
 #include "store/records.h"
 #include "store/setting.h"
 
@@ -262,6 +263,11 @@ void setting_put(struct exchange *x)
     struct scope scope;
     struct command c;
     if (!scope_read(x, &scope)) {
+        return;
+    }
+    struct failure f = {.status = STATUS_OK};
+    if (policy_expressions_check(scope.setting, api_body_text(x->body, "value"), &f) != STATUS_OK) {
+        exchange_fail_field(x, &f, "value");
         return;
     }
     exchange_command(x, &c, COMMAND_SETTING_SET);

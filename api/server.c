@@ -13,6 +13,7 @@
 #include "api/json_out.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/rule.h"
 
 #include <malloc.h>
 #include <netinet/tcp.h>
@@ -351,6 +352,7 @@ enum status api_run(const struct api_options *options, struct failure *f)
     job_thread_stop(server.jobs);
     bus_stop(server.bus);
     trust_free(server.api.trust);
+    ruleset_free(server.api.rules);
     keyring_release(&server.api.keyring);
     if (server.api.store != NULL) {
         store_close(server.api.store);

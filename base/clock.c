@@ -101,6 +101,31 @@ void time_format_rfc3339(uint64_t wall_ms, char text[TIME_RFC3339_SIZE])
         text[0] = '\0';
 }
 
+bool time_parse_rfc3339(struct slice text, uint64_t *wall_ms)
+{
+    char copy[TIME_RFC3339_SIZE] = "", again[TIME_RFC3339_SIZE];
+    struct tm t = {0};
+    const char *end;
+    time_t seconds;
+
+    if (text.len != 10 && text.len != TIME_RFC3339_SIZE - 1)
+        return false;
+    memcpy(copy, text.data, text.len);
+    if (text.len == 10)
+        memcpy(copy + 10, "T00:00:00Z", sizeof("T00:00:00Z"));
+    end = strptime(copy, "%Y-%m-%dT%H:%M:%SZ", &t);
+    if (end == NULL || *end != '\0')
+        return false;
+    seconds = timegm(&t);
+    if (seconds < 0)
+        return false;
+    time_format_rfc3339((uint64_t)seconds * 1000, again); /* the 31st of April is none */
+    if (memcmp(copy, again, sizeof(copy)) != 0)
+        return false;
+    *wall_ms = (uint64_t)seconds * 1000;
+    return true;
+}
+
 void time_format_rfc5322(uint64_t wall_ms, char text[TIME_RFC5322_SIZE])
 {
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

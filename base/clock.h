@@ -31,6 +31,8 @@ bool id_parse(struct slice text, uint8_t id[ID_SIZE]);
 #define TIME_RFC3339_SIZE 21
 #define TIME_RFC5322_SIZE 32
 void time_format_rfc3339(uint64_t wall_ms, char text[TIME_RFC3339_SIZE]);
+/* "2026-11-24T10:05:04Z", or a date alone for its midnight; years 1970 to 9999. */
+bool time_parse_rfc3339(struct slice text, uint64_t *wall_ms);
 void time_format_rfc5322(uint64_t wall_ms, char text[TIME_RFC5322_SIZE]);
 
 #endif

@@ -94,10 +94,13 @@ static enum status read_message(struct flow *fl, struct slice message, struct fa
         return status;
     }
     for (size_t i = 0; i < fl->message.field_count; i++) {
-        fl->has_our_fields = fl->has_our_fields || field_is_ours(&fl->message.fields[i]);
+        fl->header_changes = fl->header_changes || field_is_ours(&fl->message.fields[i]);
     }
     message_from(&fl->message, fl->from);
     if ((status = shape_of(&fl->message, fl->arena, &fl->shape, f)) != STATUS_OK) {
+        return status;
+    }
+    if ((status = message_facts_read(&fl->message, &fl->shape, fl->arena, &fl->facts, f)) != STATUS_OK) {
         return status;
     }
     status = named_addresses_read(&fl->message, fl->arena, &fl->named);
@@ -114,10 +117,14 @@ static enum status decide(struct flow *fl, struct failure *f)
     }
     struct policy_facts facts = {
         .from = slice_of_text(fl->from),
-        .already_encrypted = shape_is_encrypted(&fl->shape),
-        .already_signed = shape_is_signed(&fl->shape),
+        .subject = fl->facts.subject,
+        .message = &fl->facts,
+        .flags = (fl->job->flags & JOB_TLS) != 0 ? POLICY_TLS : 0,
+        .listener = fl->job->listener,
+        .client_ip = fl->job->client_ip,
         .now_ms = fl->job->now_ms,
         .known = fl->env->known,
+        .rules = fl->env->rules,
     };
     if (!arena_copy(fl->arena, slice_of_text(sender), &facts.envelope_sender)) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the sender");
@@ -131,7 +138,7 @@ static enum status decide(struct flow *fl, struct failure *f)
 static struct flow_group group_wanted(const struct flow *fl, size_t i)
 {
     const struct policy_recipient *r = &fl->decision.recipients[i];
-    struct flow_group g = {.direction = r->direction, .smime = r->smime};
+    struct flow_group g = {.direction = r->direction, .smime = r->smime, .first = r};
     if (r->direction == POLICY_INCOMING) {
         g.outcome = fl->outcome_of[i];
         g.options = fl->options_of[i];
@@ -150,12 +157,24 @@ static struct flow_group group_wanted(const struct flow *fl, size_t i)
     return g;
 }
 
+/* What rules ask for beside protection is the same. */
+static bool extras_agree(const struct policy_recipient *a, const struct policy_recipient *b)
+{
+    bool agree = a->quarantine == b->quarantine && slice_equal(a->quarantine_reason, b->quarantine_reason) &&
+                 slice_equal(a->next_hop, b->next_hop) && a->tag_count == b->tag_count;
+    for (size_t i = 0; agree && i < a->tag_count; i++) {
+        agree = slice_equal(a->tags[i], b->tags[i]);
+    }
+    return agree;
+}
+
 static bool groups_agree(const struct flow_group *a, const struct flow_group *b)
 {
     return !a->alone && !b->alone && a->direction == b->direction && a->protection == b->protection &&
            a->opaque == b->opaque && a->headers == b->headers && a->smime == b->smime &&
            a->outcome == b->outcome && incoming_options_agree(&a->options, &b->options) &&
-           slice_equal(a->cipher, b->cipher) && a->compress == b->compress && a->transport == b->transport;
+           slice_equal(a->cipher, b->cipher) && a->compress == b->compress &&
+           a->transport == b->transport && extras_agree(a->first, b->first);
 }
 
 static enum status group_recipients(struct flow *fl, struct failure *f)
@@ -200,6 +219,17 @@ static enum status group_recipients(struct flow *fl, struct failure *f)
 
 /* --- making --- */
 
+/* The fields that rules add stand in front. */
+static enum status tags_append(const struct policy_recipient *r, struct buf *content)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < r->tag_count && status == STATUS_OK; i++) {
+        status = buf_append_slice(content, r->tags[i]);
+        status = status == STATUS_OK ? buf_append_text(content, "\r\n") : status;
+    }
+    return status;
+}
+
 static enum status make_variant(struct flow *fl, const struct flow_group *g, struct job_variant *v,
                                 struct buf *content, struct failure *f)
 {
@@ -208,8 +238,14 @@ static enum status make_variant(struct flow *fl, const struct flow_group *g, str
     json_open_object(&fl->trace, NULL);
     json_put_number(&fl->trace, "recipients", g->recipient_count);
     json_put_text(&fl->trace, "first_recipient", fl->addresses[g->recipients[0]]);
-    enum status status = g->direction == POLICY_OUTGOING ? outgoing_make(fl, g, v, content, f)
-                                                         : incoming_make(fl, g, v, content, f);
+    v->quarantine = g->first->quarantine;
+    v->quarantine_reason = g->first->quarantine_reason;
+    v->next_hop = g->first->next_hop;
+    enum status status = tags_append(g->first, content);
+    if (status == STATUS_OK) {
+        status = g->direction == POLICY_OUTGOING ? outgoing_make(fl, g, v, content, f)
+                                                 : incoming_make(fl, g, v, content, f);
+    }
     json_put_text(&fl->trace, "protection", v->protection);
     json_put_bool(&fl->trace, "unchanged", v->unchanged);
     json_close_object(&fl->trace);
@@ -283,7 +319,10 @@ static void run(struct flow *fl, struct slice message)
         status = split_decide(fl, &f);
     }
     if (status == STATUS_OK && (!fl->decision.refused || fl->split)) {
-        status = incoming_open(fl, &f);
+        status = fl->decision.subject_changes ? subject_replace(fl, &f) : STATUS_OK;
+        if (status == STATUS_OK) {
+            status = incoming_open(fl, &f);
+        }
         if (status == STATUS_OK) {
             status = outgoing_headers(fl, &f);
         }
@@ -327,5 +366,6 @@ void mail_process(const struct mail_environment *env, const struct job_message *
     incoming_release(fl);
     shape_release(&fl->shape);
     outgoing_release(fl);
+    buf_release(&fl->rewritten);
     buf_release(&fl->trace_text);
 }

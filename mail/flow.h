@@ -11,6 +11,7 @@
 #include "mail/issuers.h"
 #include "mail/job.h"
 #include "mail/known.h"
+#include "mail/rule.h"
 
 typedef void (*mail_random_cb)(void *context, void *out, size_t len);
 
@@ -20,6 +21,7 @@ struct mail_environment {
     const struct keyring *keys;
     const struct issuers *issuers; /* intermediates that are sent along with a signature; may be NULL */
     struct known *known;           /* what the process remembers; may be NULL */
+    struct ruleset *rules;         /* NULL: none */
     mail_random_cb random;         /* for MIME boundaries */
     void *random_context;
 };

@@ -47,10 +47,11 @@ struct flow_group {
     bool compress;
     struct slice cipher;
     enum smime_transport transport;
-    enum header_form headers;        /* outgoing */
-    size_t outcome;                  /* incoming: position in received */
-    struct incoming_options options; /* incoming */
-    size_t *recipients;              /* positions; in the arena */
+    enum header_form headers;             /* outgoing */
+    size_t outcome;                       /* incoming: position in received */
+    struct incoming_options options;      /* incoming */
+    const struct policy_recipient *first; /* what rules add is as for this one */
+    size_t *recipients;                   /* positions; in the arena */
     size_t recipient_count;
 };
 
@@ -63,13 +64,15 @@ struct flow {
 
     struct entity message;
     struct shape shape;
+    struct message_facts facts;
+    struct buf rewritten; /* the message with another Subject: `message` is within it then */
     char from[ADDRESS_MAX + 1];
     struct slice *addresses; /* normalised recipients, in their order */
     struct named_addresses named;
     struct policy_decision decision;
     bool split;          /* who is refused does not hold up the others */
     bool *is_refused;    /* by recipient: has a refusal, so needs no variant */
-    bool has_our_fields; /* X-Sealpost-* came in */
+    bool header_changes; /* even unprotected it cannot leave as it came: X-Sealpost-*, a new Subject */
 
     struct flow_group groups[JOB_VARIANTS_MAX];
     size_t group_count;
@@ -106,6 +109,9 @@ bool incoming_options_agree(const struct incoming_options *a, const struct incom
 /* What the layers say together (mail/incoming_judge.c). */
 enum status incoming_judge(struct flow *fl, const struct layers_reading *reading, struct received *r,
                            struct failure *f) MUST_CHECK;
+
+/* Puts the decision's subject in the place of the message's (mail/flow_subject.c). */
+enum status subject_replace(struct flow *fl, struct failure *f) MUST_CHECK;
 
 /* --- some refused, others not (mail/flow_split.c) --- */
 

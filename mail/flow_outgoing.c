@@ -351,7 +351,7 @@ enum status outgoing_make(struct flow *fl, const struct flow_group *group, struc
     v->protection = slice_of_text(names[group->protection & (PROTECT_SIGN | PROTECT_ENCRYPT)]);
     if (group->protection == PROTECT_NONE) {
         v->needs_8bit = mime_has_8bit(fl->message.body);
-        v->unchanged = !fl->has_our_fields;
+        v->unchanged = !fl->header_changes && group->first->tag_count == 0;
         return v->unchanged ? STATUS_OK : compose_message(&fl->message, content);
     }
     enum status status = protect(fl, group, content, f);

@@ -8,7 +8,9 @@
 
 #include "base/arena.h"
 #include "crypto/smime.h"
+#include "mail/facts.h"
 #include "mail/known.h"
+#include "mail/rule.h"
 #include "store/records.h"
 #include "store/setting.h"
 
@@ -19,24 +21,47 @@ enum policy_direction {
 
 enum policy_protection { PROTECT_NONE = 0, PROTECT_SIGN = 1, PROTECT_ENCRYPT = 2 }; /* flags */
 
+/* A setting as it would be if it were set so, for policy explain --with. */
+struct policy_proposal {
+    const struct setting *setting;
+    enum setting_level level;
+    struct slice scope; /* normal form */
+    struct slice text;  /* canonical */
+};
+
+enum policy_fact_flags {
+    POLICY_TLS = 1,      /* it came over TLS */
+    POLICY_AUTH = 2,     /* from a client that signed in */
+    POLICY_TELL_ALL = 4, /* the trace also says why rules did not match: for people who ask, not for mail */
+};
+
 struct policy_facts {
     struct slice envelope_sender; /* "" = null sender */
     struct slice from; /* From field's only address, normalised; "" if none or unclear: the envelope's sender
                           counts then for settings */
-    struct slice subject;                   /* decoded; may be empty */
-    bool already_encrypted, already_signed; /* what the entity as a whole is */
+    struct slice subject;                /* decoded; may be empty */
+    const struct message_facts *message; /* NULL: there is none (policy explain) */
+    unsigned flags;                      /* enum policy_fact_flags */
+    struct slice listener, client_ip;    /* may be empty */
     uint64_t now_ms;
-    struct known *known; /* what the process remembers (mail/known.h); may be NULL */
+    struct known *known;   /* what the process remembers (mail/known.h); may be NULL */
+    struct ruleset *rules; /* NULL: none */
+    const struct policy_proposal *proposals;
+    size_t proposal_count;
 };
 
 #define POLICY_CERTIFICATES_MAX 16
 
+struct policy_method;
+
 struct policy_recipient {
     struct slice address; /* normalised */
     enum policy_direction direction;
-    unsigned protection; /* enum policy_protection flags: what will be done */
-    enum status status;  /* OK, or why the message is refused for this recipient */
-    struct slice reason; /* for the SMTP reply; "" when OK */
+    unsigned protection;                   /* enum policy_protection flags: what will be done */
+    enum status status;                    /* OK, or why the message is refused for this recipient */
+    struct slice reason;                   /* for the SMTP reply; "" when OK */
+    const struct setting_values *settings; /* all that hold for this recipient */
+    const struct policy_method *method;    /* with PROTECT_ENCRYPT: the way of encrypting that was chosen */
     struct slice
         certificates[POLICY_CERTIFICATES_MAX]; /* DER, usable for encryption to this recipient; in the view */
     size_t certificate_count;
@@ -46,7 +71,15 @@ struct policy_recipient {
     bool compress;                  /* smime.compress: what is encrypted is compressed first */
     struct slice cipher;            /* smime.cipher: "auto", "aes256-gcm", ... */
     enum smime_transport transport; /* smime.key_transport */
+    /* What rules ask for beside protection. */
+    struct slice next_hop;    /* HOST:PORT; "": as delivery.next_hop says */
+    const struct slice *tags; /* fields to add, without line ends */
+    size_t tag_count;
+    bool quarantine; /* made as decided, then put aside */
+    struct slice quarantine_reason;
 };
+
+const char *policy_method_name(const struct policy_method *method); /* "smime", as in encrypt.methods */
 
 struct policy_signer {
     struct slice certificate; /* DER, "" when there is none */
@@ -60,9 +93,12 @@ struct policy_signer {
 struct policy_decision {
     struct policy_recipient *recipients; /* as many as were asked for, in their order */
     size_t recipient_count;
-    struct policy_signer signer; /* chosen for the sender; used where protection says SIGN */
-    bool refused;                /* some recipient's status is not OK: nothing goes to anybody */
-    struct slice trace;          /* JSON, in the arena; see docs/policy.md */
+    struct policy_signer signer;                  /* chosen for the sender; used where protection says SIGN */
+    const struct setting_values *sender_settings; /* of the sender whose settings count */
+    bool refused;                                 /* some recipient's status is not OK */
+    bool subject_changes; /* the words that asked for something are taken out: `subject` takes its place */
+    struct slice subject; /* UTF-8 */
+    struct slice trace;   /* JSON, in the arena; see docs/policy.md */
 };
 
 /* Slices live as long as the view and the arena. A store error or an unreadable certificate makes the
@@ -73,5 +109,10 @@ struct policy_decision {
 enum status policy_decide(struct store_view *view, struct trust *trust, const struct policy_facts *facts,
                           const struct slice *recipients, size_t recipient_count, struct arena *a,
                           struct policy_decision *out, struct failure *f) MUST_CHECK;
+
+/* The expressions in a value of a trigger setting, as they would be compiled: INVALID says what is wrong. OK
+ * for every other setting. For whoever proposes one. */
+enum status policy_expressions_check(const struct setting *setting, struct slice value,
+                                     struct failure *f) MUST_CHECK;
 
 #endif

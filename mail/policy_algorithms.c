@@ -5,41 +5,24 @@
  */
 #include "mail/policy_internal.h"
 
-enum status policy_sender_algorithms(struct policy_context *c, struct failure *f)
+void policy_sender_algorithms(struct policy_context *c)
 {
     struct policy_signer *signer = &c->out->signer;
-    enum status status = policy_setting(c, "smime.digest", SIDE_SENDER, c->sender, &c->digest, f);
-    if (status == STATUS_OK) {
-        status = policy_setting(c, "smime.pss", SIDE_SENDER, c->sender, &c->pss, f);
-    }
-    if (status == STATUS_OK) {
-        signer->digest = policy_value_is(&c->digest, "sha512")   ? SMIME_SHA512
-                         : policy_value_is(&c->digest, "sha384") ? SMIME_SHA384
-                                                                 : SMIME_SHA256;
-        signer->pss = policy_value_is(&c->pss, "yes");
-    }
-    return status;
+    const struct setting_value *digest = &c->of_sender->of[SETTING_SMIME_DIGEST];
+    signer->digest = policy_value_is(digest, "sha512")   ? SMIME_SHA512
+                     : policy_value_is(digest, "sha384") ? SMIME_SHA384
+                                                         : SMIME_SHA256;
+    signer->pss = setting_bool(&c->of_sender->of[SETTING_SMIME_PSS]);
 }
 
-enum status policy_recipient_algorithms(struct policy_context *c, struct policy_recipient *r,
-                                        struct json_writer *w, struct failure *f)
+void policy_recipient_algorithms(struct policy_recipient *r)
 {
-    static const char *const names[] = {"smime.cipher", "smime.opaque", "smime.key_transport",
-                                        "smime.compress"};
-    enum { CIPHER, OPAQUE, TRANSPORT, COMPRESS, SETTINGS };
-    struct policy_value values[SETTINGS];
-    for (size_t i = 0; i < SETTINGS; i++) {
-        enum status status = policy_setting(c, names[i], SIDE_RECIPIENT, r->address, &values[i], f);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        trace_setting(w, &values[i]);
-    }
-    r->cipher = values[CIPHER].text;
-    r->opaque = policy_value_is(&values[OPAQUE], "yes");
-    r->compress = policy_value_is(&values[COMPRESS], "yes");
-    r->transport = policy_value_is(&values[TRANSPORT], "oaep")    ? SMIME_TRANSPORT_OAEP
-                   : policy_value_is(&values[TRANSPORT], "pkcs1") ? SMIME_TRANSPORT_PKCS1
-                                                                  : SMIME_TRANSPORT_AUTO;
-    return STATUS_OK;
+    const struct setting_value *transport = &r->settings->of[SETTING_SMIME_KEY_TRANSPORT];
+    r->smime = setting_bool(&r->settings->of[SETTING_SMIME_ENABLED]);
+    r->cipher = r->settings->of[SETTING_SMIME_CIPHER].text;
+    r->opaque = setting_bool(&r->settings->of[SETTING_SMIME_OPAQUE]);
+    r->compress = setting_bool(&r->settings->of[SETTING_SMIME_COMPRESS]);
+    r->transport = policy_value_is(transport, "oaep")    ? SMIME_TRANSPORT_OAEP
+                   : policy_value_is(transport, "pkcs1") ? SMIME_TRANSPORT_PKCS1
+                                                         : SMIME_TRANSPORT_AUTO;
 }

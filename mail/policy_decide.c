@@ -5,208 +5,239 @@
  * In this order, and docs/policy.md tells it to administrators:
  *   1. domain.locality of the recipient says whether the message comes in (decrypt, verify) or goes out
  * (sign, encrypt).
- *   2. encrypt.mode is the strictest of what holds for the sender, for the envelope's sender if that is
- * another, and for the recipient. So a recipient's "none" never weakens a sender's "mandatory", nor the other
- * way round.
+ *   2. Rules (mail/rule.h) are asked; one that refuses, or cannot be evaluated, ends it.
  *   3. A message that is encrypted as a whole already passes (encrypt.already) and counts as protected.
- *   4. mandatory needs a usable certificate, else the recipient is refused; opportunistic encrypts when there
- * is one.
- *   5. sign.mode of the sender says whether it is signed.
- * One refused recipient refuses the message for all. The kind of the message (calendar, report, empty) plays
- * no part: there is no silent exception. A failure on the way makes the recipient's status an error: it never
- * falls through to plain text. Pure; any thread.
+ *   4. How strictly to encrypt (policy_demand.c), by which method (policy_methods.c); what must be encrypted
+ * and cannot be is refused.
+ *   5. Whether to sign (policy_signature.c).
+ * What a refused recipient means for the others is the flow's business (mail/flow_split.c). A failure on the
+ * way makes the recipient's status an error: it never falls through to plain text. Pure; any thread.
  */
 #include "mail/policy_internal.h"
 
 #include "base/clock.h"
 
-static enum status sender_settings(struct policy_context *c, struct failure *f)
+#include <stdarg.h>
+
+/* --- words --- */
+
+void policy_step(struct policy_context *c, struct policy_steps *steps, const char *format, ...)
+{
+    char text[FAILURE_TEXT_MAX];
+    va_list args;
+    if (steps->count == sizeof steps->text / sizeof steps->text[0]) {
+        return;
+    }
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char *kept = len < 0 ? NULL : arena_text(c->arena, slice_of_text(text));
+    if (kept != NULL) {
+        steps->text[steps->count++] = kept;
+    }
+}
+
+enum status policy_refuse(struct policy_context *c, struct policy_recipient *r, enum status status,
+                          const char *format, ...)
+{
+    char text[FAILURE_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    r->status = status == STATUS_OK ? STATUS_INTERNAL : status;
+    r->protection = PROTECT_NONE;
+    return reason_set(c->arena, &r->reason, "%.*s: %s", SLICE_ARGS(r->address),
+                      len > 0 ? text : status_text(r->status));
+}
+
+/* --- what is the same for all recipients --- */
+
+static enum status read_sender(struct policy_context *c, struct failure *f)
 {
     const struct policy_facts *facts = c->facts;
-    enum status status;
     c->sender = facts->from.len > 0 ? facts->from : facts->envelope_sender;
-    if ((status = policy_setting(c, "encrypt.mode", SIDE_SENDER, c->sender, &c->sender_modes[0], f)) !=
-            STATUS_OK ||
-        (status = policy_setting(c, "encrypt.already", SIDE_SENDER, c->sender, &c->encrypt_already, f)) !=
-            STATUS_OK ||
-        (status = policy_setting(c, "sign.mode", SIDE_SENDER, c->sender, &c->sign_mode, f)) != STATUS_OK ||
-        (status = policy_setting(c, "sign.already", SIDE_SENDER, c->sender, &c->sign_already, f)) !=
-            STATUS_OK ||
-        (status = policy_setting(c, "sign.on_missing_key", SIDE_SENDER, c->sender, &c->on_missing_key, f)) !=
-            STATUS_OK ||
-        (status = policy_sender_algorithms(c, f)) != STATUS_OK) {
-        return status;
-    }
-    c->sender_mode_count = 1;
+    enum status status = policy_settings_of(c, c->sender, &c->of_sender, f);
     /* Whoever writes another From than the envelope's sender must not get away with less. */
-    if (facts->envelope_sender.len > 0 && !slice_equal(facts->envelope_sender, c->sender)) {
-        status =
-            policy_setting(c, "encrypt.mode", SIDE_ENVELOPE, facts->envelope_sender, &c->sender_modes[1], f);
-        c->sender_mode_count = 2;
+    if (status == STATUS_OK && facts->envelope_sender.len > 0 &&
+        !slice_equal(facts->envelope_sender, c->sender)) {
+        status = policy_settings_of(c, facts->envelope_sender, &c->of_envelope, f);
+    }
+    if (status == STATUS_OK) {
+        c->out->sender_settings = c->of_sender;
+        policy_sender_algorithms(c);
     }
     return status;
 }
 
-/* encrypt.mode that counts: the strictest of all sides. */
-static enum status strictest_mode(struct policy_context *c, struct policy_recipient *r, struct json_writer *w,
-                                  struct policy_value *mode, struct failure *f)
+static enum status begin_rules(struct policy_context *c, struct failure *f)
 {
-    enum status status = policy_setting(c, "encrypt.mode", SIDE_RECIPIENT, r->address, mode, f);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    trace_setting(w, mode);
-    for (size_t i = 0; i < c->sender_mode_count; i++) {
-        if (policy_mode_rank(&c->sender_modes[i]) > policy_mode_rank(mode)) {
-            *mode = c->sender_modes[i];
-        }
-    }
-    return STATUS_OK;
-}
-
-static enum status recipient_settings(struct policy_context *c, struct policy_recipient *r,
-                                      struct json_writer *w, struct policy_value *enabled, struct failure *f)
-{
-    enum status status = policy_setting(c, "smime.enabled", SIDE_RECIPIENT, r->address, enabled, f);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    trace_setting(w, enabled);
-    r->smime = policy_value_is(enabled, "yes");
-    if (r->direction == POLICY_INCOMING) {
+    const struct policy_facts *facts = c->facts;
+    if (facts->rules == NULL || ruleset_count(facts->rules) == 0) {
         return STATUS_OK;
     }
-    return policy_recipient_algorithms(c, r, w, f);
+    struct rule_subject *subject = arena_alloc(c->arena, sizeof *subject);
+    if (subject == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for the rules");
+    }
+    *subject = (struct rule_subject){.envelope_sender = facts->envelope_sender,
+                                     .from = facts->from,
+                                     .subject = facts->subject,
+                                     .message = facts->message,
+                                     .tls = (facts->flags & POLICY_TLS) != 0,
+                                     .auth = (facts->flags & POLICY_AUTH) != 0,
+                                     .listener = facts->listener,
+                                     .client_ip = facts->client_ip};
+    enum status status =
+        rule_run_begin(facts->rules, subject, c->view,
+                       (facts->flags & POLICY_TELL_ALL) != 0 ? RULE_TRACE_ALL : 0, c->arena, &c->rules);
+    return status == STATUS_OK ? STATUS_OK : failure_set(f, status, "the rules could not be asked");
 }
 
-static enum status refuse(struct policy_context *c, struct policy_recipient *r, enum status status,
-                          const char *text)
+/* The signer is looked for once, and only when some recipient may need one. */
+static void choose_signer(struct policy_context *c, bool outgoing, struct json_writer *w)
 {
-    r->status = status;
-    r->protection = PROTECT_NONE;
-    return reason_set(c->arena, &r->reason, "%.*s: %s", SLICE_ARGS(r->address), text);
+    bool wanted = !policy_value_is(&c->of_sender->of[SETTING_SIGN_MODE], "none") ||
+                  c->triggers.sign != NULL || c->rules != NULL;
+    c->signer_status = STATUS_NO_KEY;
+    (void)failure_set(&c->no_signer, STATUS_NO_KEY, "the message has no clear sender");
+    json_open_object(w, "signer");
+    json_put_text(w, "address", c->sender);
+    if (outgoing && c->facts->from.len > 0 && c->facts->envelope_sender.len > 0 && wanted) {
+        c->signer_status = policy_choose_signer(c, w, &c->no_signer);
+    }
+    json_put_bool(w, "found", c->signer_status == STATUS_OK);
+    json_close_object(w);
 }
 
-static const char *sides_word(const struct policy_value *value)
-{
-    return value->side == SIDE_RECIPIENT ? "" : "sender's ";
-}
+/* --- one recipient --- */
 
-/* Step 4: encrypt, leave plain, or refuse. `rule` is for the trace. */
+/* Step 4. */
 static enum status decide_encryption(struct policy_context *c, struct policy_recipient *r,
-                                     const struct policy_value *mode, const struct policy_value *enabled,
-                                     struct json_writer *w, const char **rule)
+                                     const struct rule_outcome *rules, struct json_writer *w,
+                                     struct policy_steps *steps)
 {
     struct failure why = {.status = STATUS_OK};
-    if (policy_value_is(mode, "none")) {
-        *rule = "encrypt.mode is none: not encrypted";
+    struct policy_demand demand = policy_demand_of(c, r, rules, steps);
+    if (demand.level < DEMAND_OPPORTUNISTIC) {
+        policy_step(c, steps,
+                    demand.level == DEMAND_REQUEST ? "nobody asked: not encrypted" : "not encrypted");
         return STATUS_OK;
     }
-    if (policy_value_is(mode, "request")) {
-        *rule = "encrypt.mode is request and nobody asked: not encrypted";
-        return STATUS_OK;
+    enum status status = policy_choose_method(c, r, rules, w, steps, &why);
+    if (status != STATUS_OK) {
+        policy_step(c, steps, "what can be used could not be judged: refused");
+        return policy_refuse(c, r, status, "%s", why.text);
     }
-    bool mandatory = !policy_value_is(mode, "opportunistic");
-    if (r->smime) {
-        enum status status = policy_recipient_certificates(c, r, w, &why);
-        if (status != STATUS_OK) {
-            *rule = "a certificate could not be judged: refused";
-            return refuse(c, r, status, why.text);
-        }
-    } else {
-        (void)failure_set(&why, STATUS_NO_KEY, "S/MIME is switched off (%s)",
-                          policy_value_origin(enabled, c->arena));
-    }
-    if (r->certificate_count > 0) {
+    if (r->method != NULL) {
         r->protection |= PROTECT_ENCRYPT;
-        *rule = "there is a usable certificate: encrypted";
+        policy_step(c, steps, "encrypted by %s", policy_method_name(r->method));
         return STATUS_OK;
     }
-    if (!mandatory) {
-        *rule = "encrypt.mode is opportunistic and there is no usable certificate: not encrypted";
+    if (demand.level == DEMAND_OPPORTUNISTIC) {
+        policy_step(c, steps, "opportunistic, and nothing can be used: not encrypted");
         return STATUS_OK;
     }
-    *rule = "encrypt.mode is mandatory and there is no usable certificate: refused";
-    r->status = STATUS_NO_KEY;
-    return reason_set(
-        c->arena, &r->reason, "%.*s: encryption is mandatory (%s%s) and there is no usable certificate: %s",
-        SLICE_ARGS(r->address), sides_word(mode), policy_value_origin(mode, c->arena), why.text);
-}
-
-/* Step 5. */
-static enum status decide_signature(struct policy_context *c, struct policy_recipient *r, const char **rule)
-{
-    bool always = policy_value_is(&c->sign_mode, "always");
-    bool with_encryption = policy_value_is(&c->sign_mode, "with-encryption");
-    if (!always && !(with_encryption && (r->protection & PROTECT_ENCRYPT) != 0)) {
-        *rule = policy_value_is(&c->sign_mode, "request")
-                    ? "sign.mode is request and nobody asked: not signed"
-                : with_encryption ? "sign.mode is with-encryption: not signed"
-                                  : "sign.mode is none: not signed";
-        return STATUS_OK;
-    }
-    if (c->facts->envelope_sender.len == 0) {
-        *rule = "the sender is null: not signed";
-        return STATUS_OK;
-    }
-    if (!r->smime) {
-        *rule = "S/MIME is switched off: not signed";
-        return STATUS_OK;
-    }
-    if (c->facts->already_signed && !policy_value_is(&c->sign_already, "replace")) {
-        *rule = "it is signed already: that signature is kept";
-        return STATUS_OK;
-    }
-    if (c->signer_status == STATUS_OK) {
-        r->protection |= PROTECT_SIGN;
-        *rule = "the sender has a key: signed";
-        return STATUS_OK;
-    }
-    if (c->signer_status == STATUS_NO_KEY && policy_value_is(&c->on_missing_key, "unsigned")) {
-        *rule = "the sender has no usable key (sign.on_missing_key is unsigned): not signed";
-        return STATUS_OK;
-    }
-    *rule = "the sender has no usable key: refused";
-    r->status = c->signer_status;
-    r->protection = PROTECT_NONE;
-    return reason_set(c->arena, &r->reason, "%.*s: the message must be signed for %.*s and cannot be: %s",
-                      SLICE_ARGS(r->address), SLICE_ARGS(c->sender), c->no_signer.text);
+    bool defer = policy_value_is(&c->of_sender->of[SETTING_ENCRYPT_ON_FAILURE], "defer");
+    policy_step(c, steps, "mandatory, and nothing can be used: %s", defer ? "deferred" : "refused");
+    return policy_refuse(c, r, defer ? STATUS_CRYPTO : STATUS_NO_KEY,
+                         "encryption is mandatory (%s) and there is no usable certificate: %s",
+                         demand.because, why.text);
 }
 
 static enum status decide_outgoing(struct policy_context *c, struct policy_recipient *r,
-                                   struct json_writer *w, const char *rules[2], struct failure *f)
+                                   const struct rule_outcome *rules, struct json_writer *w,
+                                   struct policy_steps *steps)
 {
-    struct policy_value mode, enabled;
-    enum status status = strictest_mode(c, r, w, &mode, f);
-    if (status == STATUS_OK) {
-        status = recipient_settings(c, r, w, &enabled, f);
-    }
-    json_close_array(w); /* of the settings */
-    if (status != STATUS_OK) {
-        return refuse(c, r, status, f->text);
-    }
-    if (c->facts->already_encrypted) {
-        if (policy_value_is(&c->encrypt_already, "refuse")) {
-            rules[0] = "it is encrypted already (encrypt.already is refuse): refused";
-            return refuse(c, r, STATUS_POLICY, "the message is encrypted already, which policy forbids");
+    if ((c->kinds & MESSAGE_ENCRYPTED) != 0) {
+        const struct setting_value *already = &c->of_sender->of[SETTING_ENCRYPT_ALREADY];
+        if (policy_value_is(already, "refuse")) {
+            policy_step(c, steps, "it is encrypted already (encrypt.already is refuse): refused");
+            return policy_refuse(c, r, STATUS_POLICY,
+                                 "the message is encrypted already, which policy forbids");
         }
-        if (!policy_value_is(&c->encrypt_already, "wrap")) {
-            rules[0] = "it is encrypted already: it passes as it is";
+        if (!policy_value_is(already, "wrap")) {
+            policy_step(c, steps, "it is encrypted already: it passes as it is");
             return STATUS_OK;
         }
     }
-    if ((status = decide_encryption(c, r, &mode, &enabled, w, &rules[0])) != STATUS_OK ||
-        r->status != STATUS_OK) {
+    enum status status = decide_encryption(c, r, rules, w, steps);
+    if (status != STATUS_OK || r->status != STATUS_OK) {
         return status;
     }
-    return decide_signature(c, r, &rules[1]);
+    return policy_decide_signature(c, r, rules, steps);
 }
 
-static void trace_outcome(const struct policy_recipient *r, const char *const rules[2], struct json_writer *w)
+/* What rules say beside protection. True: nothing more is to be decided. */
+static bool apply_rules(struct policy_context *c, struct policy_recipient *r,
+                        const struct rule_outcome *rules, struct policy_steps *steps, enum status *status)
+{
+    if (rules->broken.len > 0) {
+        policy_step(c, steps, "a rule cannot be evaluated: refused");
+        *status = policy_refuse(c, r, STATUS_UNAVAILABLE, "a rule cannot be evaluated: %.*s",
+                                SLICE_ARGS(rules->broken));
+        return true;
+    }
+    if (rules->refuse.len > 0) {
+        policy_step(c, steps, "rule %.*s: refused", SLICE_ARGS(rules->refuse_rule));
+        *status = policy_refuse(c, r, STATUS_POLICY, "%.*s", SLICE_ARGS(rules->refuse));
+        return true;
+    }
+    r->next_hop = rules->route;
+    r->tags = rules->tags;
+    r->tag_count = rules->tag_count;
+    if (rules->quarantine) {
+        r->quarantine = true;
+        r->quarantine_reason = SLICE_LITERAL("a rule puts it aside");
+        policy_step(c, steps, "a rule puts it aside");
+    }
+    return false;
+}
+
+/* A message that programs may read differently. */
+static bool apply_malformed(struct policy_context *c, struct policy_recipient *r, struct policy_steps *steps,
+                            enum status *status)
+{
+    const struct setting_value *value = &c->of_sender->of[SETTING_MIME_MALFORMED];
+    if ((c->kinds & MESSAGE_MALFORMED) == 0) {
+        return false;
+    }
+    policy_step(c, steps, "the message is malformed: mime.malformed is %.*s (%s)", SLICE_ARGS(value->text),
+                policy_value_origin(value, c->arena));
+    if (policy_value_is(value, "refuse")) {
+        *status =
+            policy_refuse(c, r, STATUS_MALFORMED, "the message is not well formed, which policy forbids");
+        return true;
+    }
+    if (policy_value_is(value, "quarantine")) {
+        r->quarantine = true;
+        r->quarantine_reason = SLICE_LITERAL("the message is not well formed");
+    }
+    return false;
+}
+
+static void trace_recipient_settings(const struct policy_recipient *r, struct json_writer *w)
+{
+    static const enum setting_id of_both[] = {SETTING_DOMAIN_LOCALITY, SETTING_SMIME_ENABLED};
+    static const enum setting_id outgoing[] = {SETTING_ENCRYPT_MODE,        SETTING_ENCRYPT_METHODS,
+                                               SETTING_SMIME_CIPHER,        SETTING_SMIME_OPAQUE,
+                                               SETTING_SMIME_KEY_TRANSPORT, SETTING_SMIME_COMPRESS};
+    json_open_array(w, "settings");
+    for (size_t i = 0; i < sizeof of_both / sizeof of_both[0]; i++) {
+        trace_setting(w, &r->settings->of[of_both[i]], SIDE_RECIPIENT);
+    }
+    for (size_t i = 0; r->direction == POLICY_OUTGOING && i < sizeof outgoing / sizeof outgoing[0]; i++) {
+        trace_setting(w, &r->settings->of[outgoing[i]], SIDE_RECIPIENT);
+    }
+    json_close_array(w);
+}
+
+static void trace_outcome(const struct policy_recipient *r, const struct policy_steps *steps,
+                          struct json_writer *w)
 {
     json_open_array(w, "rules");
-    for (size_t i = 0; i < 2 && rules[i] != NULL; i++) {
-        json_put_text(w, NULL, slice_of_text(rules[i]));
+    for (size_t i = 0; i < steps->count; i++) {
+        json_put_text(w, NULL, slice_of_text(steps->text[i]));
     }
     json_close_array(w);
     json_open_array(w, "protection");
@@ -217,54 +248,62 @@ static void trace_outcome(const struct policy_recipient *r, const char *const ru
         json_put_text(w, NULL, SLICE_LITERAL("encrypt"));
     }
     json_close_array(w);
+    if (r->method != NULL && (r->protection & PROTECT_ENCRYPT) != 0) {
+        json_put_text(w, "method", slice_of_text(policy_method_name(r->method)));
+    }
+    if (r->quarantine) {
+        json_put_text(w, "quarantine", r->quarantine_reason);
+    }
+    if (r->next_hop.len > 0) {
+        json_put_text(w, "next_hop", r->next_hop);
+    }
     json_put_text(w, "status", slice_of_text(status_name(r->status)));
     json_put_text(w, "reason", r->reason);
     json_close_object(w);
 }
 
-static enum status decide_one(struct policy_context *c, struct policy_recipient *r,
-                              const struct policy_value *locality, struct json_writer *w, struct failure *f)
+static enum status ask_rules(struct policy_context *c, struct policy_recipient *r, struct json_writer *w,
+                             struct rule_outcome **out, struct failure *f)
 {
-    const char *rules[2] = {NULL, NULL};
-    enum status status = STATUS_OK;
+    *out = arena_alloc(c->arena, sizeof **out);
+    if (*out == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for the rules");
+    }
+    return c->rules == NULL ? STATUS_OK : rule_run_recipient(c->rules, r->address, *out, w, f);
+}
+
+static enum status decide_one(struct policy_context *c, struct policy_recipient *r, struct json_writer *w,
+                              struct failure *f)
+{
+    struct policy_steps steps = {.count = 0};
+    struct rule_outcome *rules;
     json_open_object(w, NULL);
     json_put_text(w, "address", r->address);
     json_put_text(w, "direction", slice_of_text(r->direction == POLICY_OUTGOING ? "outgoing" : "incoming"));
-    json_open_array(w, "settings");
-    trace_setting(w, locality);
-    if (r->direction == POLICY_OUTGOING) {
-        status = decide_outgoing(c, r, w, rules, f);
-    } else {
-        struct policy_value enabled;
-        enum status found = recipient_settings(c, r, w, &enabled, f);
-        json_close_array(w);
-        rules[0] = "the recipient is internal: decrypted and verified";
-        if (found != STATUS_OK) {
-            status = refuse(c, r, found, f->text);
+    trace_recipient_settings(r, w);
+    enum status status = ask_rules(c, r, w, &rules, f);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    if (!apply_rules(c, r, rules, &steps, &status) && !apply_malformed(c, r, &steps, &status)) {
+        if (r->direction == POLICY_OUTGOING) {
+            status = decide_outgoing(c, r, rules, w, &steps);
+        } else {
+            policy_step(c, &steps, "the recipient is internal: decrypted and verified");
         }
     }
-    trace_outcome(r, rules, w);
+    trace_outcome(r, &steps, w);
     c->out->refused = c->out->refused || r->status != STATUS_OK;
     return status;
 }
 
-/* The signer is looked for once, and only when some recipient may need one. */
-static void decide_signer(struct policy_context *c, bool outgoing, struct json_writer *w)
-{
-    c->signer_status = STATUS_NO_KEY;
-    (void)failure_set(&c->no_signer, STATUS_NO_KEY, "the message has no clear sender");
-    json_open_object(w, "signer");
-    json_put_text(w, "address", c->sender);
-    if (outgoing && c->facts->from.len > 0 && c->facts->envelope_sender.len > 0 &&
-        !policy_value_is(&c->sign_mode, "none")) {
-        c->signer_status = policy_choose_signer(c, w, &c->no_signer);
-    }
-    json_put_bool(w, "found", c->signer_status == STATUS_OK);
-    json_close_object(w);
-}
+/* --- all of them --- */
 
 static void trace_head(struct policy_context *c, struct json_writer *w)
 {
+    static const enum setting_id of_sender[] = {
+        SETTING_ENCRYPT_MODE, SETTING_ENCRYPT_ALREADY, SETTING_ENCRYPT_ON_FAILURE, SETTING_PARTIAL_RECIPIENTS,
+        SETTING_SIGN_MODE,    SETTING_SIGN_ALREADY,    SETTING_SIGN_ON_MISSING_KEY};
     char now[TIME_RFC3339_SIZE];
     time_format_rfc3339(c->facts->now_ms, now);
     json_open_object(w, NULL);
@@ -273,26 +312,22 @@ static void trace_head(struct policy_context *c, struct json_writer *w)
     json_open_object(w, "message");
     json_put_text(w, "envelope_sender", c->facts->envelope_sender);
     json_put_text(w, "from", c->facts->from);
-    json_put_bool(w, "already_encrypted", c->facts->already_encrypted);
-    json_put_bool(w, "already_signed", c->facts->already_signed);
+    trace_kinds(w, c->kinds);
     json_close_object(w);
     json_open_array(w, "sender_settings");
-    for (size_t i = 0; i < c->sender_mode_count; i++) {
-        trace_setting(w, &c->sender_modes[i]);
+    for (size_t i = 0; i < sizeof of_sender / sizeof of_sender[0]; i++) {
+        trace_setting(w, &c->of_sender->of[of_sender[i]], SIDE_SENDER);
     }
-    trace_setting(w, &c->encrypt_already);
-    trace_setting(w, &c->sign_mode);
-    trace_setting(w, &c->sign_already);
-    trace_setting(w, &c->on_missing_key);
-    trace_setting(w, &c->digest);
-    trace_setting(w, &c->pss);
+    if (c->of_envelope != NULL) {
+        trace_setting(w, &c->of_envelope->of[SETTING_ENCRYPT_MODE], SIDE_ENVELOPE);
+    }
     json_close_array(w);
 }
 
 /* All recipients, each into a piece of its own: a trace that grows too long leaves whole recipients out and
  * says how many. */
-static enum status decide_all(struct policy_context *c, const struct policy_value *localities,
-                              struct buf *trace, struct json_writer *w, struct failure *f)
+static enum status decide_all(struct policy_context *c, struct buf *trace, struct json_writer *w,
+                              struct failure *f)
 {
     struct buf piece = BUF_INIT(TRACE_PIECE_MAX);
     size_t omitted = 0, written = 0;
@@ -303,7 +338,7 @@ static enum status decide_all(struct policy_context *c, const struct policy_valu
         buf_reset(&piece);
         json_writer_init(&one, &piece);
         struct failure local = {.status = STATUS_OK};
-        status = decide_one(c, &c->out->recipients[i], &localities[i], &one, &local);
+        status = decide_one(c, &c->out->recipients[i], &one, &local);
         if (status != STATUS_OK) {
             status = failure_set(f, status, "%s", local.text[0] != '\0' ? local.text : status_text(status));
         } else if (json_writer_status(&one) == STATUS_OK && trace->len + piece.len < TRACE_MAX) {
@@ -324,6 +359,26 @@ static enum status decide_all(struct policy_context *c, const struct policy_valu
     return status;
 }
 
+static enum status read_recipients(struct policy_context *c, const struct slice *recipients, bool *outgoing,
+                                   struct failure *f)
+{
+    struct policy_decision *out = c->out;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < out->recipient_count && status == STATUS_OK; i++) {
+        struct policy_recipient *r = &out->recipients[i];
+        r->address = recipients[i];
+        status = policy_settings_of(c, r->address, &r->settings, f);
+        if (status != STATUS_OK) {
+            break;
+        }
+        bool internal = policy_value_is(&r->settings->of[SETTING_DOMAIN_LOCALITY], "internal");
+        r->direction = internal ? POLICY_INCOMING : POLICY_OUTGOING;
+        policy_recipient_algorithms(r);
+        *outgoing = *outgoing || !internal;
+    }
+    return status;
+}
+
 enum status policy_decide(struct store_view *view, struct trust *trust, const struct policy_facts *facts,
                           const struct slice *recipients, size_t recipient_count, struct arena *a,
                           struct policy_decision *out, struct failure *f)
@@ -334,26 +389,27 @@ enum status policy_decide(struct store_view *view, struct trust *trust, const st
     bool outgoing = false;
     *out = (struct policy_decision){.recipient_count = recipient_count};
     out->recipients = arena_alloc_array(a, recipient_count + 1, sizeof out->recipients[0]);
-    struct policy_value *localities = arena_alloc_array(a, recipient_count + 1, sizeof localities[0]);
-    if (out->recipients == NULL || localities == NULL) {
+    if (out->recipients == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the decision");
     }
-    enum status status = sender_settings(&c, f);
-    for (size_t i = 0; i < recipient_count && status == STATUS_OK; i++) {
-        out->recipients[i].address = recipients[i];
-        status = policy_setting(&c, "domain.locality", SIDE_RECIPIENT, address_domain(recipients[i]),
-                                &localities[i], f);
-        bool internal = policy_value_is(&localities[i], "internal");
-        out->recipients[i].direction = internal ? POLICY_INCOMING : POLICY_OUTGOING;
-        outgoing = outgoing || !internal;
+    c.kinds = facts->message != NULL ? facts->message->kinds : 0;
+    enum status status = read_sender(&c, f);
+    if (status == STATUS_OK) {
+        status = read_recipients(&c, recipients, &outgoing, f);
+    }
+    if (status == STATUS_OK) {
+        status = policy_triggers_find(&c, f);
+    }
+    if (status == STATUS_OK) {
+        status = begin_rules(&c, f);
     }
     if (status != STATUS_OK) {
         return status;
     }
     json_writer_init(&w, &trace);
     trace_head(&c, &w);
-    decide_signer(&c, outgoing, &w);
-    status = decide_all(&c, localities, &trace, &w, f);
+    choose_signer(&c, outgoing, &w);
+    status = decide_all(&c, &trace, &w, f);
     if (status == STATUS_OK) {
         status = json_writer_status(&w);
         if (status != STATUS_OK || !arena_copy(a, buf_slice(&trace), &out->trace)) {

@@ -10,18 +10,36 @@
 
 #include <stdarg.h>
 
-void trace_setting(struct json_writer *w, const struct policy_value *value)
+void trace_setting(struct json_writer *w, const struct setting_value *value, enum policy_side side)
 {
     static const char *const sides[] = {"sender", "envelope-sender", "recipient"};
     json_open_object(w, NULL);
-    json_put_text(w, "name", slice_of_text(value->name));
-    json_put_text(w, "of", slice_of_text(sides[value->side]));
+    json_put_text(w, "name", slice_of_text(value->setting->name));
+    json_put_text(w, "of", slice_of_text(sides[side]));
     json_put_text(w, "value", value->text);
-    json_put_text(w, "level", slice_of_text(value->level));
+    json_put_text(w, "level", slice_of_text(setting_level_name(value->level)));
     if (value->scope.len > 0) {
         json_put_text(w, "scope", value->scope);
     }
+    if (value->proposed) {
+        json_put_bool(w, "proposed", true);
+    }
     json_close_object(w);
+}
+
+void trace_kinds(struct json_writer *w, unsigned kinds)
+{
+    static const char *const names[] = {"encrypted", "signed", "calendar", "report",   "auto-reply",
+                                        "empty",     "tnef",   "partial",  "malformed"};
+    json_put_bool(w, "already_encrypted", (kinds & MESSAGE_ENCRYPTED) != 0);
+    json_put_bool(w, "already_signed", (kinds & MESSAGE_SIGNED) != 0);
+    json_open_array(w, "kinds");
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if ((kinds & (1U << i)) != 0) {
+            json_put_text(w, NULL, slice_of_text(names[i]));
+        }
+    }
+    json_close_array(w);
 }
 
 void trace_certificate(struct json_writer *w, const struct certificate_record *record, const char *use,

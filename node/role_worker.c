@@ -55,8 +55,10 @@ struct worker {
     struct trust *trust;
     struct issuers *issuers;
     struct known *known;
-    uint64_t trust_generation; /* of trust and issuers */
-    int jobs_fd;               /* -1 while smtp is away */
+    struct ruleset *rules;
+    uint64_t trust_generation;  /* of trust and issuers */
+    uint64_t policy_generation; /* of rules */
+    int jobs_fd;                /* -1 while smtp is away */
     uint64_t next_connect_ms;
     struct arena arena; /* of the job */
 };
@@ -126,6 +128,22 @@ static enum status trust_refresh(struct worker *w, struct store_view *view, stru
     w->trust_generation = generation;
     known_forget(w->known);
     return STATUS_OK;
+}
+
+static enum status rules_refresh(struct worker *w, struct store_view *view, struct failure *f)
+{
+    uint64_t generation = store_policy_generation(view);
+    struct ruleset *rules = NULL;
+    if (w->rules != NULL && generation == w->policy_generation) {
+        return STATUS_OK;
+    }
+    enum status status = ruleset_load(view, &rules, f);
+    if (status == STATUS_OK) {
+        ruleset_free(w->rules);
+        w->rules = rules;
+        w->policy_generation = generation;
+    }
+    return status;
 }
 
 static void store_open_if_ready(struct worker *w)
@@ -234,6 +252,9 @@ static void process(struct worker *w, const struct job_message *job, struct slic
     if (status == STATUS_OK) {
         status = trust_refresh(w, view, &f);
     }
+    if (status == STATUS_OK) {
+        status = rules_refresh(w, view, &f);
+    }
     if (status != STATUS_OK) {
         log_event(LOG_ERROR, "a message cannot be decided", LOG_TEXT("id", job->message_id),
                   LOG_TEXT("reason", f.text));
@@ -247,6 +268,7 @@ static void process(struct worker *w, const struct job_message *job, struct slic
                                    .keys = &w->keyring,
                                    .issuers = w->issuers,
                                    .known = w->known,
+                                   .rules = w->rules,
                                    .random = random_cb};
     mail_process(&env, job, message, &w->arena, &out);
     log_event(
@@ -419,6 +441,7 @@ int role_worker_run(struct role_context *c)
     trust_free(w.trust);
     issuers_free(w.issuers);
     known_free(w.known);
+    ruleset_free(w.rules);
     keyring_release(&w.keyring);
     arena_release(&w.arena);
     return result;

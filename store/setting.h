@@ -137,6 +137,7 @@ struct setting_value {
     struct slice text;        /* canonical; in the map or static */
     enum setting_level level; /* where it came from */
     struct slice scope;       /* domain ("*.x" if so) or address that it was set for; else empty */
+    bool proposed;            /* not set: what policy explain was asked to suppose */
 };
 /* `address` may be empty (global), a bare domain, or a mailbox. Never fails for a setting of the table: a
  * store error gives the status, and the caller fails closed. */

@@ -206,6 +206,35 @@ static void near_names_are_offered(void **state)
     }
 }
 
+static void times_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms; /* UINT64_MAX: refused */
+    } table[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2026-11-24T10:05:04Z", 1795514704000},
+        {"2026-11-24", 1795478400000},
+        {"2028-02-29", 1835395200000},
+        {"2026-02-29", UINT64_MAX},
+        {"2026-04-31T00:00:00Z", UINT64_MAX},
+        {"2026-11-24T10:05:04", UINT64_MAX},
+        {"2026-11-24T10:05:04+01:00", UINT64_MAX},
+        {"2026-11-24T25:05:04Z", UINT64_MAX},
+        {"1969-12-31", UINT64_MAX},
+        {"tomorrow", UINT64_MAX},
+        {"", UINT64_MAX},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        uint64_t ms = UINT64_MAX;
+
+        assert_int_equal(time_parse_rfc3339(slice_of_text(table[i].text), &ms), table[i].ms != UINT64_MAX);
+        assert_int_equal(ms, table[i].ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +247,7 @@ int main(void)
         cmocka_unit_test(failures_gather_their_context),
         cmocka_unit_test(an_empty_failure_is_none_that_succeeds),
         cmocka_unit_test(near_names_are_offered),
+        cmocka_unit_test(times_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

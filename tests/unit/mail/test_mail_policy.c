@@ -70,7 +70,8 @@ static void modes_of_both_sides(void **state)
         {"mandatory", "none", ENC, REFUSED}, /* a recipient's "none" weakens nothing */
         {"mandatory", "opportunistic", ENC, REFUSED},
         {"request", "none", PLAIN, PLAIN},
-        {"opportunistic", "request", PLAIN, PLAIN},
+        {"opportunistic", "request", ENC, PLAIN},
+        {"request", "request", PLAIN, PLAIN},
         {"request", "mandatory", ENC, REFUSED},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
