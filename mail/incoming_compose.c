@@ -242,14 +242,22 @@ static enum status content_fields_append(const struct delivery *d, const struct 
         d->bare && d->r->header_counts && entity_field_count(e, "Content-Type") == 1 &&
         (content_type_has_parameter(&type, "hp") || content_type_has_parameter(&type, "protected-headers"));
     enum status status = STATUS_OK;
+    const struct header_field *encoding = entity_field(e, "Content-Transfer-Encoding");
+    /* Two of a kind are read differently by programs: what we took it for is what it is for everybody. */
+    bool unclear = entity_field_count(e, "Content-Type") > 1;
+    if (unclear) {
+        status = buf_append_text(out, "Content-Type: application/octet-stream\r\n");
+    }
     for (size_t i = 0; i < e->field_count && status == STATUS_OK; i++) {
         const struct header_field *field = &e->fields[i];
-        if (!field_is_of_content(field) || slice_equal_nocase(field->name, SLICE_LITERAL("MIME-Version"))) {
+        bool is_type = slice_equal_nocase(field->name, SLICE_LITERAL("Content-Type"));
+        bool is_encoding = slice_equal_nocase(field->name, SLICE_LITERAL("Content-Transfer-Encoding"));
+        if (!field_is_of_content(field) || slice_equal_nocase(field->name, SLICE_LITERAL("MIME-Version")) ||
+            (is_type && unclear) || (is_encoding && field != encoding)) {
             continue;
         }
-        status = strip && slice_equal_nocase(field->name, SLICE_LITERAL("Content-Type"))
-                     ? content_type_field_append(&type, marks, "", out)
-                     : buf_append_slice(out, field->whole);
+        status = strip && is_type ? content_type_field_append(&type, marks, "", out)
+                                  : buf_append_slice(out, field->whole);
     }
     if (status == STATUS_OK && out->data[out->len - 1] != '\n') { /* it ended within its header */
         status = buf_append_text(out, "\r\n");

@@ -53,6 +53,33 @@ static struct slice header_of(struct slice piece)
     return piece;
 }
 
+/* Is any of them to get what a worker decrypted? Then neither its header (the subject may have been
+ * protected) nor what the next server said of it (which may quote it) goes to the sender: whoever captures a
+ * message and sends it again is a sender too. */
+static bool any_decrypted(const struct bounce *b)
+{
+    const struct spool_envelope *e = b->dispatch->envelope;
+    for (size_t v = 0; v < e->variant_count; v++) {
+        for (size_t i = 0; i < e->variants[v].recipient_count; i++) {
+            if (b->failed[e->variants[v].recipients[i]] &&
+                slice_equal(e->variants[v].protection, SLICE_LITERAL("decrypted"))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The code alone, of "550 5.7.1 Your text ... looks like spam". */
+static struct slice code_of(struct slice reply)
+{
+    size_t len = 0;
+    while (len < reply.len && len < 3 && reply.data[len] >= '0' && reply.data[len] <= '9') {
+        len++;
+    }
+    return len == 3 ? slice_of(reply.data, 3) : SLICE_LITERAL("refused");
+}
+
 static enum status report_write(struct bounce *b, struct message *m, struct slice header, struct buf *out)
 {
     struct dispatch *x = b->dispatch;
@@ -73,7 +100,7 @@ static enum status report_write(struct bounce *b, struct message *m, struct slic
             recipients[n++] =
                 (struct dsn_recipient){.address = x->envelope->recipients[i],
                                        .status = r->enhanced.len > 0 ? r->enhanced : SLICE_LITERAL("5.0.0"),
-                                       .diagnostic = r->reply,
+                                       .diagnostic = any_decrypted(b) ? code_of(r->reply) : r->reply,
                                        .remote_mta = r->next_hop};
         }
     }
@@ -114,7 +141,9 @@ static void header_came(void *context, enum status status)
     if (m == NULL) {
         goto err;
     }
-    if (any_refused(b)) {
+    if (any_decrypted(b)) {
+        header = slice_of(NULL, 0);
+    } else if (any_refused(b)) {
         made = dsn_safe_header(header, &safe);
         if (made != STATUS_OK) {
             goto err;

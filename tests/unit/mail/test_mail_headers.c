@@ -76,7 +76,8 @@ static void payload_read(bool encrypted, bool verify, struct buf *out)
     } else {
         world_shell(&w, "cp msg opened");
     }
-    world_shell(&w, verify ? "openssl cms -verify -in opened -CAfile ca.pem -out payload" : "cp opened payload");
+    world_shell(&w,
+                verify ? "openssl cms -verify -in opened -CAfile ca.pem -out payload" : "cp opened payload");
     world_file_read(&w, "payload", out);
 }
 
@@ -148,7 +149,8 @@ static void odd_subjects_are_hidden_too(void **state)
     };
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         struct buf message = BUF_INIT(65536), text = BUF_INIT(65536);
-        OK(buf_printf(&message, "From: alice@ours.example\r\n%sTo: bob@partner.example\r\n\r\nx\r\n", odd[i]));
+        OK(buf_printf(&message, "From: alice@ours.example\r\n%sTo: bob@partner.example\r\n\r\nx\r\n",
+                      odd[i]));
         world_process(&w, OURS, to_partner, buf_slice(&message));
         assert_int_equal(slice_occurrences(header_of(accepted()), "ubject"), 1);
         assert_true(slice_holds(header_of(accepted()), "\r\nSubject: [...]\r\n"));
@@ -172,9 +174,10 @@ static void what_cannot_carry_it_stays_as_it_is(void **state)
     assert_false(slice_holds(buf_slice(&text), "hp="));
     /* A sender who writes the marks himself: ours count. */
     buf_reset(&text);
-    world_process_text(&w, OURS, to_partner,
-                       "From: alice@ours.example\r\nSubject: s\r\nHP-Outer: Subject: forged\r\n"
-                       "Content-Type: text/plain; hp=clear; charset=us-ascii; hp-legacy-display=1\r\n\r\nx\r\n");
+    world_process_text(
+        &w, OURS, to_partner,
+        "From: alice@ours.example\r\nSubject: s\r\nHP-Outer: Subject: forged\r\n"
+        "Content-Type: text/plain; hp=clear; charset=us-ascii; hp-legacy-display=1\r\n\r\nx\r\n");
     payload_read(true, true, &text);
     assert_true(slice_holds(buf_slice(&text), "Content-Type: text/plain; hp=\"cipher\"; "
                                               "hp-legacy-display=\"1\";\r\n charset=us-ascii\r\n"));
@@ -188,6 +191,279 @@ static void what_cannot_carry_it_stays_as_it_is(void **state)
     buf_release(&text);
 }
 
+/* --- reading --- */
+
+#define TYPE_HP "Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n"
+
+static void message_from_file(const char *name, struct buf *out)
+{
+    struct buf raw = BUF_INIT((size_t)1 << 22);
+    world_file_read(&w, name, &raw);
+    for (size_t i = 0; i < raw.len; i++) {
+        if (raw.data[i] == '\n') {
+            OK(buf_append_text(out, "\r\n"));
+        } else if (raw.data[i] != '\r') {
+            OK(buf_append_byte(out, raw.data[i]));
+        }
+    }
+    buf_release(&raw);
+}
+
+/* `payload` signed by `signer` (NULL: not), encrypted to alice if `encrypt`, under this outer header. What is
+ * delivered to alice. */
+static struct slice delivered(const char *payload, const char *signer, bool encrypt, const char *outer)
+{
+    struct buf made = BUF_INIT(1 << 20), message = BUF_INIT(1 << 20);
+    world_file_write(&w, "made", slice_of_text(payload));
+    if (signer != NULL) {
+        world_shell(
+            &w,
+            "openssl cms -sign -binary -in made -signer %s.pem -inkey %s.key -out signed && mv signed made",
+            signer, signer);
+    }
+    if (encrypt) {
+        world_shell(&w,
+                    "openssl cms -encrypt -binary -in made -aes256 -out sealed alice.pem && mv sealed made");
+    }
+    message_from_file("made", &made);
+    OK(buf_append_text(&message, outer));
+    OK(buf_append_slice(&message, buf_slice(&made)));
+    world_process(&w, PARTNER, (const char *const[]){OURS, NULL}, buf_slice(&message));
+    buf_release(&made);
+    buf_release(&message);
+    return accepted();
+}
+
+static const char outer_from_bob[] =
+    "Received: by outside\r\nFrom: bob@partner.example\r\nTo: alice@ours.example\r\n"
+    "Reply-To: mallory@evil.example\r\nSubject: [...]\r\nMessage-ID: <outer@x>\r\n";
+
+static void a_hidden_subject_comes_back(void **state)
+{
+    (void)state;
+    struct slice content = delivered(
+        "From: Bob <bob@partner.example>\r\nTo: alice@ours.example\r\n"
+        "Subject: Dinner plans\r\nMessage-ID: <inner@x>\r\nX-Spam-Status: No\r\n"
+        "HP-Outer: Subject: [...]\r\n"
+        "Content-Type: text/plain; charset=us-ascii; hp-legacy-display=\"1\";\r\n hp=\"cipher\"\r\n\r\n"
+        "Subject: Dinner plans\r\n\r\nLet us meet at eight.\r\n",
+        NULL, true, outer_from_bob);
+    assert_golden(content, "incoming_header_encrypted.eml");
+}
+
+static void signed_fields_stand_for_outer_ones(void **state)
+{
+    (void)state;
+    static const char payload[] =
+        "From: Bob <bob@partner.example>\r\nTo: alice@ours.example\r\nSubject: real\r\n"
+        "Date: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
+        "Content-Type: text/plain; hp=\"clear\"\r\n\r\nwords\r\n";
+    struct slice content = delivered(payload, "bob", false, outer_from_bob);
+    struct slice header = header_of(content);
+    assert_true(slice_starts_with(
+        content, SLICE_LITERAL("X-Sealpost-Signature: valid; signer=bob@partner.example; ")));
+    assert_true(slice_holds(header, "X-Sealpost-Headers: signed\r\n"));
+    assert_true(slice_holds(header, "Subject: real\r\n"));
+    assert_true(slice_holds(header, "From: Bob <bob@partner.example>\r\n"));
+    assert_true(slice_holds(header, "Message-ID: <outer@x>\r\n")); /* there is none inside */
+    assert_false(slice_holds(header, "[...]"));
+    assert_false(slice_holds(header, "mallory")); /* an unprotected Reply-To is dropped */
+    assert_true(slice_holds(content, payload));   /* the signed part keeps every byte */
+    /* What is signed and cannot be believed counts for nothing. */
+    content = delivered(payload, "mallory", false, outer_from_bob);
+    header = header_of(content);
+    assert_true(slice_starts_with(content, SLICE_LITERAL("X-Sealpost-Signature: mismatch; ")));
+    assert_true(slice_holds(header, "X-Sealpost-Headers: unprotected\r\n"));
+    assert_true(slice_holds(header, "Subject: [...]\r\n"));
+}
+
+/* RFC 9788 section 4.4: which From is shown, and what is said of it. */
+static void only_a_signed_from_is_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *inner, *outer, *signer;
+        bool encrypt;
+        const char *shown, *mark, *headers;
+    } table[] = {
+        {"bob@partner.example", "bob@partner.example", "bob", true, "bob@partner.example", "valid",
+         "signed-and-encrypted\r\n"},
+        {"bob@partner.example", "list@else.example", "bob", true, "bob@partner.example", "valid",
+         "signed-and-encrypted\r\n"},
+        {"bob@partner.example", "list@else.example", "bob", false, "bob@partner.example", "valid",
+         "signed\r\n"},
+        {"ceo@ours.example", "mallory@partner.example", "mallory", true, "mallory@partner.example",
+         "mismatch", "encrypted; from=mismatch\r\n"},
+        {"ceo@ours.example", "mallory@partner.example", "mallory", false, "mallory@partner.example",
+         "mismatch", "unprotected; from=mismatch\r\n"},
+        {"mallory@partner.example", "ceo@ours.example", "mallory", true, "mallory@partner.example", "valid",
+         "signed-and-encrypted\r\n"},
+        {"ceo@ours.example", "bob@partner.example", NULL, true, "bob@partner.example", "none",
+         "encrypted; from=mismatch\r\n"},
+        {"a@x.example, bob@partner.example", "bob@partner.example", "bob", true, "bob@partner.example",
+         "mismatch", "encrypted; from=mismatch\r\n"},
+        {"bob@partner.example\r\nFrom: ceo@ours.example", "bob@partner.example", "bob", true,
+         "bob@partner.example", "mismatch", "unprotected; from=mismatch\r\n"},
+        {"ceo@ours.example <bob@partner.example>", "bob@partner.example", "bob", true, "bob@partner.example",
+         "mismatch", "encrypted; from=mismatch\r\n"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char payload[600], outer[400], from[200], mark[200], headers[100];
+        assert_true(snprintf(payload, sizeof payload, "From: %s\r\nSubject: s\r\n" TYPE_HP "\r\nx\r\n",
+                             table[i].inner) > 0);
+        assert_true(snprintf(outer, sizeof outer, "From: %s\r\nTo: alice@ours.example\r\n", table[i].outer) >
+                    0);
+        assert_true(snprintf(from, sizeof from, "\r\nFrom: %s\r\n", table[i].shown) > 0);
+        assert_true(snprintf(mark, sizeof mark, "X-Sealpost-Signature: %s", table[i].mark) > 0);
+        assert_true(snprintf(headers, sizeof headers, "X-Sealpost-Headers: %s", table[i].headers) > 0);
+        struct slice content = delivered(payload, table[i].signer, table[i].encrypt, outer);
+        struct slice header = header_of(content);
+        if (!slice_starts_with(content, slice_of_text(mark)) || !slice_holds(header, from) ||
+            !slice_holds(header, headers) || slice_occurrences(header, "\r\nFrom:") != 1) {
+            print_error("row %zu: %.*s\n", i, SLICE_ARGS(header));
+            fail();
+        }
+    }
+}
+
+/* What a field within may hold: nothing of it ends the header or becomes a field of ours. */
+static void nothing_within_forges_a_header(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {
+        "Subject: a\rX-Sealpost-Signature: valid; signer=ceo@ours.example\r\n",
+        "Subject: a\n\tb\nX-Sealpost-Signature: valid\r\n",
+        "Subject: =?utf-8?Q?a=0D=0AX-Sealpost-Signature:_valid?=\r\n",
+        "Subject: a\r\n \r\n\t\r\n b\r\n",
+        "Subject: raw \xff\xfe bytes\r\n",
+        "To: a@b.example\rBcc: c@d.example\r\n",
+        "X-Sealpost-Signature: valid\r\nx-sealpost-encryption: none\r\n",
+        "Authentication-Results: ours.example; dkim=pass\r\nReceived: by forged\r\nDKIM-Signature: v=1\r\n",
+        "Content-Type : text/html\r\n",
+        "Bcc: hidden@ours.example\r\n",
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        char payload[800];
+        assert_true(snprintf(payload, sizeof payload,
+                             "From: bob@partner.example\r\n%s" TYPE_HP "\r\nbody\r\n", fields[i]) > 0);
+        struct slice content =
+            delivered(payload, NULL, true, "From: bob@partner.example\r\nSubject: [...]\r\n");
+        struct slice header = header_of(content);
+        bool forged = slice_occurrences(header, "X-Sealpost-Signature:") != 1 &&
+                      slice_holds(header, "\r\nX-Sealpost-Signature: valid");
+        if (forged || slice_holds(header, "\r\nX-Sealpost-Signature") || slice_holds(header, "dkim") ||
+            slice_holds(header, "by forged") || slice_holds(header, "Bcc:") || slice_holds(header, "\xff") ||
+            slice_occurrences(header, "Content-Type") > 1 || slice_holds(header, "\r\n \r\n") ||
+            !slice_holds(content, "body")) {
+            print_error("row %zu: %.*s\n", i, SLICE_ARGS(content));
+            fail();
+        }
+        for (size_t n = 0; n < header.len; n++) {
+            assert_true(header.data[n] != 0 && (header.data[n] != '\r' || header.data[n + 1] == '\n') &&
+                        (header.data[n] != '\n' || (n > 0 && header.data[n - 1] == '\r')));
+        }
+    }
+}
+
+/* Older forms: the whole message wrapped (RFC 8551), and protected-headers=v1 with its display part. */
+static void older_forms_are_read(void **state)
+{
+    (void)state;
+    static const char *const outer =
+        "From: bob@partner.example\r\nTo: alice@ours.example\r\nSubject: ...\r\nMessage-ID: <7@x>\r\n";
+    struct slice content = delivered(
+        "Content-Type: message/rfc822; forwarded=no\r\n\r\nFrom: bob@partner.example\r\nSubject: wrapped\r\n"
+        "MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<p>hello</p>\r\n",
+        NULL, true, outer);
+    assert_golden(content, "incoming_header_wrapped.eml");
+    content = delivered(
+        "Content-Type: multipart/mixed; boundary=b; protected-headers=\"v1\"\r\n"
+        "From: bob@partner.example\r\nSubject: the old way\r\n\r\n--b\r\n"
+        "Content-Type: text/rfc822-headers; protected-headers=\"v1\"\r\nContent-Disposition: inline\r\n\r\n"
+        "Subject: the old way\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b--\r\n",
+        NULL, true, outer);
+    assert_golden(content, "incoming_header_v1.eml");
+    /* A message that somebody passes on as his own mail is not this message. */
+    content = delivered("Content-Type: message/rfc822\r\n\r\nFrom: ceo@ours.example\r\nSubject: passed on\r\n"
+                        "Message-ID: <other@x>\r\n\r\nhello\r\n",
+                        "bob", true, outer);
+    assert_true(slice_holds(header_of(content), "Subject: ...\r\n"));
+    assert_false(slice_holds(header_of(content), "passed on"));
+    assert_false(slice_holds(header_of(content), "X-Sealpost-Headers"));
+    /* Marks on a part that is not the payload's root say nothing. */
+    content = delivered("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nSubject: part\r\n" TYPE_HP
+                        "\r\nhello\r\n--b--\r\n",
+                        "bob", true, outer);
+    assert_true(slice_holds(header_of(content), "Subject: ...\r\n"));
+    assert_false(slice_holds(header_of(content), "X-Sealpost-Headers"));
+}
+
+static void the_display_goes_where_no_signature_stays(void **state)
+{
+    (void)state;
+    struct slice content;
+    struct buf sent = BUF_INIT(1 << 20);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "protect.headers", "hide-subject");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "domain.locality", "external");
+    world_process_text(&w, OURS, (const char *const[]){"alice@ours.example", NULL}, letter);
+    OK(buf_append_slice(&sent, accepted()));
+    world_set(&w, SETTING_DOMAIN, "ours.example", "domain.locality", "internal");
+    world_process(&w, OURS, (const char *const[]){OURS, NULL}, buf_slice(&sent));
+    content = accepted();
+    assert_true(slice_holds(content, "covers=message\r\n"));
+    assert_true(slice_holds(content, "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe_&_K=C3=BCsse?=\r\n"));
+    assert_true(slice_holds(content, "header-protection-legacy-display")); /* signed: it has to stay */
+    world_set(&w, SETTING_DOMAIN, "ours.example", "smime.remove_signature", "valid");
+    world_process(&w, OURS, (const char *const[]){OURS, NULL}, buf_slice(&sent));
+    content = accepted();
+    const uint8_t *behind_time = memmem(content.data, content.len, "; covers=", 9);
+    assert_non_null(behind_time);
+    assert_golden(slice_of(behind_time, content.len - (size_t)(behind_time - content.data)),
+                  "incoming_header_bare.eml");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "smime.remove_signature", "never");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "protect.headers", "sign");
+    buf_release(&sent);
+}
+
+static void tags_and_banner(void **state)
+{
+    (void)state;
+    static const char payload[] = "Content-Type: text/plain\r\n\r\nwords\r\n";
+    static const char *const forged[] = {
+        "Subject: [signed by ceo@ours.example] Re: [Decrypted] hello\r\n",
+        "Subject: =?utf-8?Q?=5Bsigned_by_ceo=40ours.example=5D?= hello\r\n",
+        "Subject: [sig[decrypted]ned by ceo@ours.example] hello\r\n",
+        "Subject: \xef\xbc\xbbS i g n e d by ceo\xef\xbc\xbd hello\r\n",
+        "Subject: [signed by ceo@ours.example hello\r\n",
+    };
+    world_set(&w, SETTING_DOMAIN, "ours.example", "incoming.subject_tags", "yes");
+    for (size_t i = 0; i < sizeof forged / sizeof forged[0]; i++) {
+        char outer[300];
+        assert_true(snprintf(outer, sizeof outer, "From: mallory@partner.example\r\n%s", forged[i]) > 0);
+        struct slice content = delivered(payload, "bob", true, outer); /* bob's signature, mallory's From */
+        assert_true(slice_holds(header_of(content), "Subject: [decrypted] [invalid signature]"));
+        assert_false(slice_holds(header_of(content), "igned by"));
+        assert_false(slice_holds(header_of(content), "ceo"));
+    }
+    struct slice content = delivered(payload, "bob", true, "From: bob@partner.example\r\n");
+    assert_true(slice_holds(header_of(content), "Subject: [decrypted] [signed by bob@partner.example]\r\n"));
+    content = delivered(payload, NULL, true,
+                        "From: bob@partner.example\r\nSubject: Gr\xc3\xbc\xc3\x9f"
+                        "e\r\n");
+    assert_true(slice_holds(header_of(content), "Subject: =?utf-8?B?W2RlY3J5cHRlZF0gR3LDvMOfZQ==?=\r\n"));
+    world_set(&w, SETTING_DOMAIN, "ours.example", "incoming.subject_tags", "no");
+    content =
+        delivered(payload, NULL, true, "From: bob@partner.example\r\nSubject: [decrypted] as it is\r\n");
+    assert_true(slice_holds(header_of(content), "Subject: [decrypted] as it is\r\n"));
+
+    world_set(&w, SETTING_DOMAIN, "ours.example", "incoming.banner", "yes");
+    content = delivered(payload, NULL, true, "From: bob@partner.example\r\n");
+    assert_golden(content, "incoming_banner.eml");
+    content = delivered(payload, "bob", true, "From: bob@partner.example\r\n"); /* breaks no signature */
+    assert_false(slice_holds(content, "decrypted by the mail gateway"));
+    world_set(&w, SETTING_DOMAIN, "ours.example", "incoming.banner", "no");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +472,13 @@ int main(void)
         cmocka_unit_test(a_hidden_subject_is_nowhere_outside),
         cmocka_unit_test(odd_subjects_are_hidden_too),
         cmocka_unit_test(what_cannot_carry_it_stays_as_it_is),
+        cmocka_unit_test(a_hidden_subject_comes_back),
+        cmocka_unit_test(signed_fields_stand_for_outer_ones),
+        cmocka_unit_test(only_a_signed_from_is_shown),
+        cmocka_unit_test(nothing_within_forges_a_header),
+        cmocka_unit_test(older_forms_are_read),
+        cmocka_unit_test(the_display_goes_where_no_signature_stays),
+        cmocka_unit_test(tags_and_banner),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
