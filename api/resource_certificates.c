@@ -7,6 +7,7 @@
 #include "api/resources.h"
 #include "base/clock.h"
 #include "base/hex.h"
+#include "store/records_trust.h"
 
 static const struct api_field request_fields[] = {
     {.name = "data",
@@ -40,10 +41,27 @@ static const struct api_field query_fields[] = {
 const struct api_object certificates_query = {.name = "CertificatesQuery", API_FIELDS(query_fields)};
 
 static const struct api_field check_fields[] = {
-    {.name = "status", .type = API_TEXT, .flags = API_REQUIRED, .help = "OK, UNTRUSTED, EXPIRED or INVALID"},
+    {.name = "status",
+     .type = API_TEXT,
+     .flags = API_REQUIRED,
+     .help = "OK, UNTRUSTED, EXPIRED, REVOKED or INVALID"},
     {.name = "reason", .type = API_TEXT, .flags = API_REQUIRED, .help = "in plain words; empty if OK"},
 };
 static const struct api_object check_object = {.name = "CertificateCheck", API_FIELDS(check_fields)};
+
+static const struct api_field revocation_fields[] = {
+    {.name = "status",
+     .type = API_TEXT,
+     .flags = API_REQUIRED,
+     .choices = "good|revoked|unknown",
+     .help = "unknown: no list and no answer in force tells"},
+    {.name = "revoked", .type = API_TIME, .help = "when it was revoked"},
+    {.name = "reason", .type = API_TEXT, .help = "as RFC 5280 names it"},
+    {.name = "source", .type = API_TEXT, .choices = "crl|ocsp", .help = "what tells"},
+    {.name = "until", .type = API_TIME, .help = "nextUpdate of what tells that it is good"},
+};
+static const struct api_object revocation_object = {.name = "CertificateRevocation",
+                                                    API_FIELDS(revocation_fields)};
 
 static const struct api_field certificate_fields[] = {
     {.name = "thumbprint", .type = API_TEXT, .flags = API_REQUIRED, .help = "SHA-256 of the certificate"},
@@ -70,6 +88,14 @@ static const struct api_field certificate_fields[] = {
      .type = API_OBJECT,
      .object = &check_object,
      .help = "fit to sign, now (not in lists)"},
+    {.name = "revocation",
+     .type = API_OBJECT,
+     .object = &revocation_object,
+     .help = "what its issuer says of it (not in lists)"},
+    {.name = "ctl",
+     .type = API_OBJECT,
+     .object = &ctl_object,
+     .help = "its entry in the certificate trust list, if there is one (not in lists)"},
     {.name = "pem", .type = API_TEXT, .help = "the certificate (not in lists)"},
 };
 const struct api_object certificate_object = {
@@ -157,9 +183,32 @@ static json_t *check_to_json(struct trust *trust, struct slice der, enum trust_p
     return object;
 }
 
+static json_t *revocation_to_json(struct trust *trust, struct slice der)
+{
+    static const char *const names[] = {"unknown", "good", "revoked"};
+    struct certificate_revocation r;
+    json_t *object = json_object();
+    if (trust_revocation_of(trust, der, clock_wall_ms(), &r) != STATUS_OK) {
+        r = (struct certificate_revocation){.known = REVOCATION_UNKNOWN};
+    }
+    json_put(object, "status", json_string(names[r.known]));
+    if (r.known == REVOCATION_REVOKED) {
+        json_put(object, "revoked", json_of_time(r.revoked_ms));
+        json_put(object, "reason", json_string(r.reason));
+    }
+    if (r.known == REVOCATION_GOOD) {
+        json_put(object, "until", json_of_time(r.until_ms));
+    }
+    if (r.known != REVOCATION_UNKNOWN) {
+        json_put(object, "source", json_string(r.by_ocsp ? "ocsp" : "crl"));
+    }
+    return object;
+}
+
 void certificate_get(struct exchange *x)
 {
     struct certificate_record record;
+    struct ctl_record ctl;
     struct failure f = {.status = STATUS_OK};
     struct buf pem = BUF_INIT(4 * COMMAND_MAX);
     struct store_view *view = exchange_view(x);
@@ -176,6 +225,10 @@ void certificate_get(struct exchange *x)
     json_t *object = certificate_to_json(view, &record);
     json_put(object, "encryption", check_to_json(x->api->trust, record.der, TRUST_FOR_ENCRYPTION));
     json_put(object, "signature", check_to_json(x->api->trust, record.der, TRUST_FOR_SIGNATURE));
+    json_put(object, "revocation", revocation_to_json(x->api->trust, record.der));
+    if (store_ctl_get(view, record.thumbprint, &ctl) == STATUS_OK) {
+        json_put(object, "ctl", ctl_to_json(view, &ctl));
+    }
     json_put(object, "pem", json_of_slice(buf_slice(&pem)));
     buf_release(&pem);
     exchange_answer(x, object);

@@ -68,6 +68,22 @@ void trust_list(struct exchange *x);
 void trust_add(struct exchange *x);
 void trust_remove(struct exchange *x);
 
+/* resource_ctl.c */
+struct ctl_record;
+extern const struct api_object ctl_request_object, ctl_object, ctls_object;
+json_t *ctl_to_json(struct store_view *view, const struct ctl_record *record);
+void ctl_list(struct exchange *x);
+void ctl_allow(struct exchange *x);
+void ctl_deny(struct exchange *x);
+void ctl_remove(struct exchange *x);
+
+/* resource_crls.c */
+extern const struct api_object crl_request_object, crl_object, crls_object;
+void crls_list(struct exchange *x);
+void crl_import(struct exchange *x);
+void crl_get(struct exchange *x);
+void crl_remove(struct exchange *x);
+
 /* resource_keys.c */
 extern const struct api_object key_request_object;
 void keys_list(struct exchange *x);

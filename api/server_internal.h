@@ -9,7 +9,8 @@
 #include <h2o/http1.h>
 
 #define SERVER_CONNECTIONS_MAX 256
-#define SERVER_ENTITY_MAX      (2 * API_BODY_MAX) /* beyond API_BODY_MAX the answer can still be a clear one */
+#define SERVER_ENTITY_MAX                                                                                    \
+    (API_BODY_MAX + (1 << 20)) /* beyond API_BODY_MAX the answer can still be a clear one */
 
 struct server {
     struct api api; /* first: a struct api is a struct server */

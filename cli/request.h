@@ -5,8 +5,8 @@
 #include "base/buf.h"
 #include "cli/arguments.h"
 
-#define CLI_TARGET_MAX ((size_t)16 << 10) /* bytes of a path with its query */
-#define CLI_FILE_MAX   ((size_t)2 << 20)  /* bytes of a file that is sent */
+#define CLI_TARGET_MAX ((size_t)16 << 10)   /* bytes of a path with its query */
+#define CLI_FILE_MAX   ((size_t)5900 << 10) /* bytes of a file that is sent: what the API takes, in base64 */
 
 struct cli_request {
     const char *method;

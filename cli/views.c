@@ -91,11 +91,68 @@ static const struct cli_column certificate_fields[] = {{"thumbprint", "thumbprin
                                                        {"  because", "encryption.reason", SHOW_TEXT},
                                                        {"signature", "signature.status", SHOW_TEXT},
                                                        {"  because", "signature.reason", SHOW_TEXT},
+                                                       {"revocation", "revocation.status", SHOW_TEXT},
+                                                       {"  on", "revocation.revoked", SHOW_TIME},
+                                                       {"  because", "revocation.reason", SHOW_TEXT},
+                                                       {"  until", "revocation.until", SHOW_TIME},
+                                                       {"trust list", "ctl.verdict", SHOW_TEXT},
+                                                       {"  because", "ctl.comment", SHOW_TEXT},
+                                                       {"  until", "ctl.expires", SHOW_TIME},
                                                        {"source", "source", SHOW_TEXT},
                                                        {"added", "added", SHOW_TIME},
                                                        {"", "pem", SHOW_BLOCK},
                                                        END};
 const struct cli_view view_certificate = {certificate_fields, NULL, NULL, NULL};
+
+static const struct cli_column ctl_columns[] = {{"THUMBPRINT", "thumbprint", SHOW_SHORT},
+                                                {"VERDICT", "verdict", SHOW_TEXT},
+                                                {"IN FORCE", "in_force", SHOW_YES},
+                                                {"UNTIL", "expires", SHOW_TIME},
+                                                {"SUBJECT", "subject", SHOW_TEXT},
+                                                {"COMMENT", "comment", SHOW_TEXT},
+                                                END};
+static const struct cli_column ctl_fields[] = {
+    {"thumbprint", "thumbprint", SHOW_TEXT}, {"verdict", "verdict", SHOW_TEXT},
+    {"in force", "in_force", SHOW_YES},      {"until", "expires", SHOW_TIME},
+    {"comment", "comment", SHOW_TEXT},       {"added", "added", SHOW_TIME},
+    {"subject", "subject", SHOW_TEXT},       END};
+const struct cli_view view_ctls = {NULL, "items", ctl_columns, "the certificate trust list is empty"};
+const struct cli_view view_ctl = {ctl_fields, NULL, NULL, NULL};
+
+static const struct cli_column crl_columns[] = {{"ISSUER", "issuer", SHOW_SHORT},
+                                                {"ENTRIES", "entries", SHOW_TEXT},
+                                                {"NUMBER", "number", SHOW_TEXT},
+                                                {"FROM", "this_update", SHOW_TIME},
+                                                {"UNTIL", "next_update", SHOW_TIME},
+                                                {"IN FORCE", "in_force", SHOW_YES},
+                                                {"NAME", "name", SHOW_TEXT},
+                                                {"PART", "points", SHOW_LIST},
+                                                END};
+static const struct cli_column crl_fields[] = {{"issuer", "issuer", SHOW_TEXT},
+                                               {"name", "name", SHOW_TEXT},
+                                               {"part", "points", SHOW_LIST},
+                                               {"number", "number", SHOW_TEXT},
+                                               {"from", "this_update", SHOW_TIME},
+                                               {"until", "next_update", SHOW_TIME},
+                                               {"in force", "in_force", SHOW_YES},
+                                               {"entries", "entries", SHOW_TEXT},
+                                               {"source", "source", SHOW_TEXT},
+                                               {"added", "added", SHOW_TIME},
+                                               END};
+static const struct cli_column issuer_crl_columns[] = {{"ISSUER", "issuer", SHOW_TEXT},
+                                                       {"ENTRIES", "entries", SHOW_TEXT},
+                                                       {"NUMBER", "number", SHOW_TEXT},
+                                                       {"FROM", "this_update", SHOW_TIME},
+                                                       {"UNTIL", "next_update", SHOW_TIME},
+                                                       {"IN FORCE", "in_force", SHOW_YES},
+                                                       {"SOURCE", "source", SHOW_TEXT},
+                                                       {"ADDED", "added", SHOW_TIME},
+                                                       {"NAME", "name", SHOW_TEXT},
+                                                       {"PART", "points", SHOW_LIST},
+                                                       END};
+const struct cli_view view_crls = {NULL, "items", crl_columns, "there are no revocation lists"};
+const struct cli_view view_crl = {crl_fields, NULL, NULL, NULL};
+const struct cli_view view_issuer_crls = {NULL, "items", issuer_crl_columns, "there are none"};
 
 static const struct cli_column queue_columns[] = {{"ID", "id", SHOW_TEXT},
                                                   {"STATE", "state", SHOW_TEXT},

@@ -12,6 +12,7 @@
 #include "crypto/crl.h"
 #include "store/setting.h"
 
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 enum revocation_mode { REVOCATION_OFF, REVOCATION_SOFT, REVOCATION_HARD }; /* as the setting's choices */
@@ -101,7 +102,8 @@ struct cover {
     const struct subject *subject;
     STACK_OF(DIST_POINT) * points; /* of the certificate */
     uint64_t now_ms, ended_ms;     /* ended: the latest nextUpdate that has passed */
-    bool covered, any;
+    uint64_t until_ms;             /* of what covers it */
+    bool covered, by_ocsp, any;
 };
 
 static bool names_point(const DIST_POINT *point, struct slice uri)
@@ -146,25 +148,40 @@ static bool cover_by_list(void *context, const struct crl_record *list)
         return true;
     c->any = true;
     c->covered = list->next_ms != 0 && c->now_ms <= list->next_ms;
-    if (!c->covered && list->next_ms > c->ended_ms)
+    if (c->covered)
+        c->until_ms = list->next_ms;
+    else if (list->next_ms > c->ended_ms)
         c->ended_ms = list->next_ms;
     return !c->covered;
+}
+
+/* What covers a certificate that is not known to be revoked, if anything does. */
+static enum status find_cover(struct trust *t, const struct subject *s, struct cover *cover)
+{
+    struct ocsp_record ocsp;
+    enum status status = store_ocsp_get(t->view, s->issuer, s->serial, &ocsp);
+
+    if (status == STATUS_OK && ocsp.status == OCSP_GOOD && ocsp.next_ms != 0 &&
+        cover->now_ms <= ocsp.next_ms) {
+        cover->covered = cover->by_ocsp = true;
+        cover->until_ms = ocsp.next_ms;
+        return STATUS_OK;
+    }
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        return status;
+    cover->points = X509_get_ext_d2i(s->x, NID_crl_distribution_points, NULL, NULL);
+    status = store_crls_all(t->view, s->issuer, cover_by_list, cover);
+    CRL_DIST_POINTS_free(cover->points);
+    cover->points = NULL;
+    return status;
 }
 
 static enum status require_known(struct trust *t, const struct subject *s, uint64_t now_ms, struct failure *f)
 {
     struct cover cover = {.subject = s, .now_ms = now_ms};
-    struct ocsp_record ocsp;
     char day[TIME_RFC3339_SIZE];
-    enum status status = store_ocsp_get(t->view, s->issuer, s->serial, &ocsp);
+    enum status status = find_cover(t, s, &cover);
 
-    if (status == STATUS_OK && ocsp.status == OCSP_GOOD && ocsp.next_ms != 0 && now_ms <= ocsp.next_ms)
-        return STATUS_OK;
-    if (status == STATUS_OK || status == STATUS_NOT_FOUND) {
-        cover.points = X509_get_ext_d2i(s->x, NID_crl_distribution_points, NULL, NULL);
-        status = store_crls_all(t->view, s->issuer, cover_by_list, &cover);
-        CRL_DIST_POINTS_free(cover.points);
-    }
     if (status != STATUS_OK)
         return failure_set(f, status, "the revocation lists cannot be read");
     if (cover.covered)
@@ -226,17 +243,19 @@ enum status trust_path_check(struct trust *t, STACK_OF(X509) * path, uint64_t no
     return status;
 }
 
+static bool issued(X509 *issuer, X509 *x)
+{
+    return X509_check_issued(issuer, x) == X509_V_OK && X509_get0_pubkey(issuer) != NULL &&
+           X509_verify(x, X509_get0_pubkey(issuer)) == 1;
+}
+
 static enum status revoked_by_any(struct trust *t, X509 *x, STACK_OF(X509) * issuers, struct failure *f)
 {
     enum status status = STATUS_OK;
 
-    for (int i = 0; i < sk_X509_num(issuers) && status == STATUS_OK; i++) {
-        X509 *issuer = sk_X509_value(issuers, i);
-
-        if (X509_check_issued(issuer, x) == X509_V_OK && X509_get0_pubkey(issuer) != NULL &&
-            X509_verify(x, X509_get0_pubkey(issuer)) == 1)
-            status = check_one(t, x, issuer, REVOCATION_SOFT, 0, f);
-    }
+    for (int i = 0; i < sk_X509_num(issuers) && status == STATUS_OK; i++)
+        if (issued(sk_X509_value(issuers, i), x))
+            status = check_one(t, x, sk_X509_value(issuers, i), REVOCATION_SOFT, 0, f);
     return status;
 }
 
@@ -245,4 +264,49 @@ enum status trust_allowed_check(struct trust *t, X509 *x, STACK_OF(X509) * untru
     enum status status = revoked_by_any(t, x, t->issuers, f);
 
     return status == STATUS_OK ? revoked_by_any(t, x, untrusted, f) : status;
+}
+
+/* --- for people --- */
+
+static enum status tell(struct trust *t, X509 *x, X509 *issuer, uint64_t now_ms,
+                        struct certificate_revocation *out)
+{
+    struct subject subject;
+    struct cover cover = {.subject = &subject, .now_ms = now_ms};
+    struct revocation revocation;
+    enum status status = subject_of(x, issuer, &subject, NULL);
+
+    if (status == STATUS_OK)
+        status = store_revocation_get(t->view, subject.issuer, subject.serial, &revocation);
+    if (status == STATUS_OK) {
+        *out = (struct certificate_revocation){.known = REVOCATION_REVOKED,
+                                               .by_ocsp = revocation.by_ocsp,
+                                               .revoked_ms = revocation.revoked_ms,
+                                               .reason = crl_reason_name(revocation.reason)};
+        return STATUS_OK;
+    }
+    if (status == STATUS_NOT_FOUND)
+        status = find_cover(t, &subject, &cover);
+    if (status == STATUS_OK && cover.covered)
+        *out = (struct certificate_revocation){
+            .known = REVOCATION_GOOD, .by_ocsp = cover.by_ocsp, .until_ms = cover.until_ms};
+    return status;
+}
+
+enum status trust_revocation_of(struct trust *t, struct slice der, uint64_t now_ms,
+                                struct certificate_revocation *out)
+{
+    X509 *x = certificate_from_der(der);
+    STACK_OF(X509) *const issuers[] = {t->issuers, t->intermediates};
+    enum status status = x == NULL ? STATUS_MALFORMED : t->view == NULL ? STATUS_UNAVAILABLE : STATUS_OK;
+
+    memset(out, 0, sizeof(*out));
+    for (size_t k = 0; k < 2; k++)
+        for (int i = 0;
+             i < sk_X509_num(issuers[k]) && status == STATUS_OK && out->known == REVOCATION_UNKNOWN; i++)
+            if (issued(sk_X509_value(issuers[k], i), x))
+                status = tell(t, x, sk_X509_value(issuers[k], i), now_ms, out);
+    X509_free(x);
+    ERR_clear_error();
+    return status;
 }

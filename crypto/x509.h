@@ -52,6 +52,19 @@ enum trust_purpose { TRUST_FOR_ENCRYPTION, TRUST_FOR_SIGNATURE };
 enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
                         uint64_t now_ms, struct failure *f) MUST_CHECK;
 
+enum revocation_known { REVOCATION_UNKNOWN, REVOCATION_GOOD, REVOCATION_REVOKED };
+struct certificate_revocation {
+    enum revocation_known known;
+    bool by_ocsp;        /* what tells: an answer, or else a list */
+    uint64_t revoked_ms; /* REVOKED */
+    const char *reason;  /* REVOKED; static */
+    uint64_t until_ms;   /* GOOD: nextUpdate of what tells */
+};
+/* What its issuer says of a certificate, for people: whether it is trusted is another matter. UNKNOWN also
+ * when no certificate of the issuer is stored. */
+enum status trust_revocation_of(struct trust *t, struct slice der, uint64_t now_ms,
+                                struct certificate_revocation *out) MUST_CHECK;
+
 /* --- the cluster CA: ECDSA P-256; a node's certificate carries URI:sealpost:node:ID, DNS and IP names of its
  * addresses --- */
 enum status cluster_ca_make(struct slice cluster_name, uint64_t now_ms, X509 **ca, EVP_PKEY **key,
