@@ -1,0 +1,239 @@
+"""S/MIME with OpenSSL, NSS and GnuPG, each algorithm in each direction; docs/interoperability.md is the same matrix for people.
+
+What a peer cannot do is a row too, expected to fail: when a newer version of the peer learns it, the test says so.
+"""
+import zlib
+
+import pytest
+
+from peers import ALICE, SECRET, Cannot, GpgSm, Nss, OpenSsl, address, clear_signed, clear_signed_of, cms_of, pkcs7_mime
+
+PEERS = {"openssl": OpenSsl, "nss": Nss, "gpgsm": GpgSm}
+ENTITY = f"Content-Type: text/plain\r\n\r\n{SECRET}\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def peers(authority):
+    made = {name: kind(authority) for name, kind in PEERS.items()}
+    yield made
+    for peer in made.values():
+        peer.end()
+
+
+def rows(table, cannot):
+    """A parameter for each peer and row; cannot: {(peer, row): why}."""
+    for peer in PEERS:
+        for row, values in table.items():
+            why = cannot.get((peer, row))
+            marks = [pytest.mark.xfail(raises=Cannot, strict=True, reason=why)] if why else []
+            yield pytest.param(peer, values, id=f"{peer}-{row}", marks=marks)
+
+
+# --- what we encrypt: row -> recipient, settings ---
+ENCRYPTED = {
+    "aes128-cbc": ("bob", {"smime__cipher": "aes128-cbc", "smime__key_transport": "pkcs1"}),
+    "aes192-cbc": ("bob", {"smime__cipher": "aes192-cbc", "smime__key_transport": "pkcs1"}),
+    "aes256-cbc": ("bob", {"smime__cipher": "aes256-cbc", "smime__key_transport": "pkcs1"}),
+    "aes128-gcm": ("bob", {"smime__cipher": "aes128-gcm", "smime__key_transport": "pkcs1"}),
+    "aes192-gcm": ("bob", {"smime__cipher": "aes192-gcm", "smime__key_transport": "pkcs1"}),
+    "aes256-gcm": ("bob", {"smime__cipher": "aes256-gcm", "smime__key_transport": "pkcs1"}),
+    "oaep": ("bob", {"smime__cipher": "aes256-cbc", "smime__key_transport": "oaep"}),
+    "ecdh-p256": ("carl", {"smime__cipher": "aes128-cbc"}),
+    "ecdh-p384": ("cora", {"smime__cipher": "aes192-gcm"}),
+    "ecdh-p521": ("cleo", {"smime__cipher": "aes256-gcm"}),
+}
+NSS_GCM, NSS_EC = "NSS 3.87 knows no AuthEnvelopedData", "NSS 3.87 has no key agreement in CMS"
+GPG_GCM, GPG_EC = "gpgsm 2.2.40 does not read AuthEnvelopedData", "gpgsm 2.2.40 cannot import an EC key from PKCS #12"
+CANNOT_DECRYPT = {
+    **{("nss", row): NSS_GCM for row in ("aes128-gcm", "aes192-gcm", "aes256-gcm")},
+    **{("nss", row): NSS_EC for row in ("ecdh-p256", "ecdh-p384", "ecdh-p521")},
+    ("nss", "oaep"): "NSS 3.87 has no OAEP in CMS",
+    **{("gpgsm", row): GPG_GCM for row in ("aes128-gcm", "aes192-gcm", "aes256-gcm")},
+    **{("gpgsm", row): GPG_EC for row in ("ecdh-p256", "ecdh-p384", "ecdh-p521")},
+    ("gpgsm", "oaep"): "gpgsm 2.2.40 has no OAEP",
+}
+
+
+@pytest.mark.parametrize("peer, row", rows(ENCRYPTED, CANNOT_DECRYPT))
+def test_the_peer_decrypts_ours(gateway, peers, peer, row):
+    recipient, settings = row
+    content = gateway.out(address(recipient), **settings)
+    assert SECRET.encode() not in content
+    inner = peers[peer].decrypt(recipient, cms_of(content))
+    _, signed, signature = clear_signed_of(inner)
+    assert SECRET.encode() in signed
+    peers[peer].verify(signature, signed)
+
+
+# --- what we sign: row -> sender, settings, micalg ---
+SIGNED = {
+    "rsa-sha256": ("alice", {"smime__digest": "sha256", "smime__pss": "no"}, "sha-256"),
+    "rsa-sha384": ("alice", {"smime__digest": "sha384", "smime__pss": "no"}, "sha-384"),
+    "rsa-sha512": ("alice", {"smime__digest": "sha512", "smime__pss": "no"}, "sha-512"),
+    "pss-sha256": ("alice", {"smime__digest": "sha256", "smime__pss": "yes"}, "sha-256"),
+    "pss-sha512": ("alice", {"smime__digest": "sha512", "smime__pss": "yes"}, "sha-512"),
+    "ecdsa-p256": ("erna", {"smime__digest": "sha256"}, "sha-256"),
+    "ecdsa-p384": ("emil", {"smime__digest": "sha384"}, "sha-384"),
+    "ecdsa-p521": ("ella", {"smime__digest": "sha512"}, "sha-512"),
+    "ed25519": ("eddy", {}, "sha-512"),
+}
+CANNOT_VERIFY = {
+    ("openssl", "ed25519"): "OpenSSL 3.0 has no EdDSA in CMS",
+    ("nss", "ed25519"): "NSS 3.87 has no Ed25519",
+    ("gpgsm", "ed25519"): "gpgsm 2.2.40 has no Ed25519 in CMS",
+    ("gpgsm", "ecdsa-p521"): "gpgsm 2.2.40 fails on P-521 with an internal error",
+}
+
+
+@pytest.mark.parametrize("opaque", ["no", "yes"], ids=["clear", "opaque"])
+@pytest.mark.parametrize("peer, row", rows(SIGNED, CANNOT_VERIFY))
+def test_the_peer_verifies_ours(gateway, peers, peer, row, opaque):
+    sender, settings, micalg = row
+    gateway.set(address(sender), sign__mode="always")
+    content = gateway.out("stranger@nowhere.example", sender=address(sender), smime__opaque=opaque, **settings)
+    if opaque == "yes":
+        peers[peer].verify(cms_of(content))
+    else:
+        said, signed, signature = clear_signed_of(content)
+        assert said == micalg and SECRET.encode() in signed
+        peers[peer].verify(signature, signed)
+
+
+# --- what the peer encrypts ---
+
+def arrives(gateway, entity, sender="bob@partner.example"):
+    head = f"From: {sender}\r\nTo: {ALICE}\r\nSubject: Answer\r\nMIME-Version: 1.0\r\n".encode()
+    return gateway.through(sender, ALICE, head + entity).decode(errors="replace")
+
+
+def opened(gateway, der, cipher, kind="enveloped-data"):
+    content = arrives(gateway, pkcs7_mime(der, kind))
+    assert SECRET in content and "X-Sealpost-Encryption: decrypted" in content and f"cipher={cipher}" in content, content[:2000]
+    return content
+
+
+OPENSSL_ENCRYPTS = {
+    "aes128-cbc": ("alice", "aes-128-cbc", [], "aes128-cbc"),
+    "aes192-cbc": ("alice", "aes-192-cbc", [], "aes192-cbc"),
+    "aes256-cbc": ("alice", "aes-256-cbc", [], "aes256-cbc"),
+    "aes128-gcm": ("alice", "aes-128-gcm", [], "aes128-gcm"),
+    "aes192-gcm": ("alice", "aes-192-gcm", [], "aes192-gcm"),
+    "aes256-gcm": ("alice", "aes-256-gcm", [], "aes256-gcm"),
+    "3des": ("alice", "des3", [], "3des"),
+    "des": ("alice", "des", [], "des"),
+    "rc2-128": ("alice", "rc2", [], "rc2"),
+    "rc2-64": ("alice", "rc2-64", [], "rc2"),
+    "rc2-40": ("alice", "rc2-40", [], "rc2"),
+    "oaep-sha1": ("alice", "aes-256-cbc", ["-keyopt", "rsa_padding_mode:oaep"], "aes256-cbc"),
+    "oaep-sha256": ("alice", "aes-256-cbc", ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256"], "aes256-cbc"),
+    "oaep-sha512": ("alice", "aes-256-gcm", ["-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha512"], "aes256-gcm"),
+    "ecdh-p256-sha1": ("erna", "aes-128-cbc", ["-keyopt", "ecdh_kdf_md:sha1"], "aes128-cbc"),
+    "ecdh-p256-sha256": ("erna", "aes-256-cbc", ["-keyopt", "ecdh_kdf_md:sha256"], "aes256-cbc"),
+    "ecdh-p384-sha384": ("emil", "aes-192-gcm", ["-keyopt", "ecdh_kdf_md:sha384"], "aes192-gcm"),
+    "ecdh-p521-sha512": ("ella", "aes-256-gcm", ["-keyopt", "ecdh_kdf_md:sha512"], "aes256-gcm"),
+    "key-identifier": ("alice", "aes-256-cbc", ["-keyid"], "aes256-cbc"),
+    "indefinite-length": ("alice", "aes-256-gcm", ["-stream", "-indef"], "aes256-gcm"),
+}
+
+
+@pytest.mark.parametrize("row", OPENSSL_ENCRYPTS.values(), ids=OPENSSL_ENCRYPTS.keys())
+def test_we_decrypt_openssl(gateway, peers, row):
+    name, cipher, options, told = row
+    der = peers["openssl"].encrypt(name, ENTITY, cipher, options)
+    head = f"From: bob@partner.example\r\nTo: {address(name)}\r\nMIME-Version: 1.0\r\n".encode()
+    content = gateway.through("bob@partner.example", address(name), head + pkcs7_mime(der, "enveloped-data")).decode()
+    assert SECRET in content and f"cipher={told}" in content
+    assert ("weak=yes" in content) == (told in ("3des", "des", "rc2"))
+
+
+def test_we_decrypt_nss(gateway, peers):
+    opened(gateway, peers["nss"].encrypt("alice", ENTITY), "aes128-cbc")
+
+
+@pytest.mark.xfail(raises=Cannot, strict=True, reason=NSS_EC)
+def test_we_decrypt_nss_to_a_curve(gateway, peers):
+    der = peers["nss"].encrypt("carl", ENTITY)
+    opened(gateway, der, "aes128-cbc")
+
+
+@pytest.mark.parametrize("cipher, told", [("AES", "aes128-cbc"), ("AES192", "aes192-cbc"), ("AES256", "aes256-cbc"), ("3DES", "3des")])
+def test_we_decrypt_gpgsm(gateway, peers, cipher, told):
+    opened(gateway, peers["gpgsm"].encrypt("alice", ENTITY, cipher), told)
+
+
+@pytest.mark.xfail(raises=Cannot, strict=True, reason="gpgsm 2.2.40 cannot encrypt to an EC key")
+@pytest.mark.parametrize("name", ["erna", "emil", "ella"])
+def test_we_decrypt_gpgsm_to_a_curve(gateway, peers, name):
+    der = peers["gpgsm"].encrypt(name, ENTITY)
+    head = f"From: bob@partner.example\r\nTo: {address(name)}\r\nMIME-Version: 1.0\r\n".encode()
+    content = gateway.through("bob@partner.example", address(name), head + pkcs7_mime(der, "enveloped-data")).decode()
+    assert SECRET in content and "cipher=aes256-cbc" in content
+
+
+# --- what the peer signs ---
+PEER_SIGNS = {f"{name}-{digest}": (name, digest) for name in ("bob", "carl", "cora", "cleo") for digest in ("sha256", "sha384", "sha512")}
+CANNOT_SIGN = {("gpgsm", row): GPG_EC for row in PEER_SIGNS if not row.startswith("bob")}
+
+
+@pytest.mark.parametrize("detached", [True, False], ids=["clear", "opaque"])
+@pytest.mark.parametrize("peer, row", rows(PEER_SIGNS, CANNOT_SIGN))
+def test_we_verify_the_peer(gateway, peers, peer, row, detached):
+    name, digest = row
+    der = peers[peer].sign(name, ENTITY, digest, detached=detached)
+    entity = clear_signed(ENTITY, der, digest.replace("sha", "sha-")) if detached else pkcs7_mime(der, "signed-data")
+    content = arrives(gateway, entity, address(name))
+    assert f"X-Sealpost-Signature: valid; signer={address(name)}" in content
+    changed = clear_signed(ENTITY.replace(b"Ada", b"Eve"), der, digest.replace("sha", "sha-"))
+    assert "X-Sealpost-Signature: invalid" in arrives(gateway, changed, address(name))
+
+
+@pytest.mark.parametrize("digest", ["sha256", "sha512"])
+def test_we_verify_pss_of_openssl(gateway, peers, digest):
+    der = peers["openssl"].sign("bob", ENTITY, digest, ["-keyopt", "rsa_padding_mode:pss"])
+    assert "X-Sealpost-Signature: valid" in arrives(gateway, pkcs7_mime(der, "signed-data"))
+
+
+@pytest.mark.parametrize("digest", ["sha1", "md5"])
+def test_old_digests_of_openssl_are_invalid(gateway, peers, digest):
+    der = peers["openssl"].sign("bob", ENTITY, digest)
+    assert "X-Sealpost-Signature: invalid" in arrives(gateway, pkcs7_mime(der, "signed-data"))
+
+
+def test_our_ed25519_goes_round_through_the_outside(gateway):
+    """No peer of Debian 12 verifies Ed25519 in CMS: our own signature comes back in."""
+    sent = gateway.out("stranger@nowhere.example", sender=address("eddy"), smime__opaque="no")
+    body = sent[sent.index(b"Content-Type: multipart/signed"):]
+    assert f"X-Sealpost-Signature: valid; signer={address('eddy')}" in arrives(gateway, body, address("eddy"))
+
+
+# --- both, and compressed ---
+
+def test_signed_and_encrypted_both_ways(gateway, peers):
+    for name, peer in peers.items():
+        signed = pkcs7_mime(peer.sign("bob", ENTITY), "signed-data")
+        content = arrives(gateway, pkcs7_mime(peer.encrypt("alice", signed), "enveloped-data"))
+        assert "X-Sealpost-Signature: valid; signer=bob@partner.example" in content and "X-Sealpost-Encryption: decrypted" in content, name
+
+
+def tlv(tag, content):
+    length = len(content)
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([length]) if length < 0x80 else bytes([0x80 | len(octets)]) + octets) + content
+
+
+def test_compressed_by_python_inside_openssl(gateway, peers):
+    """CompressedData (RFC 3274) by Python's zlib: no tool of Debian 12 writes it."""
+    inside = tlv(0x30, bytes.fromhex("06092a864886f70d010701") + tlv(0xa0, tlv(0x04, zlib.compress(ENTITY))))
+    data = tlv(0x30, b"\x02\x01\x00" + bytes.fromhex("300d060b2a864886f70d0109100308") + inside)
+    der = tlv(0x30, bytes.fromhex("060b2a864886f70d0109100109") + tlv(0xa0, data))
+    packed = pkcs7_mime(der, "compressed-data")
+    assert SECRET in arrives(gateway, packed)
+    opened(gateway, peers["openssl"].encrypt("alice", packed), "aes256-cbc")
+
+
+def test_python_unpacks_ours(gateway, peers):
+    content = gateway.out("bob@partner.example", smime__cipher="aes256-cbc", smime__key_transport="pkcs1", smime__compress="yes")
+    gateway.set("bob@partner.example", smime__compress="no")
+    der = cms_of(peers["openssl"].decrypt("bob", cms_of(content)))
+    assert bytes.fromhex("060b2a864886f70d0109100109") in der
+    assert SECRET.encode() in zlib.decompressobj().decompress(der[der.index(b"\x78\x9c"):])
