@@ -136,4 +136,8 @@ void smime_verified_release(struct smime_verified *v);
  * all of them say. Nothing is verified: believe it only of a signature that was found to be valid. */
 uint64_t smime_signed_capabilities(struct slice cms);
 
+/* The certificates that a SignedData brings along, DER in the arena; the count, 0 if it cannot be read. */
+#define SMIME_SENT_MAX 16
+size_t smime_sent_certificates(struct slice cms, struct arena *a, struct slice out[SMIME_SENT_MAX]);
+
 #endif

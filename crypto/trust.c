@@ -18,6 +18,7 @@
 
 #define EXTRA_MAX       64 /* certificates out of a message that are looked at */
 #define PATH_MAX_LENGTH 10
+#define ADDED_MAX       256
 
 /* A stored certificate that OpenSSL does not read is left out: that trusts less, and mail goes on. */
 static X509 *parse_stored(struct slice der)
@@ -120,6 +121,23 @@ enum status trust_load(struct store_view *view, struct trust **out, struct failu
     t->view = view;
     *out = t;
     return STATUS_OK;
+}
+
+enum status trust_add_intermediate(struct trust *t, struct slice der)
+{
+    X509 *x = t->added == ADDED_MAX ? NULL : certificate_from_der(der);
+    enum status status = t->added == ADDED_MAX ? STATUS_BUSY : STATUS_INVALID;
+
+    if (x != NULL && (certificate_uses(x) & CERT_USE_CA) != 0) {
+        status = sk_X509_push(t->intermediates, x) > 0 ? STATUS_OK : STATUS_NO_MEMORY;
+        if (status == STATUS_OK) {
+            t->added++;
+            x = NULL;
+        }
+    }
+    X509_free(x);
+    ERR_clear_error();
+    return status;
 }
 
 void trust_look_in(struct trust *t, struct store_view *view)

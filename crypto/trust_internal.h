@@ -11,6 +11,7 @@ struct trust {
     STACK_OF(X509) * intermediates;
     struct certificate_cache *seen;
     struct store_view *view; /* borrowed; see trust_look_in() */
+    size_t added;            /* intermediates that are not of the store */
     bool of_store;           /* made by trust_load(): it needs a view */
     bool broken;
 };

@@ -44,6 +44,9 @@ void trust_free(struct trust *t);
  * message's own view. trust_load() looks in the view that it was given. Borrowed: NULL before the view ends;
  * without a view nothing is trusted. NULL as trust, and one that was made, are fine and look nowhere. */
 void trust_look_in(struct trust *t, struct store_view *view);
+/* One more certificate for building paths, trusted by nothing but its issuer. INVALID: no CA certificate;
+ * BUSY: it has been given too many. */
+enum status trust_add_intermediate(struct trust *t, struct slice der) MUST_CHECK;
 enum trust_purpose { TRUST_FOR_ENCRYPTION, TRUST_FOR_SIGNATURE };
 /* OK, EXPIRED (or not yet valid), UNTRUSTED (no path to an anchor; denied; with smime.revocation=hard nothing
  * is known), REVOKED, INVALID (not fit for the purpose, broken); anything else is an error of ours. `extra`

@@ -108,6 +108,20 @@ static enum status read_message(struct flow *fl, struct slice message, struct fa
                                : failure_set(f, status, "no memory for the addresses of the message");
 }
 
+/* Recipients for whom a certificate is wanted and none is stored: are there some elsewhere? */
+static bool looked_up(struct flow *fl)
+{
+    size_t count = 0;
+    struct slice *wanted = arena_alloc_array(fl->arena, fl->job->recipient_count, sizeof wanted[0]);
+    for (size_t i = 0; wanted != NULL && i < fl->decision.recipient_count; i++) {
+        if (fl->decision.recipients[i].lacks_certificate) {
+            wanted[count++] = fl->addresses[i];
+        }
+    }
+    return count > 0 && fl->env->fetch_certificates != NULL &&
+           fl->env->fetch_certificates(fl->env, wanted, count);
+}
+
 static enum status decide(struct flow *fl, struct failure *f)
 {
     char sender[ADDRESS_MAX + 1] = "";
@@ -129,8 +143,13 @@ static enum status decide(struct flow *fl, struct failure *f)
     if (!arena_copy(fl->arena, slice_of_text(sender), &facts.envelope_sender)) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the sender");
     }
-    return policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses, fl->job->recipient_count,
-                         fl->arena, &fl->decision, f);
+    enum status status = policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses,
+                                       fl->job->recipient_count, fl->arena, &fl->decision, f);
+    if (status == STATUS_OK && looked_up(fl)) { /* what was decided is of a view that is gone */
+        status = policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses, fl->job->recipient_count,
+                               fl->arena, &fl->decision, f);
+    }
+    return status;
 }
 
 /* --- grouping --- */
@@ -355,7 +374,12 @@ void mail_process(const struct mail_environment *env, const struct job_message *
              fl == NULL ? "" : "the message has no recipients");
         return;
     }
-    fl->env = env;
+    fl->env = arena_alloc(a, sizeof *fl->env);
+    if (fl->env == NULL) {
+        fail(a, out, STATUS_NO_MEMORY, "");
+        return;
+    }
+    *fl->env = *env;
     fl->job = job;
     fl->arena = a;
     fl->out = out;

@@ -15,6 +15,7 @@
 
 typedef void (*mail_random_cb)(void *context, void *out, size_t len);
 
+/* The two callbacks ask others (role fetch) while the message waits, in bounded time; they may be NULL. */
 struct mail_environment {
     struct store_view *view;
     struct trust *trust;
@@ -24,6 +25,15 @@ struct mail_environment {
     struct ruleset *rules;         /* NULL: none */
     mail_random_cb random;         /* for MIME boundaries */
     void *random_context;
+    /* For these addresses the store has no certificate that can be used, and one is wanted. true: the
+     * decision is to be made anew; view, trust and issuers are those of the newest state, and slices of the
+     * view before are gone. */
+    bool (*fetch_certificates)(struct mail_environment *env, const struct slice *addresses, size_t count);
+    /* No path leads from `signer` (DER) by way of the certificates `sent` with it to a trust anchor. true:
+     * trust knows an intermediate more, which is worth another try; the view stays. */
+    bool (*fetch_issuers)(struct mail_environment *env, struct slice signer, const struct slice *sent,
+                          size_t count);
+    void *fetch_context;
 };
 
 struct mail_output {

@@ -171,6 +171,7 @@ static enum status received_add(struct flow *fl, struct key_ring *ring, struct r
         return failure_set(f, STATUS_NO_MEMORY, "no memory to decrypt a message");
     }
     struct layers_reading reading = {.trust = fl->env->trust,
+                                     .env = fl->env,
                                      .now_ms = fl->job->now_ms,
                                      .from = slice_of_text(fl->from),
                                      .unpack_max = fl->content_max / 2, /* line ends need room too */

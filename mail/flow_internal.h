@@ -56,7 +56,7 @@ struct flow_group {
 };
 
 struct flow {
-    const struct mail_environment *env;
+    struct mail_environment *env; /* a copy: a look-up may put a newer state in */
     const struct job_message *job;
     struct arena *arena;
     struct mail_output *out;

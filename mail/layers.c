@@ -12,6 +12,7 @@
  */
 #include "mail/layers.h"
 
+#include "mail/flow.h"
 #include "mail/mime_text.h"
 #include "mail/seven_bit.h"
 
@@ -22,6 +23,17 @@ bool verdict_holds(const struct verdict *v)
 
 /* --- verifying --- */
 
+/* Many a sender leaves the certificates between hers and the anchor out: they may be had elsewhere. */
+static bool issuers_fetched(const struct layers_reading *r, const struct layer *layer, struct slice signer)
+{
+    struct slice sent[SMIME_SENT_MAX];
+    if (r->env == NULL || r->env->fetch_issuers == NULL || signer.len == 0) {
+        return false;
+    }
+    size_t count = smime_sent_certificates(buf_slice(&layer->shape.cms), r->arena, sent);
+    return r->env->fetch_issuers(r->env, signer, sent, count);
+}
+
 static enum status run_verify(const struct layers_reading *r, struct layer *layer, struct slice signed_part,
                               struct slice from, struct verdict *v)
 {
@@ -29,6 +41,12 @@ static enum status run_verify(const struct layers_reading *r, struct layer *laye
     bool detached = layer->shape.kind == SHAPE_SMIME_CLEAR_SIGNED;
     enum status status = smime_verify(buf_slice(&layer->shape.cms), signed_part, detached, from, r->trust,
                                       r->now_ms, r->arena, &result);
+    if (status == STATUS_OK && result.verdict == SMIME_UNTRUSTED &&
+        issuers_fetched(r, layer, result.signer_certificate)) {
+        smime_verified_release(&result);
+        status = smime_verify(buf_slice(&layer->shape.cms), signed_part, detached, from, r->trust, r->now_ms,
+                              r->arena, &result);
+    }
     if (status == STATUS_OK) {
         v->verdict = result.verdict;
         memcpy(v->signer, result.signer, sizeof v->signer);

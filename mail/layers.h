@@ -53,6 +53,7 @@ struct layers {
 /* Opens one CMS object. NO_KEY: it stays closed; any other error ends the reading. */
 typedef enum status (*layer_open_cb)(void *context, struct slice cms, struct smime_decrypted *plain,
                                      struct failure *f);
+struct mail_environment; /* mail/flow.h */
 struct layers_reading {
     struct trust *trust;
     uint64_t now_ms;
@@ -61,6 +62,7 @@ struct layers_reading {
     struct arena *arena;
     layer_open_cb open; /* NULL: nothing is opened */
     void *context;
+    struct mail_environment *env; /* for its fetch_issuers; NULL: nobody is asked */
 };
 /* `message` and its `shape` are borrowed and must outlive `out`. Whatever the bytes, there is an answer; not
  * OK only for what `open` answers, or no memory. Release `out` also then. */

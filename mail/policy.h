@@ -65,6 +65,7 @@ struct policy_recipient {
     struct slice
         certificates[POLICY_CERTIFICATES_MAX]; /* DER, usable for encryption to this recipient; in the view */
     size_t certificate_count;
+    bool lacks_certificate;         /* one would be used, and none can be: worth a look-up elsewhere */
     uint64_t capabilities;          /* what all of them are known to read: AND of capabilities_assumed() */
     bool smime;                     /* S/MIME is on for this recipient: encrypt, decrypt, verify */
     bool opaque;                    /* smime.opaque: sign with the content inside */

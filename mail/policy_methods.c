@@ -26,6 +26,7 @@ static enum status offer_smime(struct policy_context *c, struct policy_recipient
     enum status status = smime_is_on(c, r, why);
     if (status == STATUS_OK) {
         status = policy_recipient_certificates(c, r, w, why);
+        r->lacks_certificate = status == STATUS_OK && r->certificate_count == 0;
     }
     return status == STATUS_OK && r->certificate_count == 0 ? STATUS_NO_KEY : status;
 }

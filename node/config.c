@@ -152,8 +152,8 @@ static enum status whole_check(struct node_config *c, struct failure *f)
                            "[cluster] advertise is missing: the other nodes cannot connect to %s",
                            c->cluster_listen);
     }
-    if (c->group == 0 &&
-        (c->core_user != 0 || c->smtp_user != 0 || c->worker_user != 0 || c->api_user != 0)) {
+    if (c->group == 0 && (c->core_user != 0 || c->smtp_user != 0 || c->worker_user != 0 || c->api_user != 0 ||
+                          c->fetch_user != 0)) {
         return failure_set(f, STATUS_INVALID, "[users] group is missing: the roles need a group in common");
     }
     if (advertise_default(c->cluster_advertise, c->cluster_listen, c->hostname) != STATUS_OK ||

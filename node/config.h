@@ -38,7 +38,7 @@ struct node_config {
     char tls_names[1024];
     unsigned workers;
     char master_key_source[4096];
-    unsigned group, core_user, smtp_user, worker_user, api_user;
+    unsigned group, core_user, smtp_user, worker_user, api_user, fetch_user;
     enum log_level log_level;
     uint64_t log_tail_bytes, segment_bytes, disk_reserve;
 };

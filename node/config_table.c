@@ -47,6 +47,8 @@ static const struct config_key table[] = {
     {"users", "worker", CONFIG_UNSIGNED, MEMBER(worker_user), "0", 0, USER_MAX,
      "numeric user of the role worker"},
     {"users", "api", CONFIG_UNSIGNED, MEMBER(api_user), "0", 0, USER_MAX, "numeric user of the role api"},
+    {"users", "fetch", CONFIG_UNSIGNED, MEMBER(fetch_user), "0", 0, USER_MAX,
+     "numeric user of the role fetch"},
     {"log", "level", CONFIG_LOG_LEVEL, MEMBER(log_level), "info", 0, 0, "error, warn, info or debug"},
     {"limits", "log_tail_bytes", CONFIG_BYTES, MEMBER(log_tail_bytes), "16M", MEBI(1), MEBI(256),
      "a snapshot is made after this much of log"},

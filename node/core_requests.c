@@ -150,6 +150,10 @@ void core_request_serve(struct core *core, struct client_request *q, struct msgp
     }
     switch (q->type) {
     case CORE_PROPOSE:
+        if (!client_may_propose(q, bytes)) {
+            client_answer(q, STATUS_DENIED, "this role may not make this change", SLICE_LITERAL(""), 0);
+            return;
+        }
         core_propose(core, bytes, proposed_cb, q);
         return;
     case CORE_BARRIER:

@@ -193,6 +193,8 @@ static bool role_user_fits(const struct node_config *config, const char *role, u
         user = config->api_user;
     } else if (strncmp(role, "worker", 6) == 0) {
         user = config->worker_user;
+    } else if (strcmp(role, "fetch") == 0) {
+        user = config->fetch_user;
     }
     return user == uid;
 }
@@ -247,10 +249,21 @@ static void hello(struct client_session *c, uint64_t number, struct msgpack_read
 }
 
 /* Only api speaks for administrators. A worker, which parses what strangers send, must not be able to change
- * the cluster. */
+ * the cluster; fetch may propose what it found, and nothing else (client_may_propose()). */
 static bool role_may_ask(const char *role, uint64_t type)
 {
-    return strcmp(role, "api") == 0 || type == CORE_BARRIER || type == CORE_STATUS;
+    return strcmp(role, "api") == 0 || type == CORE_BARRIER || type == CORE_STATUS ||
+           (strcmp(role, "fetch") == 0 && type == CORE_PROPOSE);
+}
+
+bool client_may_propose(const struct client_request *q, struct slice command)
+{
+    struct command c;
+    struct failure f;
+    if (strcmp(q->session->role, "api") == 0) {
+        return true;
+    }
+    return command_decode(command, &c, &f) == STATUS_OK && c.number == COMMAND_CERT_ADD;
 }
 
 static void frame_serve(struct client_session *c, struct slice payload)

@@ -14,9 +14,10 @@
  *   core     "peers" (TCP), "core" (Unix)
  *   smtp     "smtp" (TCP, may be several), "lmtp" (TCP, none or several), "jobs", "queue" (Unix)
  *   api      "api" (TCP, may be several)
+ *   fetch    "fetch" (Unix)
  *
  * Files below the data folder:
- *   run/        sockets and pid files: core.pid, smtp.pid, worker-1.pid, api.pid, supervisor.pid
+ *   run/        sockets and pid files: core.pid, smtp.pid, worker-1.pid, api.pid, fetch.pid, supervisor.pid
  *   identity/   who this node is: node/identity.h; service.crt, ca.crt are PEM and readable for all roles
  *   raft/       log and snapshots
  *   state/      LMDB
@@ -53,5 +54,6 @@ int role_core_run(struct role_context *c);   /* node/role_core.c */
 int role_smtp_run(struct role_context *c);   /* node/role_smtp.c: calls smtp/ */
 int role_worker_run(struct role_context *c); /* node/role_worker.c: calls mail/ */
 int role_api_run(struct role_context *c);    /* node/role_api.c: calls api/ */
+int role_fetch_run(struct role_context *c);  /* node/role_fetch.c */
 
 #endif

@@ -1,6 +1,7 @@
 /* See role_table.h. */
 #include "node/role_table.h"
 
+#include "mail/fetch_protocol.h"
 #include "mail/job.h"
 #include "raft/core_protocol.h"
 #include "smtp/queue_protocol.h"
@@ -41,6 +42,11 @@ static unsigned worker_user(const struct node_config *config)
 static unsigned api_user(const struct node_config *config)
 {
     return config->api_user;
+}
+
+static unsigned fetch_user(const struct node_config *config)
+{
+    return config->fetch_user;
 }
 
 #define ADDRESS(member) offsetof(struct node_config, member)
@@ -89,9 +95,16 @@ static const struct role_type table[] = {
     /* GnuPG through GPGME for the workers: a few small processes, which listen on run/pgp.sock. Comes with
        OpenPGP. */
     {.name = "pgp", .run = NULL, .count = none, .user = worker_user, .keys = ROLE_KEY_KEK, .stop_turn = 1},
-    /* What must be asked of others (CRL, OCSP, WKD, ...): holds no key, listens on run/fetch.sock. Comes with
-       revocation. */
-    {.name = "fetch", .run = NULL, .count = none, .user = api_user, .keys = 0, .stop_turn = 1},
+    /* What must be asked of others (CRL, OCSP, AIA, LDAP). A user of its own: it must not pass for api. */
+    {
+        .name = "fetch",
+        .run = role_fetch_run,
+        .count = one,
+        .user = fetch_user,
+        .keys = 0,
+        .stop_turn = 1,
+        .listens = {{"fetch", ROLE_LISTENS_UNIX, 0, NULL, FETCH_SOCKET}},
+    },
 };
 
 const struct role_type *role_type_at(size_t i)

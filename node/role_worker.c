@@ -12,7 +12,7 @@
  * plain text. A job that is not well formed is answered, or, when it names no number, ends the connection. A
  * message that makes the parser crash, hang or outgrow its memory takes this process with it; the supervisor
  * starts another and smtp counts the message's victims. It opens no network connection and holds no state of
- * a message between jobs.
+ * a message between jobs. What must be asked of others, the fetch role asks (node/worker_lookup.h).
  */
 #include "base/channel.h"
 #include "base/clock.h"
@@ -21,6 +21,7 @@
 #include "crypto/smime.h"
 #include "mail/flow.h"
 #include "node/role.h"
+#include "node/worker_lookup.h"
 #include "raft/core_protocol.h"
 
 #include <errno.h>
@@ -60,7 +61,9 @@ struct worker {
     uint64_t policy_generation; /* of rules */
     int jobs_fd;                /* -1 while smtp is away */
     uint64_t next_connect_ms;
-    struct arena arena; /* of the job */
+    struct worker_lookup lookup;
+    struct store_view *view; /* of the job; a look-up may put a newer one in its place */
+    struct arena arena;      /* of the job */
 };
 
 static void random_cb(void *context, void *out, size_t len)
@@ -238,19 +241,41 @@ static void answer_failure(struct worker *w, uint64_t job, enum status status, c
 
 /* --- jobs --- */
 
+/* For a look-up: the newest state in place of the job's view. */
+static bool view_renew(void *context, struct mail_environment *env)
+{
+    struct worker *w = context;
+    struct store_view *newer = NULL;
+    struct failure f = {.status = STATUS_OK};
+    if (store_view_begin(w->store, &newer, &f) != STATUS_OK) {
+        return false;
+    }
+    if (keys_refresh(w, newer, &f) != STATUS_OK || trust_refresh(w, newer, &f) != STATUS_OK) {
+        trust_look_in(w->trust, w->view);
+        store_view_end(newer);
+        return false;
+    }
+    store_view_end(w->view);
+    w->view = newer;
+    env->view = newer;
+    env->trust = w->trust;
+    env->issuers = w->issuers;
+    return true;
+}
+
 static void process(struct worker *w, const struct job_message *job, struct slice message, int input)
 {
-    struct store_view *view = NULL;
     struct failure f = {.status = STATUS_OK};
     struct mail_output out;
     uint64_t start = clock_monotonic_ms();
+    w->view = NULL;
     enum status status = w->store == NULL ? failure_set(&f, STATUS_UNAVAILABLE, "the store is not open yet")
-                                          : store_view_begin(w->store, &view, &f);
+                                          : store_view_begin(w->store, &w->view, &f);
     if (status == STATUS_OK) {
-        status = keys_refresh(w, view, &f);
+        status = keys_refresh(w, w->view, &f);
     }
     if (status == STATUS_OK) {
-        status = trust_refresh(w, view, &f);
+        status = trust_refresh(w, w->view, &f);
     }
     if (status == STATUS_OK) {
         status = rules_refresh(w, view, &f);
@@ -259,17 +284,18 @@ static void process(struct worker *w, const struct job_message *job, struct slic
         log_event(LOG_ERROR, "a message cannot be decided", LOG_TEXT("id", job->message_id),
                   LOG_TEXT("reason", f.text));
         trust_look_in(w->trust, NULL);
-        store_view_end(view);
+        store_view_end(w->view);
         answer_failure(w, job->job, STATUS_UNAVAILABLE, "the mail gateway is not ready");
         return;
     }
-    struct mail_environment env = {.view = view,
+    struct mail_environment env = {.view = w->view,
                                    .trust = w->trust,
                                    .keys = &w->keyring,
                                    .issuers = w->issuers,
                                    .known = w->known,
                                    .rules = w->rules,
                                    .random = random_cb};
+    worker_lookup_offer(&w->lookup, &env);
     mail_process(&env, job, message, &w->arena, &out);
     log_event(
         LOG_DEBUG, "message decided", LOG_TEXT("id", job->message_id), LOG_NUMBER("bytes", message.len),
@@ -278,7 +304,7 @@ static void process(struct worker *w, const struct job_message *job, struct slic
     answer(w, &out, input);
     mail_output_release(&out);
     trust_look_in(w->trust, NULL);
-    store_view_end(view); /* texts of the result may point into the view until it was sent */
+    store_view_end(w->view); /* texts of the result may point into the view until it was sent */
 }
 
 /* The number of a job whose frame is otherwise not well formed: it can still be answered. */
@@ -413,6 +439,7 @@ int role_worker_run(struct role_context *c)
     struct failure f = {.status = STATUS_OK};
     int result = 1;
     arena_init(&w.arena, WORKER_ARENA_MAX);
+    worker_lookup_init(&w.lookup, view_renew, &w);
     limit_memory();
     enum status status = smime_start(&f);
     if (status == STATUS_OK) {
@@ -432,6 +459,7 @@ int role_worker_run(struct role_context *c)
         result = 0;
     }
     disconnect(&w);
+    worker_lookup_release(&w.lookup);
     if (w.core != NULL) {
         core_client_free(w.core);
     }

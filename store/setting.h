@@ -29,6 +29,7 @@ enum setting_type {
     SETTING_CHOICES, /* a list of `choices`, each at most once, in the order that counts; "" = none */
     SETTING_TEXTS, /* a list of texts separated by commas, or /expressions/ in which a comma counts as such */
     SETTING_THUMBPRINTS, /* list of SHA-256 thumbprints: 64 hexadecimal digits each; canonical: as given */
+    SETTING_LOOKUPS, /* directory URLs (RFC 4516) with %s in the filter, separated by spaces; "" = none */
 };
 
 /* Whose value counts for a message: SENDER, RECIPIENT, BOTH (the stricter), NODE (no address: global). */
@@ -103,6 +104,9 @@ enum setting_id {
     SETTING_DELIVERY_EXPIRE,
     SETTING_CLUSTER_STALE_AFTER,
     SETTING_CLUSTER_WHEN_STALE,
+    SETTING_SMIME_AIA,
+    SETTING_CERT_LOOKUP,
+    SETTING_FETCH_ALLOW_NETWORKS,
     SETTING_COUNT
 };
 

@@ -271,6 +271,21 @@ static const struct setting settings[] = {
         "cluster.when_stale", "defer", "serve|defer", G, SETTING_OF_NODE,
         "what such a node does with new mail: defer it with 451 (in clusters of three and more), or serve "
         "on"),
+
+    [SETTING_SMIME_AIA] = FLAG(
+        "smime.aia", "yes", G,
+        SETTING_OF_NODE,
+        "when the path from a signer to a trust anchor lacks a certificate: fetch it from where the signer's "
+        "certificate says (Authority Information Access)"),
+    [SETTING_CERT_LOOKUP] = RANGE(
+        "cert.lookup", SETTING_LOOKUPS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
+        "directories that are asked when no usable certificate of a recipient is stored: "
+        "ldap://HOST[:PORT]/BASE?ATTRIBUTE?SCOPE?FILTER, where %s in the filter stands for the address; "
+        "several are separated by spaces and asked in order"),
+    [SETTING_FETCH_ALLOW_NETWORKS] = RANGE(
+        "fetch.allow_networks", SETTING_NETWORKS, "", 0, 0, G, SETTING_OF_NODE,
+        "private networks in which lists, certificates and directories may be fetched; all other private, "
+        "loopback and link-local addresses are refused"),
 };
 
 _Static_assert(sizeof(settings) / sizeof(settings[0]) == SETTING_COUNT, "each id has its row");

@@ -6,6 +6,7 @@
 
 #include "base/hex.h"
 #include "store/records.h"
+#include "store/setting_lookup.h"
 
 #include <arpa/inet.h>
 
@@ -292,6 +293,26 @@ static bool printable(struct slice value)
     return true;
 }
 
+static enum status canonical_lookups(const struct setting *s, struct slice value, struct buf *out,
+                                     struct failure *f)
+{
+    struct slice item;
+    enum status status = STATUS_OK;
+
+    for (size_t count = 0; status == STATUS_OK && lookup_next(&value, &item); count++) {
+        if (count == SETTING_LOOKUPS_MAX)
+            return failure_set(f, STATUS_INVALID, "%s: at most %d directories", s->name, SETTING_LOOKUPS_MAX);
+        status = lookup_check(item, f);
+        if (status != STATUS_OK)
+            return failure_wrap(f, status, "%s", s->name);
+        if (count > 0)
+            status = buf_append_byte(out, ' ');
+        if (status == STATUS_OK)
+            status = buf_append_slice(out, item);
+    }
+    return status;
+}
+
 enum status setting_canonical(const struct setting *s, struct slice value, struct buf *out, struct failure *f)
 {
     value = slice_trim(value);
@@ -334,6 +355,8 @@ enum status setting_canonical(const struct setting *s, struct slice value, struc
         return canonical_choices(s, value, out, f);
     case SETTING_TEXTS:
         return canonical_texts(s, value, out, f);
+    case SETTING_LOOKUPS:
+        return canonical_lookups(s, value, out, f);
     }
     return failure_set(f, STATUS_INTERNAL, "%s has an unknown type", s->name);
 }

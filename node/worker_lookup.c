@@ -1,0 +1,93 @@
+/* See worker_lookup.h. The settings say whether to ask; a setting that cannot be read means: do not ask. */
+#include "node/worker_lookup.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/setting.h"
+
+void worker_lookup_init(struct worker_lookup *l, bool (*renew)(void *context, struct mail_environment *env),
+                        void *context)
+{
+    fetch_client_init(&l->client, clock_monotonic_ms());
+    l->renew = renew;
+    l->context = context;
+}
+
+void worker_lookup_release(struct worker_lookup *l)
+{
+    fetch_client_release(&l->client);
+}
+
+static bool ask(struct worker_lookup *l, struct fetch_question *q, unsigned wait_ms,
+                struct msgpack_reader *results)
+{
+    struct fetch_answer answer;
+    enum status status = fetch_client_ask(&l->client, q, wait_ms, &answer, results);
+    if (status != STATUS_OK) {
+        log_event(LOG_INFO, "fetch gave no answer", LOG_TEXT("reason", status_text(status)));
+        return false;
+    }
+    return answer.status == STATUS_OK;
+}
+
+static bool fetch_issuers_cb(struct mail_environment *env, struct slice signer, const struct slice *sent,
+                             size_t count)
+{
+    struct worker_lookup *l = env->fetch_context;
+    struct fetch_question q = {.type = FETCH_ISSUERS, .signer = signer};
+    struct msgpack_reader results;
+    struct setting_value aia;
+    size_t added = 0;
+    if (setting_get(env->view, setting_at(SETTING_SMIME_AIA), SLICE_LITERAL(""), &aia) != STATUS_OK ||
+        !setting_bool(&aia) || env->trust == NULL || signer.len > FETCH_CERTIFICATE_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count && q.count < FETCH_CERTIFICATES_MAX; i++) {
+        if (sent[i].len <= FETCH_CERTIFICATE_MAX && !slice_equal(sent[i], signer)) {
+            q.list[q.count++] = sent[i];
+        }
+    }
+    if (!ask(l, &q, FETCH_ISSUERS_WAIT_MS, &results)) {
+        return false;
+    }
+    size_t found = read_array(&results, FETCH_CERTIFICATES_MAX);
+    for (size_t i = 0; i < found; i++) {
+        struct slice der = read_bytes(&results, FETCH_CERTIFICATE_MAX);
+        if (der.len > 0 && trust_add_intermediate(env->trust, der) == STATUS_OK) {
+            added++;
+        }
+    }
+    /* None: the path is whole with what is stored since this view began. Not of this message, then. */
+    return msgpack_reader_status(&results, true) == STATUS_OK && added > 0;
+}
+
+static bool is_looked_up(struct mail_environment *env, struct slice address)
+{
+    struct setting_value lookup;
+    return setting_get(env->view, setting_at(SETTING_CERT_LOOKUP), address, &lookup) == STATUS_OK &&
+           lookup.text.len > 0;
+}
+
+static bool fetch_certificates_cb(struct mail_environment *env, const struct slice *addresses, size_t count)
+{
+    struct worker_lookup *l = env->fetch_context;
+    struct fetch_question q = {.type = FETCH_PEOPLE};
+    struct msgpack_reader results;
+    for (size_t i = 0; i < count && q.count < FETCH_PEOPLE_MAX; i++) {
+        if (is_looked_up(env, addresses[i])) {
+            q.list[q.count++] = addresses[i];
+        }
+    }
+    if (q.count == 0 || !ask(l, &q, FETCH_PEOPLE_WAIT_MS, &results)) {
+        return false;
+    }
+    uint64_t stored = read_u64(&results);
+    return msgpack_reader_status(&results, true) == STATUS_OK && stored > 0 && l->renew(l->context, env);
+}
+
+void worker_lookup_offer(struct worker_lookup *l, struct mail_environment *env)
+{
+    env->fetch_issuers = fetch_issuers_cb;
+    env->fetch_certificates = fetch_certificates_cb;
+    env->fetch_context = l;
+}

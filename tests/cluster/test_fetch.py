@@ -1,0 +1,241 @@
+"""What the fetch role asks of others: missing issuers (AIA), certificates in a directory (LDAP), and where it may not go."""
+import smtplib
+import subprocess
+import time
+
+import pytest
+
+from authority import Authority
+from directory import Directory
+from partner import crlf
+from web import Web
+
+ALICE = "alice@ours.example"
+
+
+def send(cluster, sender, recipient, content, node=1):
+    with smtplib.SMTP("127.0.0.1", cluster.smtp_port(node), timeout=60) as session:
+        session.sendmail(sender, [recipient], content)
+
+
+def arrives(cluster, act):
+    before = len(cluster.sink.messages())
+    act()
+    return cluster.sink.wait(before + 1)[before][1]
+
+
+def letter(sender, to):
+    return f"From: {sender}\r\nTo: {to}\r\nSubject: Hello\r\n\r\nthe secret of Ada\r\n".encode()
+
+
+def signed_by(authority, name, address, *chain):
+    entity = authority.sign(name, b"Content-Type: text/plain\r\n\r\nHello\r\n", *chain)
+    return f"From: {address}\r\nTo: {ALICE}\r\nSubject: Signed\r\n".encode() + crlf(entity)
+
+
+def verdict(cluster, content, address, node=1):
+    came = arrives(cluster, lambda: send(cluster, address, ALICE, content, node))
+    return came.split(b"X-Sealpost-Signature: ")[1].split(b";")[0].split(b"\r\n")[0].decode()
+
+
+@pytest.fixture(scope="module")
+def web():
+    server = Web().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def ready(cluster):
+    cluster.ctl("domain", "add", "ours.example", "--locality", "internal")
+    cluster.ctl("settings", "set", "fetch.allow_networks", "127.0.0.0/8")
+    return cluster
+
+
+def test_the_role_is_supervised(ready):
+    first = ready.role_pid(1, "fetch")
+    ready.local("kill", "1", "--role", "fetch")
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            if ready.role_pid(1, "fetch") != first:
+                break
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.05)
+    assert ready.role_pid(1, "fetch") != first
+    ready.ready()
+
+
+# --- AIA ---
+
+def chain_of(folder, web, name, aia="/{}.cer", host="127.0.0.1"):
+    """A root, an intermediate whose certificate is at the place that the person's certificate names, and the person."""
+    root = Authority(folder / name, f"{name} root")
+    middle = Authority(folder / name, f"{name} middle", issuer=root)
+    middle.issue(name, f"{name}@chain.example", aia=web.url(aia.format(name), host))
+    return root, middle
+
+
+def test_a_missing_issuer_is_fetched(ready, web, tmp_path):
+    root, middle = chain_of(tmp_path, web, "ada")
+    ready.ctl("ca", "trust", root.path("pem"))
+    web.files["/ada.cer"] = middle.der()
+    content = signed_by(middle, "ada", "ada@chain.example")
+    assert verdict(ready, content, "ada@chain.example") == "valid"
+    assert web.asked.count("/ada.cer") == 1
+    # It is in the store now, on every node, and nobody asks for it again.
+    found = [c for c in ready.api("GET", "/v1/certificates?limit=200", node=2).json["items"] if "ada middle" in c["subject"]]
+    assert [c["source"] for c in found] == ["aia"] and not found[0]["trusted"]
+    assert verdict(ready, content, "ada@chain.example", node=2) == "valid"
+    assert web.asked.count("/ada.cer") == 1
+
+
+def test_two_issuers_may_be_missing_and_come_as_pkcs7(ready, web, tmp_path):
+    root = Authority(tmp_path, "deep root")
+    upper = Authority(tmp_path, "deep upper", issuer=root)
+    lower = Authority(tmp_path, "deep lower", issuer=upper, aia=web.url("/upper.p7c"))
+    lower.issue("dee", "dee@chain.example", aia=web.url("/lower.p7c"))
+    web.files["/upper.p7c"], web.files["/lower.p7c"] = upper.p7c(), lower.p7c()
+    ready.ctl("ca", "trust", root.path("pem"))
+    assert verdict(ready, signed_by(lower, "dee", "dee@chain.example"), "dee@chain.example") == "valid"
+
+
+def test_what_is_not_the_issuer_does_not_count(ready, web, tmp_path):
+    root, middle = chain_of(tmp_path, web, "eve")
+    stranger = Authority(tmp_path / "other", "eve middle", issuer=Authority(tmp_path / "other", "eve root"))
+    ready.ctl("ca", "trust", root.path("pem"))
+    web.files["/eve.cer"] = stranger.der()
+    assert verdict(ready, signed_by(middle, "eve", "eve@chain.example"), "eve@chain.example") == "untrusted"
+    assert not [c for c in ready.api("GET", "/v1/certificates?limit=200").json["items"] if "eve middle" in c["subject"]]
+
+
+def test_a_chain_without_an_anchor_of_ours_is_not_kept(ready, web, tmp_path):
+    _, middle = chain_of(tmp_path, web, "mal")
+    web.files["/mal.cer"] = middle.der()
+    assert verdict(ready, signed_by(middle, "mal", "mal@chain.example"), "mal@chain.example") == "untrusted"
+    assert "/mal.cer" in web.asked
+    assert not [c for c in ready.api("GET", "/v1/certificates?limit=200").json["items"] if "mal middle" in c["subject"]]
+
+
+def test_a_dead_place_holds_a_worker_once_and_not_for_long(ready, web, tmp_path):
+    root, middle = chain_of(tmp_path, web, "slow")
+    ready.ctl("ca", "trust", root.path("pem"))
+    web.silent.add("/slow.cer")
+    content = signed_by(middle, "slow", "slow@chain.example")
+    start = time.monotonic()
+    assert verdict(ready, content, "slow@chain.example") == "untrusted"
+    assert time.monotonic() - start < 8
+    for _ in range(3):
+        start = time.monotonic()
+        assert verdict(ready, content, "slow@chain.example") == "untrusted"
+        assert time.monotonic() - start < 1.8
+    assert web.asked.count("/slow.cer") == 1
+
+
+def test_off_is_off(ready, web, tmp_path):
+    root, middle = chain_of(tmp_path, web, "off")
+    ready.ctl("ca", "trust", root.path("pem"))
+    web.files["/off.cer"] = middle.der()
+    ready.ctl("settings", "set", "smime.aia", "no")
+    assert verdict(ready, signed_by(middle, "off", "off@chain.example"), "off@chain.example") == "untrusted"
+    ready.ctl("settings", "unset", "smime.aia")
+    assert "/off.cer" not in web.asked
+
+
+def test_a_private_network_is_closed(ready, web, tmp_path):
+    # localhost is a name: the address behind it is what counts.
+    root, middle = chain_of(tmp_path, web, "priv", host="localhost")
+    ready.ctl("ca", "trust", root.path("pem"))
+    web.files["/priv.cer"] = middle.der()
+    ready.ctl("settings", "set", "fetch.allow_networks", "127.0.0.2/32")
+    assert verdict(ready, signed_by(middle, "priv", "priv@chain.example"), "priv@chain.example") == "untrusted"
+    ready.ctl("settings", "set", "fetch.allow_networks", "127.0.0.0/8")
+    assert "/priv.cer" not in web.asked
+
+
+def test_a_redirect_into_a_private_network_is_refused(ready, web, tmp_path):
+    outer = Web("127.0.0.2").start()
+    try:
+        root, middle = chain_of(tmp_path, outer, "redir", host="127.0.0.2")
+        ready.ctl("ca", "trust", root.path("pem"))
+        outer.redirects["/redir.cer"] = web.url("/redir.cer")
+        web.files["/redir.cer"] = middle.der()
+        ready.ctl("settings", "set", "fetch.allow_networks", "127.0.0.2/32")
+        assert verdict(ready, signed_by(middle, "redir", "redir@chain.example"), "redir@chain.example") == "untrusted"
+        assert outer.asked == ["/redir.cer"] and "/redir.cer" not in web.asked
+    finally:
+        outer.stop()
+        ready.ctl("settings", "set", "fetch.allow_networks", "127.0.0.0/8")
+
+
+def test_an_allowed_redirect_is_followed(ready, web, tmp_path):
+    root, middle = chain_of(tmp_path, web, "hop")
+    ready.ctl("ca", "trust", root.path("pem"))
+    web.redirects.update({"/hop.cer": "/hop2", "/hop2": "/hop3", "/hop3": "/hop4"})
+    web.files["/hop4"] = middle.der()
+    assert verdict(ready, signed_by(middle, "hop", "hop@chain.example"), "hop@chain.example") == "valid"
+
+
+# --- directories ---
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory, partner):
+    for name in ("ldapbob", "ldapeve", "ldapnew"):
+        partner.issue(name, f"{name}@partner.example")
+    der = {n: subprocess.run(["openssl", "x509", "-in", partner.path(f"{n}.pem"), "-outform", "DER"], check=True, capture_output=True).stdout
+           for n in ("ldapbob", "ldapeve", "ldapnew")}
+    directory = Directory(tmp_path_factory.mktemp("ldap"), {
+        "ldapbob@partner.example": der["ldapbob"],
+        "victim@partner.example": der["ldapeve"],  # a certificate of somebody else
+        "ldapnew@partner.example": der["ldapnew"],
+    }).start()
+    yield directory
+    directory.stop()
+
+
+def test_the_first_message_to_a_partner_is_encrypted(ready, people, partner):
+    ready.ctl("ca", "trust", partner.path("ca.pem"))
+    ready.ctl("settings", "set", "cert.lookup", people.lookup, "--domain", "partner.example")
+    to = "ldapbob@partner.example"
+    content = arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to)))
+    assert b"Ada" not in content and b"the secret of Ada" in partner.decrypt("ldapbob", content)
+    [found] = ready.api("GET", f"/v1/certificates?address={to}", node=3).json["items"]
+    assert found["source"] == "ldap"
+    searches = people.searches()
+    arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to), node=2))
+    assert people.searches() == searches
+
+
+@pytest.mark.parametrize("to", ["nobody@partner.example", "victim@partner.example", "*@partner.example"])
+def test_who_is_not_in_the_directory_has_no_certificate(ready, people, to):
+    ready.ctl("settings", "set", "encrypt.mode", "mandatory", "--domain", "partner.example")
+    for searched in (1, 0):
+        before = people.searches()
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            send(ready, ALICE, to, letter(ALICE, to))
+        assert b"no usable certificate" in refused.value.smtp_error
+        assert people.searches() == before + searched, "what was looked up in vain is remembered"
+    ready.ctl("settings", "unset", "encrypt.mode", "--domain", "partner.example")
+    assert not ready.api("GET", "/v1/certificates?address=victim@partner.example").json["items"]
+
+
+def test_a_directory_in_a_private_network_is_not_asked(ready, people):
+    ready.ctl("settings", "set", "fetch.allow_networks", "10.0.0.0/8")
+    ready.ctl("settings", "set", "encrypt.mode", "mandatory", "--domain", "partner.example")
+    before = people.searches()
+    with pytest.raises(smtplib.SMTPDataError):
+        send(ready, ALICE, "ldapnew@partner.example", letter(ALICE, "ldapnew@partner.example"))
+    assert people.searches() == before
+    ready.ctl("settings", "unset", "encrypt.mode", "--domain", "partner.example")
+    ready.ctl("settings", "set", "fetch.allow_networks", "127.0.0.0/8")
+
+
+@pytest.mark.parametrize("value, text", [
+    ("http://x/?c?sub?(mail=%s)", "ldap://"),
+    ("ldap://u:p@x/?c?sub?(mail=%s)", "user or password"),
+    ("ldap://x/?c?sub?(mail=me)", "%s once"),
+])
+def test_bad_lookups_are_refused(ready, value, text):
+    refused = ready.ctl("settings", "set", "cert.lookup", value, code=2)
+    assert text in refused.stderr
