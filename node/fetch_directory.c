@@ -197,6 +197,27 @@ static enum status search(LDAP *ld, LDAPURLDesc *url, uint64_t deadline, struct 
     return status;
 }
 
+/* Takes `fd`. libldap wants the URL of the server alone; its name is what a TLS certificate must be for. */
+static enum status session_begin(const LDAPURLDesc *url, int fd, LDAP **ld, struct failure *f)
+{
+    struct buf server = BUF_INIT(1024);
+    bool v6 = strchr(url->lud_host, ':') != NULL;
+    int error = LDAP_NO_MEMORY;
+    *ld = NULL;
+    if (buf_printf(&server, v6 ? "%s://[%s]:%d" : "%s://%s:%d", url->lud_scheme, url->lud_host,
+                   url->lud_port) == STATUS_OK &&
+        buf_text(&server) != NULL) {
+        error = ldap_init_fd(fd, LDAP_PROTO_TCP, buf_text(&server), ld);
+    }
+    buf_release(&server);
+    if (error == LDAP_SUCCESS) {
+        return STATUS_OK;
+    }
+    close(fd);
+    *ld = NULL;
+    return ldap_failure(f, error, "no session with the directory");
+}
+
 enum status directory_ask(const char *url, struct slice allowed, unsigned timeout_ms, struct arena *a,
                           struct slice found[DIRECTORY_CERTIFICATES_MAX], size_t *count, struct failure *f)
 {
@@ -212,12 +233,7 @@ enum status directory_ask(const char *url, struct slice allowed, unsigned timeou
     }
     enum status status = connect_guarded(parsed->lud_host, parsed->lud_port, allowed, deadline, &fd, f);
     if (status == STATUS_OK) {
-        int error = ldap_init_fd(fd, LDAP_PROTO_TCP, url, &ld);
-        if (error != LDAP_SUCCESS) {
-            close(fd);
-            ld = NULL;
-            status = ldap_failure(f, error, "no session with the directory");
-        }
+        status = session_begin(parsed, fd, &ld, f);
     }
     if (status == STATUS_OK) {
         status = search(ld, parsed, deadline, a, found, count, f);
