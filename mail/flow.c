@@ -146,6 +146,7 @@ static enum status decide(struct flow *fl, struct failure *f)
     enum status status = policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses,
                                        fl->job->recipient_count, fl->arena, &fl->decision, f);
     if (status == STATUS_OK && looked_up(fl)) { /* what was decided is of a view that is gone */
+        facts.rules = fl->env->rules;
         status = policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses, fl->job->recipient_count,
                                fl->arena, &fl->decision, f);
     }
@@ -192,8 +193,8 @@ static bool groups_agree(const struct flow_group *a, const struct flow_group *b)
     return !a->alone && !b->alone && a->direction == b->direction && a->protection == b->protection &&
            a->opaque == b->opaque && a->headers == b->headers && a->smime == b->smime &&
            a->outcome == b->outcome && incoming_options_agree(&a->options, &b->options) &&
-           slice_equal(a->cipher, b->cipher) && a->compress == b->compress &&
-           a->transport == b->transport && extras_agree(a->first, b->first);
+           slice_equal(a->cipher, b->cipher) && a->compress == b->compress && a->transport == b->transport &&
+           extras_agree(a->first, b->first);
 }
 
 static enum status group_recipients(struct flow *fl, struct failure *f)

@@ -250,16 +250,19 @@ static bool view_renew(void *context, struct mail_environment *env)
     if (store_view_begin(w->store, &newer, &f) != STATUS_OK) {
         return false;
     }
-    if (keys_refresh(w, newer, &f) != STATUS_OK || trust_refresh(w, newer, &f) != STATUS_OK) {
+    bool fresh = keys_refresh(w, newer, &f) == STATUS_OK && trust_refresh(w, newer, &f) == STATUS_OK &&
+                 rules_refresh(w, newer, &f) == STATUS_OK;
+    if (fresh) {
+        store_view_end(w->view);
+        w->view = newer;
+    } else {
         trust_look_in(w->trust, w->view);
         store_view_end(newer);
-        return false;
     }
-    store_view_end(w->view);
-    w->view = newer;
-    env->view = newer;
+    env->view = w->view; /* what was made anew took the place of what is gone, also when the rest was not */
     env->trust = w->trust;
     env->issuers = w->issuers;
+    env->rules = w->rules;
     return true;
 }
 
@@ -278,7 +281,7 @@ static void process(struct worker *w, const struct job_message *job, struct slic
         status = trust_refresh(w, w->view, &f);
     }
     if (status == STATUS_OK) {
-        status = rules_refresh(w, view, &f);
+        status = rules_refresh(w, w->view, &f);
     }
     if (status != STATUS_OK) {
         log_event(LOG_ERROR, "a message cannot be decided", LOG_TEXT("id", job->message_id),
