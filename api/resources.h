@@ -103,6 +103,10 @@ void queue_delete(struct exchange *x);
 extern const struct api_object explain_request_object, explain_object;
 void policy_explain(struct exchange *x);
 
+/* resource_policy_test.c */
+extern const struct api_object policy_test_request_object, policy_test_object;
+void policy_test(struct exchange *x);
+
 /* resource_rules.c, resource_groups.c */
 extern const struct api_object rule_request_object, rule_move_object, rule_object, rules_object;
 void rules_list(struct exchange *x);

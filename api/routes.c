@@ -117,6 +117,8 @@ static const struct api_route routes[] = {
     /* --- policy, tokens --- */
     {API_POST, "/v1/policy/explain", "policy.read", 0, NULL, &explain_request_object, &explain_object, NULL,
      200, policy_explain, "explainPolicy", "What would become of a message, and why."},
+    {API_POST, "/v1/policy/test", "policy.read", 0, NULL, &policy_test_request_object, &policy_test_object, NULL,
+     200, policy_test, "testPolicy", "Whether policy, as it is or as it is proposed, does what is expected."},
     {API_GET, "/v1/policy/rules", "policy.read", 0, NULL, NULL, &rules_object, NULL, 200, rules_list,
      "listRules", "The rules, in the order in which they are asked."},
     {API_GET, "/v1/policy/rules/{name}", "policy.read", 0, NULL, NULL, &rule_object, NULL, 200, rule_get,

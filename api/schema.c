@@ -105,6 +105,23 @@ static enum status number_check(const struct api_field *field, const json_t *val
     return STATUS_OK;
 }
 
+/* How deep objects nest is a matter of our tables. */
+static enum status objects_check(const struct api_field *field, const json_t *value, struct failure *f)
+{
+    const char *culprit;
+    if (!json_is_array(value) || json_array_size(value) > API_TEXTS_MAX) {
+        return failure_set(f, STATUS_INVALID, "%s: must be a list of at most %d objects", field->name,
+                           API_TEXTS_MAX);
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        enum status status = api_body_check(field->object, json_array_get(value, i), &culprit, f);
+        if (status != STATUS_OK) {
+            return failure_wrap(f, status, "%s: entry %zu", field->name, i + 1);
+        }
+    }
+    return STATUS_OK;
+}
+
 enum status api_value_check(const struct api_field *field, const json_t *value, struct failure *f)
 {
     switch (field->type) {
@@ -119,9 +136,10 @@ enum status api_value_check(const struct api_field *field, const json_t *value, 
         return json_is_boolean(value)
                    ? STATUS_OK
                    : failure_set(f, STATUS_INVALID, "%s: must be true or false", field->name);
+    case API_OBJECTS:
+        return objects_check(field, value, f);
     case API_TIME:
     case API_OBJECT:
-    case API_OBJECTS:
     case API_MAP:
     case API_ANY:
         break;

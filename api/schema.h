@@ -18,7 +18,7 @@ enum api_type {
     API_TIME,    /* RFC 3339 in UTC; only in answers */
     API_TEXTS,   /* list of text; min: least number of entries; max: bytes of one entry */
     API_OBJECT,  /* `object` */
-    API_OBJECTS, /* list of `object` */
+    API_OBJECTS, /* list of `object`; in a request at most API_TEXTS_MAX */
     API_MAP,     /* of names to numbers; only in answers */
     API_ANY      /* only in answers */
 };

@@ -22,6 +22,8 @@ enum cli_place {
     PLACE_BODY_NUMBER,
     PLACE_BODY_SECONDS, /* 90, 30m, 1h, 2d */
     PLACE_BODY_FILE,    /* the file's bytes in base64 */
+    PLACE_BODY_CASES,   /* the table of a file, as a list of objects: see case_file.h */
+    PLACE_BODY_JSON,    /* the list in a file of JSON, or its "items" */
     PLACE_BODY_SECRET,  /* the first line of a file ("-": standard input) */
     PLACE_VIEW          /* only for what is shown */
 };

@@ -287,6 +287,27 @@ static const struct cli_parameter rule_set_parameters[] = {
     RULE_PLACES,
 };
 
+static const struct cli_parameter policy_test_parameters[] = {
+    {.name = "FILE",
+     .place = PLACE_BODY_CASES,
+     .field = "cases",
+     .flags = CLI_REQUIRED,
+     .help = "table of what is expected; see docs/rules.md"},
+    {.name = "with",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY_LIST,
+     .field = "with",
+     .flags = CLI_REPEATED,
+     .value = "SETTING",
+     .help = "suppose a setting: NAME=VALUE, or SCOPE:NAME=VALUE for a domain or user"},
+    {.name = "rules",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY_JSON,
+     .field = "rules",
+     .value = "FILE",
+     .help = "suppose these rules, and no others, as rule-list -o json gives them"},
+};
+
 static const struct cli_parameter group_add_parameters[] = {
     {.name = "GROUP", .place = PLACE_BODY, .field = "group", .flags = CLI_REQUIRED, .help = "its name"},
     {.name = "MEMBER",
@@ -629,6 +650,14 @@ static const struct cli_command commands[] = {
      .show = show_explanation,
      .help = "Tell what would become of a message, and why."},
 
+    {.noun = "policy",
+     .verb = "test",
+     .method = "POST",
+     .path = "/v1/policy/test",
+     PARAMETERS(policy_test_parameters),
+     .view = &view_policy_test,
+     .failing_unless = "passed",
+     .help = "Compare policy, as it is or as it is proposed, with what is expected."},
     {.noun = "policy",
      .verb = "rule-list",
      .method = "GET",

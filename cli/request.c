@@ -3,6 +3,7 @@
 
 #include "base/hex.h"
 #include "base/secret.h"
+#include "cli/case_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -190,6 +191,37 @@ static enum status put_file(json_t *body, const char *field, const char *path, s
     return status;
 }
 
+static enum status put_cases(json_t *body, const char *field, const char *path, struct failure *f)
+{
+    json_t *cases = NULL;
+    enum status status = cli_case_file_read(path, &cases, f);
+    if (status == STATUS_OK) {
+        json_object_set_new(body, field, cases);
+    }
+    return status;
+}
+
+/* As -o json gives a list. */
+static enum status put_json(json_t *body, const char *field, const char *path, struct failure *f)
+{
+    struct buf content = {.max = CLI_FILE_MAX};
+    json_error_t error;
+    enum status status = cli_file_read(path, CLI_FILE_MAX, &content, f);
+    if (status == STATUS_OK) {
+        json_t *json = json_loadb(content.len > 0 ? (const char *)content.data : "", content.len, 0, &error);
+        json_t *list = json_is_object(json) ? json_object_get(json, "items") : json;
+        if (!json_is_array(list)) {
+            status = failure_set(f, STATUS_INVALID,
+                                 "%s is no list in JSON, as policy rule-list -o json makes it", path);
+        } else {
+            json_object_set(body, field, list);
+        }
+        json_decref(json);
+    }
+    buf_release(&content);
+    return status;
+}
+
 static enum status put_secret(json_t *body, const char *field, const char *path, struct failure *f)
 {
     struct buf content = {.max = 4096, .wipe = true};
@@ -266,6 +298,10 @@ static enum status put_value(const struct cli_input *input, json_t *body, const 
         return STATUS_OK;
     case PLACE_BODY_FILE:
         return put_file(body, p->field, value, f);
+    case PLACE_BODY_CASES:
+        return put_cases(body, p->field, value, f);
+    case PLACE_BODY_JSON:
+        return put_json(body, p->field, value, f);
     case PLACE_BODY_SECRET:
         return put_secret(body, p->field, value, f);
     case PLACE_PATH:

@@ -198,3 +198,11 @@ static const struct cli_column member_columns[] = {{"MEMBER", "member", SHOW_TEX
 const struct cli_view view_groups = {NULL, "items", group_columns, "there are no groups"};
 const struct cli_view view_group = {group_fields, NULL, NULL, NULL};
 const struct cli_view view_group_members = {NULL, "items", member_columns, "nobody is in it"};
+
+static const struct cli_column policy_test_fields[] = {
+    {"cases", "cases", SHOW_TEXT}, {"failed", "failed", SHOW_TEXT}, END};
+static const struct cli_column policy_test_columns[] = {
+    {"LINE", "line", SHOW_TEXT},       {"RESULT", "result", SHOW_TEXT}, {"TO", "to", SHOW_TEXT},
+    {"EXPECTED", "expect", SHOW_TEXT}, {"GOT", "got", SHOW_TEXT},       END};
+const struct cli_view view_policy_test = {policy_test_fields, "items", policy_test_columns,
+                                          "there are no cases"};

@@ -7,7 +7,7 @@
 extern const struct cli_view view_cluster, view_verify, view_transfer, view_nodes, view_node_token,
     view_removed, view_setting, view_domains, view_domain, view_users, view_user, view_imported,
     view_certificates, view_certificate, view_queue, view_count, view_token, view_rules, view_rule,
-    view_groups, view_group, view_group_members;
+    view_groups, view_group, view_group_members, view_policy_test;
 extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issuer_crls;
 
 void show_settings(const json_t *answer, const struct cli_input *input);

@@ -2,6 +2,8 @@
 import json
 import smtplib
 
+import smtplib
+
 import pytest
 
 from test_mail import ALICE, SECRET, arrives, letter, send
@@ -89,3 +91,121 @@ def test_groups(ruled, rule):
     ruled.ctl("group", "delete", "finance")
     assert ruled.ctl_json("group", "list")["items"] == []
     ruled.verify()
+
+
+# --- through SMTP ---
+
+def header_of(content):
+    return content.split(b"\r\n\r\n", 1)[0].decode()
+
+
+def refusal(cluster, node, sender, recipient, content):
+    with pytest.raises((smtplib.SMTPDataError, smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused)) as caught:
+        send(cluster, node, sender, [recipient], content)
+    error = caught.value
+    code, text = error.recipients[recipient] if hasattr(error, "recipients") else (error.smtp_code, error.smtp_error)
+    return code, text.decode()
+
+
+def test_a_rule_put_on_one_node_is_in_force_on_another(ruled, rule):
+    rita = "rita@partner.example"
+    [(_, content)] = arrives(ruled, lambda: send(ruled, 3, ALICE, [rita], letter(ALICE, rita)))
+    assert SECRET.encode() in content
+    rule("must", "recipient domain partner.example and subject contains \"geheim\"", "require encryption", node=1)
+    [(_, content)] = arrives(ruled, lambda: send(ruled, 3, ALICE, [rita], letter(ALICE, rita, subject="streng GEHEIM")))
+    assert SECRET.encode() not in content and "pkcs7-mime" in header_of(content)
+    [(_, content)] = arrives(ruled, lambda: send(ruled, 2, ALICE, [rita], letter(ALICE, rita)))
+    assert SECRET.encode() in content
+
+
+def test_a_rule_that_requires_encryption_refuses_where_there_is_no_certificate(ruled, rule):
+    rule("must", "sender domain ours.example", "require encryption")
+    code, text = refusal(ruled, 2, ALICE, "x@nowhere.example", letter(ALICE, "x@nowhere.example"))
+    assert code == 550 and "x@nowhere.example" in text and "rule must" in text
+
+
+def test_a_refusal_is_told_in_the_reply(ruled, rule):
+    rule("scan", 'header "X-Scan" = "dirty"', 'refuse "the content scanner objects"')
+    code, text = refusal(ruled, 2, ALICE, "x@nowhere.example", letter(ALICE, "x@nowhere.example", X_Scan="dirty"))
+    assert code == 550 and "the content scanner objects" in text
+    arrives(ruled, lambda: send(ruled, 2, ALICE, ["x@nowhere.example"], letter(ALICE, "x@nowhere.example", X_Scan="clean")))
+
+
+def test_a_tag_is_added(ruled, rule):
+    rule("tag", "sender domain ours.example", 'tag "X-Class: internal"')
+    [(_, content)] = arrives(ruled, lambda: send(ruled, 3, ALICE, ["x@nowhere.example"], letter(ALICE, "x@nowhere.example")))
+    assert "X-Class: internal" in header_of(content) and SECRET.encode() in content
+
+
+def test_a_rule_that_cannot_be_evaluated_lets_nothing_pass(ruled, rule):
+    rule("slow", "recipient domain slow.example and subject matches /^(a+)+$/", "stop")
+    code, text = refusal(ruled, 3, ALICE, "x@slow.example", letter(ALICE, "x@slow.example", subject="a" * 60 + "!"))
+    assert 400 <= code < 600 and "the rule slow cannot be evaluated" in text
+    # Whom the rule does not reach is served.
+    arrives(ruled, lambda: send(ruled, 3, ALICE, ["x@fast.example"], letter(ALICE, "x@fast.example", subject="a" * 60 + "!")))
+
+
+# --- policy test ---
+
+TABLE = """# what legal wants
+from,to,subject,header,header,message,tls,expect
+
+alice@ours.example,rita@partner.example,,,,,,plain
+alice@ours.example,rita@partner.example,"it is ""geheim"", really",,,,,encrypt+sign smime
+alice@ours.example,x@nowhere.example rita@partner.example,,X-Scan: dirty,X-Other: 1,,yes,refuse scanner
+alice@ours.example,x@nowhere.example,,,,dirty.eml,,refuse the content scanner
+,alice@ours.example,,,,,,incoming
+"""
+
+
+@pytest.fixture
+def table(ruled, tmp_path):
+    (tmp_path / "dirty.eml").write_bytes(letter(ALICE, "x@nowhere.example", X_Scan="dirty"))
+
+    def write(text):
+        path = tmp_path / "expect.csv"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_policy_is_compared_with_what_is_expected(ruled, rule, table):
+    path = table(TABLE)
+    result = ruled.ctl("policy", "test", path, code=2)
+    assert "FAILED" in result.stdout and "plain" in result.stdout
+    rule("geheim", 'subject contains "geheim"', "require encryption, sign")
+    rule("scan", 'header "X-Scan" = "dirty"', 'refuse "the content scanner objects"')
+    got = ruled.ctl_json("policy", "test", path)
+    assert got["passed"] is True and got["cases"] == 5 and [i["line"] for i in got["items"]] == [4, 5, 6, 7, 8]
+    # Supposed settings count, and are not set.
+    result = ruled.ctl("policy", "test", path, "--with", "partner.example:encrypt.mode=mandatory", code=2)
+    assert result.stdout.count("FAILED") == 1
+    assert ruled.ctl("policy", "test", path).stdout.count("ok") == 5
+
+
+def test_rules_can_be_proposed(ruled, rule, table, tmp_path):
+    path, proposal = table(TABLE), tmp_path / "rules.json"
+    rule("geheim", 'subject contains "geheim"', "require encryption, sign")
+    rule("scan", 'header "X-Scan" = "dirty"', 'refuse "the content scanner objects"')
+    proposal.write_text(ruled.ctl("policy", "rule-list", "-o", "json").stdout)
+    ruled.ctl("policy", "test", path, "--rules", proposal)
+    proposal.write_text('[{"name": "all", "when": "always", "then": "refuse \\"closed\\""}]')
+    assert ruled.ctl("policy", "test", path, "--rules", proposal, code=2).stdout.count("FAILED") == 5
+    proposal.write_text('[{"name": "bad", "when": "allways", "then": "stop"}]')
+    assert 'there is no condition "allways"; did you mean always?' in ruled.ctl("policy", "test", path, "--rules", proposal, code=2).stderr
+
+
+@pytest.mark.parametrize("text, code, says", [
+    ("", 1, "the table is empty"),
+    ("from,to\n", 1, "the column expect is missing"),
+    ("from,to,expct\n", 1, 'there is no column "expct"'),
+    ("from,to,expect\na@b.example,,plain\n", 1, "line 2: it needs to and expect"),
+    ("from,to,expect\n\na@b.example,c@d.example,\"plain\n", 1, "line 3: a closing quote is missing"),
+    ("from,to,expect,tls\na@b.example,c@d.example,plain,maybe\n", 1, "line 2: tls is yes or no"),
+    ("from,to,expect,message\na@b.example,c@d.example,plain,none.eml\n", 1, "line 2: cannot open"),
+    ("from,to,expect\n#\na@b.example,nobody,plain\n", 2, "line 3: \"nobody\" is no mail address"),
+    ("from,to,expect\na@b.example,c@d.example,secret\n", 2, "line 2: expect is one of plain, sign,"),
+])
+def test_a_wrong_table_names_its_line(ruled, table, text, code, says):
+    assert says in ruled.ctl("policy", "test", table(text), code=code).stderr
