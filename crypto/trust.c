@@ -278,8 +278,8 @@ out:
     return status;
 }
 
-enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
-                        uint64_t now_ms, struct failure *f)
+static enum status check(struct trust *t, struct slice der, STACK_OF(X509) * extra, bool pinned,
+                         enum trust_purpose purpose, uint64_t now_ms, struct failure *f)
 {
     X509 *x = certificate_cache_get(t == NULL ? NULL : t->seen, der);
     STACK_OF(X509) *untrusted = t == NULL ? NULL : untrusted_of(t, extra);
@@ -299,9 +299,21 @@ enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extr
     if (status == STATUS_OK)
         status = trust_list_check(t, x, now_ms, &allowed, f);
     if (status == STATUS_OK)
-        status = check_path(t, x, untrusted, allowed, now_ms, f);
+        status = check_path(t, x, untrusted, allowed || pinned, now_ms, f);
     sk_X509_free(untrusted);
     X509_free(x);
     ERR_clear_error();
     return status;
+}
+
+enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
+                        uint64_t now_ms, struct failure *f)
+{
+    return check(t, der, extra, false, purpose, now_ms, f);
+}
+
+enum status trust_check_pinned(struct trust *t, struct slice der, enum trust_purpose purpose, uint64_t now_ms,
+                               struct failure *f)
+{
+    return check(t, der, NULL, true, purpose, now_ms, f);
 }

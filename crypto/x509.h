@@ -55,6 +55,12 @@ enum trust_purpose { TRUST_FOR_ENCRYPTION, TRUST_FOR_SIGNATURE };
 enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
                         uint64_t now_ms, struct failure *f) MUST_CHECK;
 
+/* The same for a certificate that somebody has decided to use whoever issued it (pinned, or named by a
+ * setting): it needs no path; denied, revoked, out of time or unfit for the purpose it is refused all the
+ * same. */
+enum status trust_check_pinned(struct trust *t, struct slice der, enum trust_purpose purpose, uint64_t now_ms,
+                               struct failure *f) MUST_CHECK;
+
 enum revocation_known { REVOCATION_UNKNOWN, REVOCATION_GOOD, REVOCATION_REVOKED };
 struct certificate_revocation {
     enum revocation_known known;

@@ -128,11 +128,12 @@ static enum status judge(struct policy_context *c, const struct candidate *candi
     hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), thumbprint);
     thumbprint[12] = '\0';
     enum status status = judge_record(c, record, purpose, thumbprint, why);
-    if (status != STATUS_OK || candidate->pinned) {
+    if (status != STATUS_OK) {
         return status;
     }
-    status = known_trust_check(c->facts->known, c->trust, record->thumbprint, record->der, purpose,
-                               c->facts->now_ms, why);
+    status = candidate->pinned ? trust_check_pinned(c->trust, record->der, purpose, c->facts->now_ms, why)
+                               : known_trust_check(c->facts->known, c->trust, record->thumbprint, record->der,
+                                                   purpose, c->facts->now_ms, why);
     if (status == STATUS_MALFORMED) { /* not unfit: damaged, since it was whole when it was stored */
         return failure_set(why, STATUS_CORRUPT, "the stored certificate %s cannot be read", thumbprint);
     }
@@ -185,6 +186,9 @@ static enum status add_escrow(struct policy_context *c, struct policy_recipient 
         return failure_set(why, status, "the certificate %s of encrypt.also_to could not be read", text);
     }
     status = judge_record(c, &record, TRUST_FOR_ENCRYPTION, text, &reason);
+    if (status == STATUS_OK) {
+        status = trust_check_pinned(c->trust, record.der, TRUST_FOR_ENCRYPTION, c->facts->now_ms, &reason);
+    }
     trace_certificate(w, &record, "also-to", status == STATUS_OK, reason.text);
     if (status != STATUS_OK) {
         return failure_set(why, STATUS_NO_KEY, "encrypt.also_to: %s", reason.text);

@@ -404,6 +404,39 @@ static void what_is_allowed_and_revoked_is_refused(void **state)
     assert_int_equal(world_judge(&world, &world.leaf, &f), STATUS_REVOKED);
 }
 
+static enum status judge_pinned(const struct made *certificate)
+{
+    struct store_view *view;
+    struct trust *trust;
+    enum status status;
+
+    OK(store_view_begin(world.store, &view, &f));
+    OK(trust_load(view, &trust, &f));
+    status = trust_check_pinned(trust, certificate->der, TRUST_FOR_ENCRYPTION, NOW_MS, &f);
+    trust_free(trust);
+    store_view_end(view);
+    return status;
+}
+
+static void a_pinned_one_needs_no_path_and_no_more_is_forgiven(void **state)
+{
+    const struct listed leaf[] = {{.certificate = &world.leaf, .reason = 1}};
+    const struct list_recipe list = {LIST(5, -2 * DAY, DAY), ENTRIES(leaf)};
+    struct made alone = pki_make(&(struct recipe){.name = "alone", .san = "email:c@y.org", .key = 2}, NULL);
+    struct made old = pki_make(&(struct recipe){.name = "old", .key = 2, .to_ms = NOW_MS - DAY_MS}, NULL);
+
+    (void)state;
+    OK(judge_pinned(&alone));
+    OK(judge_pinned(&world.leaf));
+    assert_int_equal(judge_pinned(&old), STATUS_EXPIRED);
+    world_ctl(&world, &alone, CTL_DENY, 0, "");
+    assert_int_equal(judge_pinned(&alone), STATUS_UNTRUSTED);
+    OK(list_import(&world, &list, &world.inter, &f));
+    assert_int_equal(judge_pinned(&world.leaf), STATUS_REVOKED);
+    pki_release(&alone);
+    pki_release(&old);
+}
+
 /* A trust that outlives its view trusts nothing, rather than looking nowhere. */
 static void without_a_view_nothing_is_trusted(void **state)
 {
@@ -445,6 +478,7 @@ int main(void)
         TEST(what_is_denied_is_never_used),
         TEST(what_is_allowed_needs_no_path),
         TEST(what_is_allowed_and_revoked_is_refused),
+        TEST(a_pinned_one_needs_no_path_and_no_more_is_forgiven),
         TEST(without_a_view_nothing_is_trusted),
     };
     int failed = cmocka_run_group_tests_name("revocation", tests, NULL, NULL);
