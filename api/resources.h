@@ -90,6 +90,11 @@ void keys_list(struct exchange *x);
 void key_import(struct exchange *x);
 void key_remove(struct exchange *x);
 
+/* resource_messages.c */
+extern const struct api_object messages_query, messages_object, message_object;
+void messages_list(struct exchange *x);
+void messages_show(struct exchange *x);
+
 /* resource_queue.c */
 extern const struct api_object queue_query, queue_object, queue_entry_object, count_object;
 void queue_list(struct exchange *x);

@@ -100,7 +100,11 @@ static const struct api_route routes[] = {
     {API_DELETE, "/v1/keys/{thumbprint}", "key.write", ROUTE_WRITES, NULL, NULL, &removed_object, NULL, 200,
      key_remove, "removeKey", "Remove a private key; its certificate stays stored."},
 
-    /* --- queue --- */
+    /* --- messages, queue --- */
+    {API_GET, "/v1/messages", "message.read", 0, &messages_query, NULL, &messages_object, NULL, 200, messages_list,
+     "listMessages", "Messages that the nodes were given, newest first, and what became of them."},
+    {API_GET, "/v1/messages/{id}", "message.read", 0, NULL, NULL, &message_object, NULL, 200, messages_show,
+     "getMessage", "What became of a message: envelope, decision, each attempt."},
     {API_GET, "/v1/queue", "queue.read", 0, &queue_query, NULL, &queue_object, NULL, 200, queue_list,
      "listQueue", "The messages that wait on this node."},
     {API_POST, "/v1/queue/retry", "queue.write", 0, NULL, NULL, &count_object, NULL, 200, queue_retry_all,

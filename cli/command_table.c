@@ -328,6 +328,15 @@ static const struct cli_parameter group_remove_parameters[] = {
      .help = "address, domain or *.domain"},
 };
 
+static const struct cli_parameter message_list_parameters[] = {
+    {.name = "from", .kind = CLI_OPTION, .place = PLACE_QUERY, .field = "from", .value = "ADDRESS", .help = "the envelope's sender; @domain for all of one"},
+    {.name = "to", .kind = CLI_OPTION, .place = PLACE_QUERY, .field = "to", .value = "ADDRESS", .help = "a recipient; @domain for all of one"},
+    {.name = "status", .kind = CLI_OPTION, .place = PLACE_QUERY, .field = "status", .value = "STATE", .choices = "waiting|deferred|quarantined|delivered|bounced|refused|deleted", .help = "what became of it"},
+    {.name = "since", .kind = CLI_OPTION, .place = PLACE_QUERY, .field = "since", .value = "TIME", .help = "2026-11-24T10:00:00Z, 2026-11-24, or 2h, 3d: so long ago"},
+    {.name = "until", .kind = CLI_OPTION, .place = PLACE_QUERY, .field = "until", .value = "TIME", .help = "arrived before"},
+    {.name = "limit", .kind = CLI_OPTION, .place = PLACE_QUERY, .field = "limit", .value = "N", .help = "at most 200; 50 if not given"},
+    {.name = "before", .kind = CLI_OPTION, .place = PLACE_QUERY, .field = "before", .value = "ID", .help = "older than this message: the next page"},
+};
 static const struct cli_parameter queue_id_parameters[] = {
     {.name = "ID",
      .place = PLACE_PATH,
@@ -728,6 +737,20 @@ static const struct cli_command commands[] = {
      .view = &view_removed,
      .help = "Delete a group that no rule names, with its members."},
 
+    {.noun = "message",
+     .verb = "list",
+     .method = "GET",
+     .path = "/v1/messages",
+     PARAMETERS(message_list_parameters),
+     .view = &view_messages,
+     .help = "List messages that any node was given, newest first, with what became of them."},
+    {.noun = "message",
+     .verb = "trace",
+     .method = "GET",
+     .path = "/v1/messages/{id}",
+     PARAMETERS(queue_id_parameters),
+     .show = show_message,
+     .help = "Tell what became of a message, and how policy decided about it."},
     {.noun = "queue",
      .verb = "list",
      .method = "GET",
@@ -824,6 +847,7 @@ static const struct {
     {"crl", "revocation lists"},
     {"policy", "what becomes of mail"},
     {"group", "sets of addresses and domains, for rules"},
+    {"message", "what became of mail"},
     {"queue", "mail that waits to be delivered"},
     {"token", "what programs sign in with"},
 };

@@ -223,7 +223,67 @@ void show_explanation(const json_t *answer, const struct cli_input *input)
     story_end(&s);
 }
 
-/* --- queue --- */
+/* --- messages, queue --- */
+
+static void tell_events(struct story *s, const json_t *events)
+{
+    size_t i;
+    json_t *event;
+    if (json_array_size(events) > 0) {
+        tell(s, "\nwhat happened:\n");
+    }
+    json_array_foreach(events, i, event)
+    {
+        tell_member(s, event, "time", SHOW_TEXT);
+        tell(s, "  ");
+        tell_member(s, event, "event", SHOW_TEXT);
+        if (json_string_length(json_object_get(event, "recipient")) > 0) {
+            tell(s, " to ");
+            tell_member(s, event, "recipient", SHOW_TEXT);
+        }
+        if (json_string_length(json_object_get(event, "next_hop")) > 0) {
+            tell(s, " by ");
+            tell_member(s, event, "next_hop", SHOW_TEXT);
+        }
+        if (json_string_length(json_object_get(event, "text")) > 0) {
+            tell(s, ": ");
+            tell_member(s, event, "text", SHOW_TEXT);
+        }
+        tell(s, "\n");
+    }
+}
+
+void show_message(const json_t *answer, const struct cli_input *input)
+{
+    static const struct cli_column fields[] = {{"id", "id", SHOW_TEXT},
+                                               {"state", "state", SHOW_TEXT},
+                                               {"taken by node", "node", SHOW_TEXT},
+                                               {"arrived", "arrived", SHOW_TEXT},
+                                               {"sender", "sender", SHOW_TEXT},
+                                               {"subject", "subject", SHOW_TEXT},
+                                               {"client", "client_ip", SHOW_TEXT},
+                                               {"  called itself", "helo", SHOW_TEXT},
+                                               {"  over", "listener", SHOW_TEXT},
+                                               {"size", "size", SHOW_BYTES},
+                                               {"answered", "reply", SHOW_TEXT},
+                                               {.title = NULL}};
+    static const struct cli_column columns[] = {
+        {"RECIPIENT", "address", SHOW_TEXT},     {"STATE", "state", SHOW_TEXT},
+        {"PROTECTION", "protection", SHOW_TEXT}, {"NEXT HOP", "next_hop", SHOW_TEXT},
+        {"LAST REPLY", "last_reply", SHOW_TEXT}, {.title = NULL}};
+    static const struct cli_view view = {fields, "recipients", columns, "no recipients"};
+    struct story s = story_begin();
+    const json_t *trace = json_object_get(answer, "trace");
+    (void)input;
+    s.status = cli_view_format(&view, answer, &s.out);
+    tell_events(&s, json_object_get(answer, "events"));
+    if (json_is_object(trace)) {
+        tell(&s, "\nhow it was decided:\n");
+        tell_sender(&s, trace);
+        tell_decision(&s, trace);
+    }
+    story_end(&s);
+}
 
 void show_queue_entry(const json_t *answer, const struct cli_input *input)
 {

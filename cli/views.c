@@ -154,6 +154,18 @@ const struct cli_view view_crls = {NULL, "items", crl_columns, "there are no rev
 const struct cli_view view_crl = {crl_fields, NULL, NULL, NULL};
 const struct cli_view view_issuer_crls = {NULL, "items", issuer_crl_columns, "there are none"};
 
+static const struct cli_column message_columns[] = {{"ID", "id", SHOW_TEXT},
+                                                    {"ARRIVED", "arrived", SHOW_TIME},
+                                                    {"STATE", "state", SHOW_TEXT},
+                                                    {"NODE", "node", SHOW_TEXT},
+                                                    {"SIZE", "size", SHOW_BYTES},
+                                                    {"SENDER", "sender", SHOW_TEXT},
+                                                    {"RECIPIENTS", "recipients.address", SHOW_LIST},
+                                                    END};
+static const struct cli_column message_fields[] = {
+    {"without the messages of", "silent.node", SHOW_LIST}, {"older with --before", "older", SHOW_TEXT}, END};
+const struct cli_view view_messages = {message_fields, "items", message_columns, "no message fits"};
+
 static const struct cli_column queue_columns[] = {{"ID", "id", SHOW_TEXT},
                                                   {"STATE", "state", SHOW_TEXT},
                                                   {"SIZE", "size", SHOW_BYTES},

@@ -8,10 +8,12 @@ extern const struct cli_view view_cluster, view_verify, view_transfer, view_node
     view_removed, view_setting, view_domains, view_domain, view_users, view_user, view_imported,
     view_certificates, view_certificate, view_queue, view_count, view_token, view_rules, view_rule,
     view_groups, view_group, view_group_members, view_policy_test;
+extern const struct cli_view view_messages;
 extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issuer_crls;
 
 void show_settings(const json_t *answer, const struct cli_input *input);
 void show_explanation(const json_t *answer, const struct cli_input *input);
+void show_message(const json_t *answer, const struct cli_input *input);
 void show_queue_entry(const json_t *answer, const struct cli_input *input);
 
 #endif

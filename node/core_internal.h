@@ -28,6 +28,7 @@ struct core_everywhere; /* core_everywhere.c */
 struct core_hashes;     /* core_verify.c */
 struct core_joins;      /* core_join.c */
 struct core_membership; /* core_membership.c */
+struct core_messages;   /* core_messages.c */
 
 /* What a peer said of itself last. */
 struct peer_state {
@@ -61,6 +62,7 @@ struct core {
     struct core_hashes *hashes;
     struct core_joins *joins;
     struct core_membership *membership;
+    struct core_messages *messages;
 
     struct peer_state peers[CORE_NODES_MAX];
     size_t peer_count;
@@ -202,6 +204,17 @@ void client_answer(struct client_request *q, enum status status, const char *tex
 bool client_may_propose(const struct client_request *q, struct slice command);
 void core_request_serve(struct core *core, struct client_request *q,
                         struct msgpack_reader *args); /* core_requests.c */
+/* --- core_messages.c: the message logs of all nodes --- */
+#define CORE_MESSAGE_QUESTION_MAX ((size_t)16 << 10) /* bytes of arguments */
+struct core_messages *core_messages_new(void);
+void core_messages_free(struct core_messages *m); /* those that wait get CLOSED */
+void core_messages_tick(struct core *core, uint64_t now);
+/* `type` and `args` (raw MessagePack values, `count` of them) are those of smtp/queue_protocol.h after the number of the
+ * request; answers [ [ node name str, status u64, text str, raw answer bin ], ... ]. */
+void core_messages(struct core *core, uint64_t type, struct slice args, uint64_t count, struct client_request *q);
+void core_messages_for_peer(struct core *core, uint64_t type, struct slice args, uint64_t count,
+                            struct peer_request *q);
+
 /* --- core_peer_methods.c --- */
 void core_peer_serve(struct core *core, struct peer_request *q, enum peer_method method,
                      struct msgpack_reader *args);

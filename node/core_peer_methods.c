@@ -46,7 +46,7 @@ void core_peer_serve(struct core *core, struct peer_request *q, enum peer_method
                      struct msgpack_reader *args)
 {
     struct slice bytes = SLICE_LITERAL("");
-    uint64_t number = 0;
+    uint64_t number = 0, count = 0;
     switch (method) {
     case PEER_PROPOSE:
         bytes = read_bytes(args, COMMAND_MAX);
@@ -58,6 +58,11 @@ void core_peer_serve(struct core *core, struct peer_request *q, enum peer_method
     case PEER_TRANSFER:
     case PEER_NODE_REMOVE:
         bytes = read_text(args, NODE_NAME_MAX);
+        break;
+    case PEER_MESSAGES:
+        number = read_u64(args);
+        bytes = read_bytes(args, CORE_MESSAGE_QUESTION_MAX);
+        count = read_u64(args);
         break;
     case PEER_READ_INDEX:
     case PEER_INFO:
@@ -92,6 +97,9 @@ void core_peer_serve(struct core *core, struct peer_request *q, enum peer_method
         return;
     case PEER_NODE_REMOVE:
         core_node_remove(core, bytes, false, removed_cb, q);
+        return;
+    case PEER_MESSAGES:
+        core_messages_for_peer(core, number, bytes, count, q);
         return;
     }
     refuse(q, STATUS_UNSUPPORTED); /* a newer node asks for what this release does not know */

@@ -124,7 +124,7 @@ static void removed_cb(void *context, enum status status, const char *text, uint
 void core_request_serve(struct core *core, struct client_request *q, struct msgpack_reader *args)
 {
     struct slice bytes = SLICE_LITERAL("");
-    uint64_t number = 0;
+    uint64_t number = 0, count = 0;
     switch (q->type) {
     case CORE_PROPOSE:
         bytes = read_bytes(args, COMMAND_MAX);
@@ -135,6 +135,11 @@ void core_request_serve(struct core *core, struct client_request *q, struct msgp
     case CORE_TRANSFER:
     case CORE_NODE_REMOVE:
         bytes = read_text(args, NODE_NAME_MAX);
+        break;
+    case CORE_MESSAGES:
+        number = read_u64(args);
+        bytes = read_bytes(args, CORE_MESSAGE_QUESTION_MAX);
+        count = read_u64(args);
         break;
     case CORE_HELLO:
     case CORE_BARRIER:
@@ -173,6 +178,9 @@ void core_request_serve(struct core *core, struct client_request *q, struct msgp
         return;
     case CORE_NODE_REMOVE:
         core_node_remove(core, bytes, true, removed_cb, q);
+        return;
+    case CORE_MESSAGES:
+        core_messages(core, number, bytes, count, q);
         return;
     case CORE_HELLO:
     case CORE_EVENT:

@@ -16,7 +16,7 @@
 #define OUT_MAX       ((size_t)64 << 20) /* bytes of answers that wait */
 #define OPEN_MAX      65536              /* requests of one role under way */
 #define FRAMES_A_TURN 64
-#define ANSWER_MAX    ((size_t)1 << 20)
+#define ANSWER_MAX    ((size_t)40 << 20) /* the message logs of all nodes */
 
 struct out_frame {
     struct out_frame *next;

@@ -146,6 +146,7 @@ enum status data_folder_prepare(const struct node_config *config, struct failure
     status = status == STATUS_OK ? folder_make("raft", config->core_user, group, 0700, f) : status;
     status = status == STATUS_OK ? folder_make("state", config->core_user, group, 0750, f) : status;
     status = status == STATUS_OK ? folder_make("spool", config->smtp_user, group, 0700, f) : status;
+    status = status == STATUS_OK ? folder_make("messages", config->smtp_user, group, 0700, f) : status;
     status = status == STATUS_OK ? folder_make("run", 0, group, 0750, f) : status;
     return status;
 }

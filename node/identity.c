@@ -38,7 +38,7 @@ static enum status format_check(struct failure *f)
 
 enum status identity_folder_is_free(struct failure *f)
 {
-    static const char *const ours[] = {"identity", "raft", "state", "spool"};
+    static const char *const ours[] = {"identity", "raft", "state", "spool", "messages"};
     struct failure ignored;
     enum status status = format_check(&ignored);
     if (status == STATUS_VERSION) {

@@ -17,6 +17,8 @@
  *   TRANSFER *     name str      -> name of the new leader str
  *   APPLIED        index u64     -> index u64: answered once this node has applied that much
  *   NODE_REMOVE *  name str      -> index u64
+ *   MESSAGES       type u64, arguments bin, their number u64 -> answer bin: MESSAGE_LIST or MESSAGE_SHOW of
+ *                                   smtp/queue_protocol.h, asked of this node's smtp; raw MessagePack
  */
 #ifndef SEALPOST_NODE_PEER_RPC_H
 #define SEALPOST_NODE_PEER_RPC_H
@@ -34,7 +36,8 @@ enum peer_method {
     PEER_HASH,
     PEER_TRANSFER,
     PEER_NODE_REMOVE,
-    PEER_APPLIED
+    PEER_APPLIED,
+    PEER_MESSAGES
 };
 
 struct core;

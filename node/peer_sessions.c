@@ -86,7 +86,7 @@ static bool frame_serve(struct peer_session *s, struct slice payload)
     q->session = s;
     q->number = number;
     s->open++;
-    core_peer_serve(s->sessions->core, q, method <= PEER_APPLIED ? (enum peer_method)method : 0, &r);
+    core_peer_serve(s->sessions->core, q, method <= PEER_MESSAGES ? (enum peer_method)method : 0, &r);
     return true;
 }
 

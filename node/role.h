@@ -22,6 +22,7 @@
  *   raft/       log and snapshots
  *   state/      LMDB
  *   spool/      messages
+ *   messages/   what became of them: the message log
  */
 #ifndef SEALPOST_NODE_ROLE_H
 #define SEALPOST_NODE_ROLE_H

@@ -184,6 +184,8 @@ static void replica_closed_cb(void *context)
     core_proposals_free(core->proposals);
     core_joins_free(core->joins); /* after the proposals that they wait for */
     core_barriers_free(core->barriers);
+    core_messages_free(core->messages);
+    core->messages = NULL;
     core_hashes_free(core->hashes);
     core_sessions_free(core->sessions);
     core->links = NULL;
@@ -300,6 +302,7 @@ static void tick_cb(uv_timer_t *timer)
     core_barriers_tick(core, now);
     core_everywhere_tick(core, now);
     core_hashes_tick(core, now);
+    core_messages_tick(core, now);
     core_joins_tick(core, now);
     core_founding_tick(core, now);
     core_membership_tick(core, now);
@@ -343,9 +346,10 @@ static enum status parts_make(struct core *core, struct failure *f)
     core->hashes = core_hashes_new(core);
     core->joins = core_joins_new(core);
     core->membership = core_membership_new(core);
+    core->messages = core_messages_new();
     if (core->links == NULL || core->peer_sessions == NULL || core->proposals == NULL ||
         core->barriers == NULL || core->everywhere == NULL || core->hashes == NULL || core->joins == NULL ||
-        core->membership == NULL) {
+        core->membership == NULL || core->messages == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the core");
     }
     return STATUS_OK;

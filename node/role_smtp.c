@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "node/role.h"
 #include "raft/core_protocol.h"
+#include "smtp/message_log.h"
 #include "smtp/service.h"
 #include "store/store.h"
 
@@ -166,6 +167,8 @@ static enum status service_start(struct smtp_role *r, struct failure *f)
         .loop = &r->loop,
         .hostname = c->config->hostname,
         .spool_dir = SPOOL_FOLDER,
+        .log_dir = MESSAGE_LOG_FOLDER,
+        .node_name = c->config->name,
         .spool_key = secret_slice(&c->spool),
         .jobs_listener = role_listener_fd(c, "jobs", 0),
         .queue_listener = role_listener_fd(c, "queue", 0),

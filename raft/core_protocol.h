@@ -12,6 +12,9 @@
  * -> bin: struct core_status as MessagePack (core_status_encode) VERIFY -> index u64, array of [node name
  * str, status u16, hash bin32] TRANSFER   node name str ("" = any)           -> leader name str NODE_TOKEN
  * lifetime ms u64                    -> token str (secret: shown once) NODE_REMOVE node name str -> index u64
+ * MESSAGES   question u64, arguments bin, their number u64 -> array of [ node name str, status u64, text str,
+ * answer bin ]: what the message logs of all nodes say; the question is MESSAGE_LIST or MESSAGE_SHOW of
+ * smtp/queue_protocol.h with its arguments as raw MessagePack
  *
  * and, unasked, to every client that said HELLO, at least twice a second and at each change:
  *   EVENT      [ type, 0, applied index u64, contact u64 (clock_monotonic_ms of the last proof that this node
@@ -37,6 +40,7 @@ enum core_request {
     CORE_TRANSFER,
     CORE_NODE_TOKEN,
     CORE_NODE_REMOVE,
+    CORE_MESSAGES,
     CORE_EVENT
 };
 

@@ -22,12 +22,12 @@ struct bounce {
     size_t count;
 };
 
-static void bounce_end(struct bounce *b, enum status status)
+static void bounce_end(struct bounce *b, enum status status, const char *as)
 {
     struct dispatch *x = b->dispatch;
     body_free(b->body);
     free(b);
-    dispatch_bounced(x, status);
+    dispatch_bounced(x, status, as);
 }
 
 static void on_spooled(struct transaction *t)
@@ -37,8 +37,10 @@ static void on_spooled(struct transaction *t)
     if (status == STATUS_OK) {
         b->dispatch->delivery->options.statistics->bounced++;
     }
+    char id[ID_TEXT_SIZE];
+    memcpy(id, t->id_text, sizeof id);
     transaction_free(t);
-    bounce_end(b, status);
+    bounce_end(b, status, id);
 }
 
 /* Up to the empty line that ends the header; all of it if there is none: then there is no body either, or the
@@ -188,14 +190,14 @@ err:
     message_free(m);
     buf_release(&report);
     buf_release(&safe);
-    bounce_end(b, made);
+    bounce_end(b, made, "");
 }
 
 void bounce_start(struct dispatch *x, const bool *failed, size_t count)
 {
     struct bounce *b = calloc(1, sizeof *b);
     if (b == NULL) {
-        dispatch_bounced(x, STATUS_NO_MEMORY);
+        dispatch_bounced(x, STATUS_NO_MEMORY, "");
         return;
     }
     size_t first = 0;
@@ -216,7 +218,7 @@ void bounce_start(struct dispatch *x, const bool *failed, size_t count)
     b->about = (struct group){.dispatch = x, .variant = variant, .seven_bit = -1};
     b->body = body_new(&b->about, header_came, b);
     if (b->body == NULL) {
-        bounce_end(b, STATUS_NO_MEMORY);
+        bounce_end(b, STATUS_NO_MEMORY, "");
         return;
     }
     enum status status = body_next(b->body);

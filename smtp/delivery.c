@@ -58,6 +58,18 @@ void delivery_set_spool(struct delivery *d, struct spool *spool)
     d->options.spool = spool;
 }
 
+void delivery_set_log(struct delivery *d, struct message_log *log)
+{
+    d->options.log = log;
+}
+
+void delivery_log(struct delivery *d, const uint8_t id[ID_SIZE], enum message_event_type type,
+                  struct slice text)
+{
+    struct message_event event = {.type = type, .time_ms = clock_wall_ms(), .text = text};
+    message_log_event(d->options.log, id, &event);
+}
+
 struct schedule *delivery_schedule(struct delivery *d)
 {
     return &d->schedule;
@@ -159,6 +171,7 @@ enum status delivery_delete(struct delivery *d, const uint8_t id[ID_SIZE], struc
         e->doomed = true; /* it is on its way: deleted when the attempt is over */
         return STATUS_OK;
     }
+    delivery_log(d, id, MESSAGE_EVENT_DELETED, SLICE_LITERAL("by an administrator"));
     spool_delete(d->options.spool, id);
     schedule_remove(&d->schedule, e);
     return STATUS_OK;

@@ -30,10 +30,12 @@ struct delivery_options {
     struct transaction_services *transactions; /* for notifications; its job server also makes 7-bit forms */
     struct memory_budget *budget;
     struct statistics *statistics;
+    struct message_log *log; /* NULL: there is none */
     SSL_CTX *tls_opportunistic, *tls_verified;
 };
 
 enum status delivery_new(const struct delivery_options *options, struct delivery **out) MUST_CHECK;
+void delivery_set_log(struct delivery *d, struct message_log *log);
 /* Recovery tells what it finds before the spool is there to be used. */
 void delivery_set_spool(struct delivery *d, struct spool *spool);
 /* From recovery. */

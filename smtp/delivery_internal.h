@@ -98,7 +98,8 @@ void group_settle(struct group *g, enum recipient_result result, const char *enh
 void outcome_set(struct group *g, size_t i, enum recipient_result result, const char *enhanced,
                  struct slice text, const char *next_hop);
 /* The notification is safe (or needless): go on. */
-void dispatch_bounced(struct dispatch *x, enum status status);
+/* `as`: the notification's id, if there is one. */
+void dispatch_bounced(struct dispatch *x, enum status status, const char *as);
 
 /* --- bounce.c --- */
 
@@ -163,6 +164,9 @@ struct delivery {
     void (*closed)(void *context);
     void *closed_context;
 };
+/* An event of a whole message for the message log. */
+void delivery_log(struct delivery *d, const uint8_t id[ID_SIZE], enum message_event_type type,
+                  struct slice text);
 void delivery_look(struct delivery *d); /* set the timer for what is due next */
 void delivery_stopped_perhaps(struct delivery *d);
 

@@ -129,6 +129,31 @@ static void note_outcome(struct dispatch *x, size_t position, const struct recip
     }
 }
 
+static const enum message_state logged_states[] = {[RESULT_NONE] = MESSAGE_DEFERRED,
+                                                   [RESULT_DELIVERED] = MESSAGE_DELIVERED,
+                                                   [RESULT_DEFERRED] = MESSAGE_DEFERRED,
+                                                   [RESULT_FAILED] = MESSAGE_FAILED};
+
+/* What became of these recipients in this attempt, for the message log. */
+static void outcomes_log(struct dispatch *x, const size_t *positions,
+                         const struct recipient_outcome *outcomes, size_t count)
+{
+    struct message_outcome logged[GROUP_RECIPIENTS_MAX];
+    struct message_event event = {.type = MESSAGE_EVENT_ATTEMPT,
+                                  .time_ms = clock_wall_ms(),
+                                  .attempt = (uint64_t)x->state.attempts + 1,
+                                  .outcomes = logged,
+                                  .outcome_count = count};
+    for (size_t i = 0; i < count; i++) {
+        logged[i] = (struct message_outcome){.position = positions[i],
+                                             .state = logged_states[outcomes[i].result],
+                                             .next_hop = outcomes[i].next_hop,
+                                             .enhanced = slice_of_text(outcomes[i].enhanced),
+                                             .text = outcomes[i].text};
+    }
+    message_log_event(x->delivery->options.log, x->envelope->id, &event);
+}
+
 static void settle(struct dispatch *x);
 
 void group_finished(struct group *g)
@@ -139,6 +164,7 @@ void group_finished(struct group *g)
         note_outcome(x, g->recipients[i], &g->outcomes[i]);
         delivered = delivered || g->outcomes[i].result == RESULT_DELIVERED;
     }
+    outcomes_log(x, g->recipients, g->outcomes, g->count);
     if (g->seven_bit >= 0) {
         (void)close(g->seven_bit);
     }
@@ -213,6 +239,21 @@ static uint64_t next_attempt(struct dispatch *x, uint64_t now)
     return next;
 }
 
+static void quarantine_log(struct dispatch *x, const struct spool_variant *variant)
+{
+    struct message_event event = {
+        .type = MESSAGE_EVENT_QUARANTINED, .time_ms = clock_wall_ms(), .text = variant->quarantine_reason};
+    struct message_outcome *logged =
+        arena_alloc_array(&x->arena, variant->recipient_count + 1, sizeof *logged);
+    for (size_t i = 0; logged != NULL && i < variant->recipient_count; i++) {
+        logged[event.outcome_count++] = (struct message_outcome){.position = variant->recipients[i],
+                                                                 .state = MESSAGE_QUARANTINED,
+                                                                 .text = variant->quarantine_reason};
+    }
+    event.outcomes = logged;
+    message_log_event(x->delivery->options.log, x->envelope->id, &event);
+}
+
 /* Nothing is left to do but for what policy has put aside. */
 static void quarantine(struct dispatch *x)
 {
@@ -225,6 +266,7 @@ static void quarantine(struct dispatch *x)
             log_event(LOG_WARN, "message quarantined by policy", LOG_TEXT("id", id),
                       LOG_NUMBER("recipients", variant->recipient_count),
                       LOG_SLICE("reason", variant->quarantine_reason));
+            quarantine_log(x, variant);
         }
     }
     x->state.state = SPOOL_QUARANTINED;
@@ -238,6 +280,9 @@ static void finalise(struct dispatch *x)
     struct delivery *d = x->delivery;
     struct schedule_entry *e = x->entry;
     const uint8_t *id = x->envelope->id;
+    if (e->doomed && !all_settled(x)) {
+        delivery_log(d, id, MESSAGE_EVENT_DELETED, SLICE_LITERAL("by an administrator"));
+    }
     if (!e->doomed && all_settled(x) && any_held(x)) {
         quarantine(x);
     } else if (e->doomed || all_settled(x)) {
@@ -280,6 +325,9 @@ static void expire(struct dispatch *x)
                       LOG_SLICE("to", x->envelope->recipients[i]), LOG_SLICE("reply", r->reply));
             r->enhanced = SLICE_LITERAL("5.4.7");
             x->failing[i] = true;
+            struct recipient_outcome o = {
+                .result = RESULT_FAILED, .enhanced = "5.4.7", .text = r->reply, .next_hop = r->next_hop};
+            outcomes_log(x, &i, &o, 1);
         }
     }
     s->end(s->context);
@@ -318,7 +366,7 @@ static void settle(struct dispatch *x)
     finalise(x);
 }
 
-void dispatch_bounced(struct dispatch *x, enum status status)
+void dispatch_bounced(struct dispatch *x, enum status status, const char *as)
 {
     char id[ID_TEXT_SIZE];
     id_format(x->envelope->id, id);
@@ -331,6 +379,9 @@ void dispatch_bounced(struct dispatch *x, enum status status)
         if (status != STATUS_OK) {
             log_event(LOG_ERROR, "a notification was refused: nobody is told", LOG_TEXT("id", id),
                       LOG_TEXT("error", status_text(status)));
+        }
+        if (status == STATUS_OK) {
+            delivery_log(x->delivery, x->envelope->id, MESSAGE_EVENT_NOTIFIED, slice_of_text(as));
         }
         failures_note(x);
     }
@@ -371,6 +422,7 @@ static void defer_here(struct dispatch *x, size_t position, const char *enhanced
     struct recipient_outcome o = {.result = RESULT_DEFERRED, .text = slice_of_text(text)};
     (void)!snprintf(o.enhanced, sizeof o.enhanced, "%s", enhanced);
     note_outcome(x, position, &o);
+    outcomes_log(x, &position, &o, 1);
     x->any_tried = true;
 }
 

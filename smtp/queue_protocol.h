@@ -8,6 +8,14 @@
  * RELEASE, request, id str ]                    -> [ RELEASE, request, status, text, count u64 ] [ DELETE,
  * request, id str ]                     -> [ DELETE, request, status, text, count u64 ] [ STATS, request ] ->
  * [ STATS, request, status, text, map of name str -> u64 ] for /metrics
+ *
+ * and about its message log (smtp/message_log.h), also for other nodes, whose cores ask for them through this
+ * one's:
+ *
+ *   [ MESSAGE_LIST, request, limit u64, before id str, from str, to str, state str, since u64, until u64 ]
+ *                                                   -> [ ..., status, text, [ more bool, next id str, [ JSON
+ * str, ... ] ] ] [ MESSAGE_SHOW, request, id str ]               -> [ ..., status, text, [ JSON str, trace
+ * JSON str ] ]
  */
 #ifndef SEALPOST_SMTP_QUEUE_PROTOCOL_H
 #define SEALPOST_SMTP_QUEUE_PROTOCOL_H
@@ -19,7 +27,16 @@
 
 #define QUEUE_SOCKET "run/queue.sock"
 
-enum queue_request { QUEUE_LIST = 1, QUEUE_SHOW, QUEUE_RETRY, QUEUE_DELETE, QUEUE_STATS, QUEUE_RELEASE };
+enum queue_request {
+    QUEUE_LIST = 1,
+    QUEUE_SHOW,
+    QUEUE_RETRY,
+    QUEUE_DELETE,
+    QUEUE_STATS,
+    QUEUE_RELEASE,
+    QUEUE_MESSAGE_LIST,
+    QUEUE_MESSAGE_SHOW
+};
 
 struct queue_recipient {
     struct slice address;

@@ -4,7 +4,7 @@
  * pool. A client is another role of this node, not trusted with the form of its frames. Answers wait in a
  * bounded queue while the client's socket is full.
  */
-#include "smtp/queue_server.h"
+#include "smtp/queue_server_internal.h"
 
 #include "base/channel.h"
 #include "base/log.h"
@@ -14,38 +14,7 @@
 #include <unistd.h>
 
 #define ANSWERS_MAX        64
-#define ANSWER_MAX         CHANNEL_PAYLOAD_MAX
-#define ENTRY_ARENA        ((size_t)64 << 20)
 #define RECIPIENTS_OF_LIST 50 /* shown of each message in a list; SHOW has all */
-
-struct answer {
-    struct answer *next;
-    struct buf payload;
-};
-
-struct queue_client {
-    struct queue_client *next;
-    struct queue_server *server;
-    uv_poll_t poll;
-    int fd;
-    struct answer *answers, **answers_tail;
-    size_t answer_count;
-    unsigned lookups; /* under way */
-    bool closing;
-};
-
-struct queue_server {
-    struct queue_server_options options;
-    struct delivery *delivery;
-    struct spool *spool;
-    uv_poll_t accept;
-    struct queue_client *clients;
-    struct channel_frame frame;
-    unsigned handles, lookups;
-    bool closing, told;
-    void (*closed)(void *context);
-    void *closed_context;
-};
 
 /* What the schedule knew of a message when it was asked. */
 struct wanted {
@@ -72,7 +41,7 @@ struct lookup {
 
 static void on_client(uv_poll_t *poll, int status, int events);
 
-static void closed_perhaps(struct queue_server *s)
+void queue_server_closed_perhaps(struct queue_server *s)
 {
     if (s->closing && !s->told && s->handles == 0 && s->lookups == 0) {
         s->told = true;
@@ -80,7 +49,7 @@ static void closed_perhaps(struct queue_server *s)
     }
 }
 
-static void client_free_perhaps(struct queue_client *c)
+void queue_client_free_perhaps(struct queue_client *c)
 {
     if (c->fd >= 0 || c->lookups > 0) {
         return;
@@ -94,9 +63,9 @@ static void on_client_closed(uv_handle_t *handle)
     struct queue_server *s = c->server;
     (void)close(c->fd);
     c->fd = -1;
-    client_free_perhaps(c);
+    queue_client_free_perhaps(c);
     s->handles--;
-    closed_perhaps(s);
+    queue_server_closed_perhaps(s);
 }
 
 static void client_drop(struct queue_client *c)
@@ -144,9 +113,8 @@ static void answers_send(struct queue_client *c)
     (void)uv_poll_start(&c->poll, UV_READABLE, on_client);
 }
 
-/* `extra` is one MessagePack value, or empty. */
-static void answer(struct queue_client *c, enum queue_request type, uint64_t request, enum status status,
-                   const char *text, const struct buf *extra)
+void queue_answer(struct queue_client *c, enum queue_request type, uint64_t request, enum status status,
+                  const char *text, const struct buf *extra)
 {
     if (c->closing) {
         return;
@@ -157,7 +125,7 @@ static void answer(struct queue_client *c, enum queue_request type, uint64_t req
         client_drop(c); /* it asks and does not read */
         return;
     }
-    a->payload = BUF_INIT(ANSWER_MAX);
+    a->payload = BUF_INIT(QUEUE_ANSWER_MAX);
     struct msgpack_writer w;
     msgpack_writer_init(&w, &a->payload);
     write_array(&w, extra != NULL ? 5 : 4);
@@ -188,7 +156,7 @@ static void answer_number(struct queue_client *c, enum queue_request type, uint6
     struct msgpack_writer w;
     msgpack_writer_init(&w, &extra);
     write_u64(&w, number);
-    answer(c, type, request, status, text, msgpack_writer_status(&w) == STATUS_OK ? &extra : NULL);
+    queue_answer(c, type, request, status, text, msgpack_writer_status(&w) == STATUS_OK ? &extra : NULL);
     buf_release(&extra);
 }
 
@@ -199,6 +167,8 @@ static void stats(struct queue_client *c, uint64_t request)
     const struct queue_server_options *o = &c->server->options;
     const struct statistics *n = o->statistics;
     struct spool_counts spool = {0};
+    struct message_log_counts log;
+    message_log_counts_get(c->server->log, &log);
     struct job_counts jobs = job_server_counts(o->jobs);
     struct schedule empty = {0};
     const struct schedule *schedule =
@@ -223,6 +193,10 @@ static void stats(struct queue_client *c, uint64_t request)
         {"spool_damaged", spool.damaged},
         {"spool_torn", spool.torn},
         {"spool_copied", spool.copied},
+        {"message_log_written", log.written},
+        {"message_log_dropped", log.dropped},
+        {"message_log_expired", log.expired},
+        {"message_log_bytes", log.bytes},
         {"jobs", jobs.jobs},
         {"jobs_waiting", jobs.waiting},
         {"workers", jobs.workers},
@@ -238,7 +212,7 @@ static void stats(struct queue_client *c, uint64_t request)
         write_u64(&w, rows[i].value);
     }
     if (msgpack_writer_status(&w) == STATUS_OK) {
-        answer(c, QUEUE_STATS, request, STATUS_OK, "", &extra);
+        queue_answer(c, QUEUE_STATS, request, STATUS_OK, "", &extra);
     }
     buf_release(&extra);
 }
@@ -346,11 +320,11 @@ static void look_up(uv_work_t *work)
 static void lookup_answer(struct lookup *l)
 {
     if (l->type == QUEUE_SHOW) {
-        answer(l->client, l->type, l->request, l->status, l->status == STATUS_OK ? "" : l->failure.text,
-               l->status == STATUS_OK ? &l->entries : NULL);
+        queue_answer(l->client, l->type, l->request, l->status, l->status == STATUS_OK ? "" : l->failure.text,
+                     l->status == STATUS_OK ? &l->entries : NULL);
         return;
     }
-    struct buf list = BUF_INIT(ANSWER_MAX);
+    struct buf list = BUF_INIT(QUEUE_ANSWER_MAX);
     struct msgpack_writer w;
     msgpack_writer_init(&w, &list);
     write_array(&w, l->status == STATUS_OK ? l->entry_count : 0);
@@ -359,7 +333,8 @@ static void lookup_answer(struct lookup *l)
         status = buf_append_slice(&list, buf_slice(&l->entries));
     }
     status = l->status != STATUS_OK ? l->status : status;
-    answer(l->client, l->type, l->request, status, status == STATUS_OK ? "" : status_text(status), &list);
+    queue_answer(l->client, l->type, l->request, status, status == STATUS_OK ? "" : status_text(status),
+                 &list);
     buf_release(&list);
 }
 
@@ -374,14 +349,14 @@ static void after_look_up(uv_work_t *work, int error)
     c->lookups--;
     s->lookups--;
     if (c->closing) {
-        client_free_perhaps(c);
+        queue_client_free_perhaps(c);
     } else {
         lookup_answer(l);
     }
     buf_release(&l->entries);
     free(l->wanted);
     free(l);
-    closed_perhaps(s);
+    queue_server_closed_perhaps(s);
 }
 
 static void lookup_start(struct queue_client *c, enum queue_request type, uint64_t request,
@@ -399,7 +374,7 @@ static void lookup_start(struct queue_client *c, enum queue_request type, uint64
     if (l == NULL || wanted == NULL) {
         free(l);
         free(wanted);
-        answer(c, type, request, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), NULL);
+        queue_answer(c, type, request, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), NULL);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -417,7 +392,7 @@ static void lookup_start(struct queue_client *c, enum queue_request type, uint64
     l->request = request;
     l->wanted = wanted;
     l->count = count;
-    l->entries = BUF_INIT(ANSWER_MAX - 4096);
+    l->entries = BUF_INIT(QUEUE_ANSWER_MAX - 4096);
     l->work.data = l;
     c->lookups++;
     s->lookups++;
@@ -430,7 +405,7 @@ static void list(struct queue_client *c, uint64_t request, uint64_t limit, struc
 {
     uint8_t after_id[ID_SIZE] = {0};
     if (after.len > 0 && !id_parse(after, after_id)) {
-        answer(c, QUEUE_LIST, request, STATUS_INVALID, "that is no message id", NULL);
+        queue_answer(c, QUEUE_LIST, request, STATUS_INVALID, "that is no message id", NULL);
         return;
     }
     struct schedule_entry *entries[QUEUE_LIST_MAX];
@@ -445,8 +420,8 @@ static void show(struct queue_client *c, uint64_t request, struct slice text)
     struct schedule_entry *e =
         id_parse(text, id) ? schedule_find(delivery_schedule(c->server->delivery), id) : NULL;
     if (e == NULL) {
-        answer(c, QUEUE_SHOW, request, STATUS_NOT_FOUND, "there is no such message in this node's queue",
-               NULL);
+        queue_answer(c, QUEUE_SHOW, request, STATUS_NOT_FOUND,
+                     "there is no such message in this node's queue", NULL);
         return;
     }
     lookup_start(c, QUEUE_SHOW, request, &e, 1);
@@ -479,9 +454,12 @@ static bool request_run(struct queue_client *c, struct slice frame)
 {
     struct msgpack_reader r;
     msgpack_reader_init(&r, frame);
-    size_t fields = read_array(&r, 4);
+    size_t fields = read_array(&r, 9);
     uint64_t type = read_u64(&r), request = read_u64(&r), limit = 0;
     struct slice text = {0};
+    if (type == QUEUE_MESSAGE_LIST || type == QUEUE_MESSAGE_SHOW) {
+        return queue_messages_run(c, (enum queue_request)type, request, fields, &r);
+    }
     if (type == QUEUE_LIST && fields == 4) {
         limit = read_u64(&r);
         text = read_text(&r, ID_TEXT_SIZE);
@@ -496,8 +474,8 @@ static bool request_run(struct queue_client *c, struct slice frame)
     }
     if (c->server->delivery == NULL) {
         /* STATS too: whoever asks must not take a service that refuses clients for one that is ready. */
-        answer(c, (enum queue_request)type, request, STATUS_UNAVAILABLE, status_text(STATUS_UNAVAILABLE),
-               NULL);
+        queue_answer(c, (enum queue_request)type, request, STATUS_UNAVAILABLE,
+                     status_text(STATUS_UNAVAILABLE), NULL);
     } else if (type == QUEUE_STATS) {
         stats(c, request);
     } else if (type == QUEUE_LIST) {
@@ -575,17 +553,19 @@ enum status queue_server_new(const struct queue_server_options *options, struct 
     return STATUS_OK;
 }
 
-void queue_server_open(struct queue_server *s, struct delivery *delivery, struct spool *spool)
+void queue_server_open(struct queue_server *s, struct delivery *delivery, struct spool *spool,
+                       struct message_log *log)
 {
     s->delivery = delivery;
     s->spool = spool;
+    s->log = log;
 }
 
 static void on_accept_closed(uv_handle_t *handle)
 {
     struct queue_server *s = handle->data;
     s->handles--;
-    closed_perhaps(s);
+    queue_server_closed_perhaps(s);
 }
 
 void queue_server_close(struct queue_server *s, void (*closed)(void *context), void *context)

@@ -20,8 +20,10 @@ struct queue_server_options {
 };
 enum status queue_server_new(const struct queue_server_options *options, struct queue_server **out,
                              struct failure *f) MUST_CHECK;
-/* Before this, requests are answered with UNAVAILABLE. NULL again when the service stops. */
-void queue_server_open(struct queue_server *s, struct delivery *delivery, struct spool *spool);
+/* Before this, requests are answered with UNAVAILABLE. NULL again when the service stops; the log may be
+ * NULL. */
+void queue_server_open(struct queue_server *s, struct delivery *delivery, struct spool *spool,
+                       struct message_log *log);
 void queue_server_close(struct queue_server *s, void (*closed)(void *context), void *context);
 void queue_server_free(struct queue_server *s);
 

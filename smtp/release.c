@@ -59,6 +59,10 @@ static void on_decided(struct transaction *t)
     if (status == STATUS_OK) {
         log_event(LOG_INFO, "message released from quarantine", LOG_TEXT("id", id),
                   LOG_TEXT("as", t->id_text));
+        delivery_log(r->delivery, r->entry->id, MESSAGE_EVENT_RELEASED, slice_of_text(t->id_text));
+        /* Under this id nothing more comes of it. */
+        delivery_log(r->delivery, r->entry->id, MESSAGE_EVENT_DELETED,
+                     SLICE_LITERAL("it goes on under another id"));
     }
     transaction_free(t);
     release_end(r, status, status_text(status));
@@ -101,6 +105,7 @@ static void let_go(struct release *r)
         spool_put_state(d->options.spool, e->id, state);
         log_event(LOG_INFO, "message released from quarantine", LOG_TEXT("id", id), LOG_TEXT("as", id));
         e->released = true;
+        delivery_log(d, e->id, MESSAGE_EVENT_RELEASED, slice_of_text(id));
         schedule_wait(&d->schedule, e, 0);
     } else {
         spool_delete(d->options.spool, e->id);

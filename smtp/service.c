@@ -1,7 +1,7 @@
 /*
  * Puts the parts of the smtp role together, and takes them apart in order (smtp/service.h):
  *
- *   stop: server (grace) -> jobs -> delivery -> queue -> spool (synced) -> stopped
+ *   stop: server (grace) -> jobs -> delivery -> queue -> spool (synced) -> message log -> stopped
  */
 #include "smtp/service.h"
 
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define MEMORY_DEFAULT ((uint64_t)256 << 20)
+#define LOG_LIMITS_MS  2000 /* the message log learns of changed settings */
 
 struct smtp_service {
     struct smtp_service_options options;
@@ -25,6 +26,8 @@ struct smtp_service {
     struct transaction_services transactions;
     struct job_server *jobs;
     struct spool *spool;
+    struct message_log *log; /* NULL when it could not be opened: mail goes on */
+    uv_timer_t log_timer;
     struct delivery *delivery;
     struct queue_server *queue;
     struct server *server;
@@ -144,6 +147,37 @@ static void on_found(void *context, const struct spool_found *found)
     delivery_found(context, found);
 }
 
+static void on_log_timer(uv_timer_t *timer)
+{
+    struct smtp_service *s = timer->data;
+    if (settings_refresh(&s->settings)) {
+        message_log_limits(s->log, s->settings.limits.trace_max_size, s->settings.limits.trace_retention_ms);
+    }
+}
+
+static void log_begin(struct smtp_service *s)
+{
+    struct failure f = {0};
+    if (s->options.log_dir == NULL || !settings_refresh(&s->settings)) {
+        return;
+    }
+    struct message_log_options options = {.dir = s->options.log_dir,
+                                          .key = secret_slice(&s->spool_key),
+                                          .node = s->options.node_name,
+                                          .max_bytes = s->settings.limits.trace_max_size,
+                                          .retention_ms = s->settings.limits.trace_retention_ms};
+    if (message_log_open(&options, &s->log, &f) != STATUS_OK) {
+        log_event(LOG_ERROR, "the message log cannot be opened: mail goes on without it",
+                  LOG_TEXT("error", f.text));
+        return;
+    }
+    s->log_timer.data = s;
+    (void)uv_timer_init(s->options.loop, &s->log_timer);
+    (void)uv_timer_start(&s->log_timer, on_log_timer, LOG_LIMITS_MS, LOG_LIMITS_MS);
+    s->transactions.log = s->log;
+    delivery_set_log(s->delivery, s->log);
+}
+
 enum status smtp_service_store_ready(struct smtp_service *s, const struct settings_source *settings,
                                      uint64_t node_id, struct failure *f)
 {
@@ -173,10 +207,11 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
         return status;
     }
     delivery_set_spool(s->delivery, s->spool);
+    log_begin(s);
     s->transactions.spool = s->spool;
     server_set_node(s->server, node_id);
     if (s->queue != NULL) {
-        queue_server_open(s->queue, s->delivery, s->spool);
+        queue_server_open(s->queue, s->delivery, s->spool, s->log);
     }
     struct spool_counts counts;
     spool_counts_get(s->spool, &counts);
@@ -195,10 +230,22 @@ void smtp_service_cluster(struct smtp_service *s, uint64_t contact_ms, uint64_t 
 
 /* --- stopping, step by step --- */
 
+static void on_log_timer_closed(uv_handle_t *handle)
+{
+    struct smtp_service *s = handle->data;
+    s->stopped(s->stopped_context);
+}
+
 static void on_spool_closed(void *context)
 {
     struct smtp_service *s = context;
-    s->stopped(s->stopped_context);
+    if (s->log == NULL) {
+        s->stopped(s->stopped_context);
+        return;
+    }
+    message_log_close(s->log); /* writes what waits */
+    s->log = NULL;
+    uv_close((uv_handle_t *)&s->log_timer, on_log_timer_closed);
 }
 
 static void close_spool(void *context)
@@ -215,7 +262,7 @@ static void close_queue(void *context)
 {
     struct smtp_service *s = context;
     if (s->queue != NULL) {
-        queue_server_open(s->queue, NULL, NULL);
+        queue_server_open(s->queue, NULL, NULL, NULL);
         queue_server_close(s->queue, close_spool, s);
     } else {
         close_spool(s);

@@ -20,6 +20,8 @@ struct smtp_service_options {
     uv_loop_t *loop;
     const char *hostname; /* in banners, EHLO, Received */
     const char *spool_dir;
+    const char *log_dir;                    /* of the message log; NULL: none is kept */
+    const char *node_name;                  /* for the message log */
     struct slice spool_key;                 /* 32 bytes, copied */
     SSL_CTX *tls;                           /* for STARTTLS; NULL: not offered. Taken. */
     int smtp_listeners[SMTP_LISTENERS_MAX]; /* taken */

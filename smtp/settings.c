@@ -73,6 +73,8 @@ static void read_limits(struct settings_source *s, struct session_limits *l)
         .data_timeout_ms = number_of(s, "smtp.data_timeout", global, 600000),
         .max_memory = number_of(s, "smtp.max_memory", global, (uint64_t)1 << 30),
         .stale_after_ms = number_of(s, "cluster.stale_after", global, 10000),
+        .trace_retention_ms = number_of(s, "trace.retention", global, (uint64_t)30 * 24 * 3600 * 1000),
+        .trace_max_size = number_of(s, "trace.max_size", global, (uint64_t)1 << 30),
         .defer_when_stale = text_is(s, "cluster.when_stale", "defer", true),
         .offer_tls = !text_is(s, "smtp.tls", "off", false),
         .require_tls = text_is(s, "smtp.tls", "required", false),

@@ -34,7 +34,8 @@ struct session_limits {
     uint64_t command_timeout_ms, data_timeout_ms;
     uint64_t max_memory; /* bytes of all messages in memory */
     uint64_t stale_after_ms;
-    bool defer_when_stale; /* from three voters on */
+    bool defer_when_stale;                       /* from three voters on */
+    uint64_t trace_retention_ms, trace_max_size; /* of the message log; bytes */
 };
 
 struct settings_cache {

@@ -41,15 +41,23 @@ static void reply_line(struct transaction *t, int code, const char *enhanced, st
     }
 }
 
-static void finish(struct transaction *t, enum status status, const char *text)
+/* The same reply for all, unless they have theirs already. */
+static void reply_to_all(struct transaction *t, enum status status, const char *text)
 {
+    size_t replies = t->reply.len > 0 ? 0 : t->receipts != NULL ? t->receipt_count : 1;
     t->status = status;
-    if (t->reply.len == 0) {
-        size_t replies = t->receipts != NULL ? t->receipt_count : 1;
-        for (size_t i = 0; i < replies; i++) {
-            reply_line(t, status_smtp_code(status), status_enhanced_code(status), slice_of_text(text), true);
-        }
+    for (size_t i = 0; i < replies; i++) {
+        reply_line(t, status_smtp_code(status), status_enhanced_code(status), slice_of_text(text), true);
     }
+}
+
+static void log_failed(struct transaction *t);
+
+/* Not accepted, for a reason that has nothing to do with policy. */
+static void fail(struct transaction *t, enum status status, const char *text)
+{
+    reply_to_all(t, status, text);
+    log_failed(t);
     t->cb(t);
 }
 
@@ -87,6 +95,78 @@ static bool refusals_keep(struct transaction *t, const struct job_result *result
     return true;
 }
 
+/* --- the message log --- */
+
+/* What each recipient was told, by position. */
+static void people_fill(const struct spool_envelope *e, const struct job_result *refused, bool quarantined,
+                        struct message_person *people, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        people[i] = (struct message_person){.address = e->recipients[i],
+                                            .state = quarantined ? MESSAGE_QUARANTINED : MESSAGE_WAITING};
+    }
+    for (size_t v = 0; v < e->variant_count; v++) {
+        for (size_t i = 0; i < e->variants[v].recipient_count; i++) {
+            if (e->variants[v].recipients[i] < count) {
+                people[e->variants[v].recipients[i]].protection = e->variants[v].protection;
+            }
+        }
+    }
+    for (size_t i = 0; i < e->refusal_count; i++) {
+        if (e->refusals[i].recipient < count) {
+            people[e->refusals[i].recipient].state = MESSAGE_REFUSED;
+            people[e->refusals[i].recipient].text = e->refusals[i].reason;
+        }
+    }
+    for (size_t i = 0; i < count && refused != NULL; i++) {
+        people[i].state = MESSAGE_REFUSED;
+    }
+    for (size_t i = 0; refused != NULL && i < refused->refusal_count; i++) {
+        if (refused->refusals[i].recipient < count) {
+            people[refused->refusals[i].recipient].text = refused->refusals[i].reason;
+        }
+    }
+}
+
+/* `refused`: nobody was accepted, and this is why. The reply is written already. */
+static void log_taken(struct transaction *t, const struct message *m, const struct job_result *refused,
+                      bool quarantined)
+{
+    const struct spool_envelope *e = &m->envelope;
+    size_t count = e->recipient_count < MESSAGE_PEOPLE_MAX ? e->recipient_count : MESSAGE_PEOPLE_MAX;
+    struct slice reply = buf_slice(&t->reply);
+    struct message_person *people = t->services->log != NULL ? calloc(count + 1, sizeof *people) : NULL;
+    if (people == NULL) {
+        return;
+    }
+    while (reply.len > 0 && (reply.data[reply.len - 1] == '\n' || reply.data[reply.len - 1] == '\r')) {
+        reply.len--;
+    }
+    people_fill(e, refused, quarantined, people, count);
+    struct message_taken taken = {.arrived_ms = e->arrived_ms,
+                                  .size = t->size,
+                                  .sender = e->sender,
+                                  .client_ip = e->client_ip,
+                                  .helo = e->helo,
+                                  .listener = t->listener,
+                                  .subject = refused != NULL ? refused->subject : t->subject,
+                                  .reply = reply,
+                                  .people = people,
+                                  .people_count = count,
+                                  .recipient_count = e->recipient_count};
+    message_log_taken(t->services->log, e->id, &taken, refused != NULL ? refused->trace : e->trace);
+    free(people);
+}
+
+/* Not accepted for a reason that lies here: a temporary refusal of all. */
+static void log_failed(struct transaction *t)
+{
+    static const struct job_result nothing = {.status = STATUS_UNAVAILABLE};
+    if (t->message != NULL) {
+        log_taken(t, t->message, &nothing, false);
+    }
+}
+
 /* One reply for all, with the result's code: the worker lets a lasting refusal weigh more than one that may
  * pass, or the other way round when the message could be served in part later (RFC 2034: the same enhanced
  * code on each line). */
@@ -109,7 +189,9 @@ static void refuse(struct transaction *t, const struct job_result *result)
               LOG_TEXT("status", status_name(status)),
               LOG_SLICE("reason", result->refusal_count > 0 ? result->refusals[0].reason : result->text));
     t->services->statistics->refused++;
-    finish(t, status, status_text(status));
+    reply_to_all(t, status, status_text(status));
+    log_taken(t, t->message, result, false);
+    t->cb(t);
 }
 
 static void on_spooled(struct spool_add *add)
@@ -119,7 +201,7 @@ static void on_spooled(struct spool_add *add)
     if (add->status != STATUS_OK) {
         log_event(LOG_WARN, "message not accepted", LOG_TEXT("id", t->id_text),
                   LOG_TEXT("error", add->failure.text));
-        finish(t, status_retryable(add->status) ? add->status : STATUS_IO, status_text(add->status));
+        fail(t, status_retryable(add->status) ? add->status : STATUS_IO, status_text(add->status));
         return;
     }
     bool quarantined = (add->commit_flags & SPOOL_COMMIT_QUARANTINED) != 0;
@@ -142,11 +224,13 @@ static void on_spooled(struct spool_add *add)
     if (t->receipts != NULL && t->own_replies != NULL) { /* none when it was quarantined as it came */
         reply_for_each(t, t->own_replies, (struct reply_of_one){STATUS_OK, slice_of_text(text)});
     }
+    reply_to_all(t, STATUS_OK, text);
+    log_taken(t, m, NULL, quarantined);
     t->message = NULL;
     /* The reply first: what is durable is the client's to know; delivery may take its time. */
     struct transaction_services *services = t->services;
     uint64_t bytes = add->bytes;
-    finish(t, STATUS_OK, text);
+    t->cb(t);
     services->accepted(services->context, m, bytes, quarantined);
 }
 
@@ -165,14 +249,14 @@ static void on_job(struct job_request *request, enum job_outcome outcome, const 
 {
     struct transaction *t = request->context;
     if (outcome == JOB_NO_WORKER) {
-        finish(t, STATUS_UNAVAILABLE, status_text(STATUS_UNAVAILABLE));
+        fail(t, STATUS_UNAVAILABLE, status_text(STATUS_UNAVAILABLE));
         return;
     }
     if (outcome == JOB_KILLED_WORKERS) {
         log_event(LOG_ERROR, "a message has killed two workers", LOG_TEXT("id", t->id_text));
         t->message->envelope.flags |= SPOOL_UNPROCESSED;
         if (message_take_body(t->message, t->size, t->needs_8bit) != STATUS_OK) {
-            finish(t, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY));
+            fail(t, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY));
             return;
         }
         spool_it(t, SPOOL_COMMIT_QUARANTINED | SPOOL_COMMIT_UNPROCESSED);
@@ -192,9 +276,10 @@ static void on_job(struct job_request *request, enum job_outcome outcome, const 
     if (status != STATUS_OK) {
         log_event(LOG_ERROR, "a worker's answer cannot be used", LOG_TEXT("id", t->id_text),
                   LOG_TEXT("error", status_text(status)));
-        finish(t, STATUS_INTERNAL, status_text(STATUS_INTERNAL));
+        fail(t, STATUS_INTERNAL, status_text(STATUS_INTERNAL));
         return;
     }
+    (void)!arena_copy(&t->message->arena, result->subject, &t->subject); /* for the log alone */
     if (told) {
         t->message->envelope.flags |= SPOOL_REFUSALS_TOLD;
     }

@@ -13,6 +13,7 @@
 
 #include "smtp/job_server.h"
 #include "smtp/message.h"
+#include "smtp/message_log.h"
 #include "smtp/spool.h"
 #include "smtp/statistics.h"
 
@@ -20,6 +21,7 @@ struct transaction_services {
     struct job_server *jobs;
     struct spool *spool;
     struct statistics *statistics;
+    struct message_log *log; /* NULL: there is none */
     /* Takes the message, which is durable now. */
     void (*accepted)(void *context, struct message *m, uint64_t spool_bytes, bool quarantined);
     void *context;
@@ -40,6 +42,7 @@ struct transaction {
     size_t *receipts;
     size_t receipt_count;
     struct reply_of_one *own_replies; /* by position; in the message's arena */
+    struct slice subject;             /* for the message log; in the message's arena; may be empty */
     /* the outcome */
     enum status status; /* OK: accepted */
     struct buf reply;   /* SMTP reply, whole lines */

@@ -264,6 +264,14 @@ static const struct setting settings[] = {
     [SETTING_DELIVERY_EXPIRE] = RANGE("delivery.expire", SETTING_DURATION, "5d", SECONDS(1), DAYS(30), GD,
                                       SETTING_OF_RECIPIENT, "when delivery is given up and the sender told"),
 
+    [SETTING_LOG_SUBJECTS] = FLAG("log.subjects", "no", G, SETTING_OF_NODE,
+                                  "whether the message log keeps the subjects of messages"),
+    [SETTING_TRACE_RETENTION] = RANGE("trace.retention", SETTING_DURATION, "30d", SECONDS(1), DAYS(3650), G,
+                                      SETTING_OF_NODE, "how long the message log keeps what became of a message"),
+    [SETTING_TRACE_MAX_SIZE] =
+        RANGE("trace.max_size", SETTING_BYTES, "1G", 1 << 20, (uint64_t)32 << 30, G, SETTING_OF_NODE,
+              "most that the message log takes of a node's disk; the oldest messages go first"),
+
     [SETTING_CLUSTER_STALE_AFTER] = RANGE(
         "cluster.stale_after", SETTING_DURATION, "10s", SECONDS(2), HOURS(1), G, SETTING_OF_NODE,
         "after so long without word from a leader a node no longer knows whether keys or policy changed"),
