@@ -323,6 +323,7 @@ static void run(struct flow *fl, struct slice message)
         status = read_message(fl, message, &f);
     }
     if (status == STATUS_OK) {
+        subject_keep(fl);
         status = decide(fl, &f);
     }
     if (status != STATUS_OK) {

@@ -113,6 +113,9 @@ enum status incoming_judge(struct flow *fl, const struct layers_reading *reading
 /* Puts the decision's subject in the place of the message's (mail/flow_subject.c). */
 enum status subject_replace(struct flow *fl, struct failure *f) MUST_CHECK;
 
+/* --- the subject for the message log (mail/flow_log.c) --- */
+void subject_keep(struct flow *fl);
+
 /* --- some refused, others not (mail/flow_split.c) --- */
 
 /* Sets fl->split: may the message go to those who are not refused? Writes why to the trace. */
