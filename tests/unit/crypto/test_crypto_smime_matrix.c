@@ -238,7 +238,8 @@ static void the_encryption_certificate_goes_along(void **state)
         assert_valid(buf_slice(&cms), true, who == RSA_KEY ? "sha256" : "sha512",
                      who == RSA_KEY ? "rsa-pkcs1" : "ed25519", key_bits[who], true);
         file_put("cms", buf_slice(&cms));
-        command("openssl cms -cmsout -print -noout -inform DER -in cms >shown && grep -q id-smime-aa-encrypKeyPref shown && "
+        command("openssl cms -cmsout -print -noout -inform DER -in cms >shown && grep -q "
+                "id-smime-aa-encrypKeyPref shown && "
                 "grep -q 'CN *= *ec384' shown");
         buf_release(&cms);
     }
@@ -342,7 +343,8 @@ static void we_encrypt(void **state)
                 "openssl cms -decrypt -binary -inform DER -in cms -inkey %s.key -recip %s.crt -out plain && "
                 "cmp plain entity",
                 who, who);
-            command("openssl cms -cmsout -print -noout -inform DER -in cms >shown && grep -q %s shown", rows[i].told);
+            command("openssl cms -cmsout -print -noout -inform DER -in cms >shown && grep -q %s shown",
+                    rows[i].told);
             if (rows[i].who != RSA_KEY)
                 command("grep -q %s shown", wraps[c]);
             buf_release(&cms);
