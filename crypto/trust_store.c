@@ -229,7 +229,7 @@ static enum status check_one(struct trust *t, X509 *x, X509 *issuer, enum revoca
 
 enum status trust_path_check(struct trust *t, STACK_OF(X509) * path, uint64_t now_ms, struct failure *f)
 {
-    enum revocation_mode mode;
+    enum revocation_mode mode = REVOCATION_HARD;
     enum status status;
     bool allowed;
 

@@ -37,28 +37,47 @@ size_t utf8_sequence(struct slice s)
     return point < least[len] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? 0 : len;
 }
 
-static void put_string(struct json_writer *w, struct slice text)
+/* Bytes at the start of the text that stand for themselves. */
+static size_t plain_run(struct slice text)
 {
-    char escape[8];
-    put(w, SLICE_LITERAL("\""));
-    for (size_t i = 0; i < text.len;) {
+    size_t i = 0;
+    while (i < text.len) {
         uint8_t c = text.data[i];
-        size_t len = utf8_sequence(slice_of(text.data + i, text.len - i));
-        if (len == 0) {
-            put(w, SLICE_LITERAL("\xef\xbf\xbd"));
-            i++;
-            continue;
-        }
-        if (c == '"' || c == '\\') {
-            put(w, SLICE_LITERAL("\\"));
-            put(w, slice_of(&text.data[i], 1));
-        } else if (c < 0x20 || c == 0x7f) {
-            int n = snprintf(escape, sizeof escape, "\\u%04x", c);
-            put(w, slice_of(escape, (size_t)n));
-        } else {
-            put(w, slice_of(text.data + i, len));
+        size_t len = c < 0x80 ? 1 : utf8_sequence(slice_of(text.data + i, text.len - i));
+        if (len == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
+            break;
         }
         i += len;
+    }
+    return i;
+}
+
+static void put_escaped(struct json_writer *w, uint8_t c)
+{
+    char escape[8];
+    if (c == '"' || c == '\\') {
+        put(w, SLICE_LITERAL("\\"));
+        put(w, slice_of(&c, 1));
+    } else if (c < 0x20 || c == 0x7f) {
+        int n = snprintf(escape, sizeof escape, "\\u%04x", c);
+        put(w, slice_of(escape, (size_t)n));
+    } else { /* no UTF-8 */
+        put(w, SLICE_LITERAL("\xef\xbf\xbd"));
+    }
+}
+
+static void put_string(struct json_writer *w, struct slice text)
+{
+    put(w, SLICE_LITERAL("\""));
+    while (text.len > 0) {
+        size_t run = plain_run(text);
+        if (run > 0) {
+            put(w, slice_of(text.data, run));
+        } else {
+            put_escaped(w, text.data[0]);
+            run = 1;
+        }
+        text = slice_of(text.data + run, text.len - run);
     }
     put(w, SLICE_LITERAL("\""));
 }

@@ -280,12 +280,10 @@ static enum status choose_with_escrow(struct policy_context *c, struct policy_re
         return status;
     }
     bool newest_alone = slice_equal(select.text, SLICE_LITERAL("newest"));
-    json_open_array(w, "certificates");
     status = choose(c, recipient, list, newest_alone, w, why);
     if (status == STATUS_OK && recipient->certificate_count > 0) {
         status = add_escrows(c, recipient, w, why);
     }
-    json_close_array(w);
     return status;
 }
 

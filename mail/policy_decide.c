@@ -302,8 +302,9 @@ static enum status decide_one(struct policy_context *c, struct policy_recipient 
 static void trace_head(struct policy_context *c, struct json_writer *w)
 {
     static const enum setting_id of_sender[] = {
-        SETTING_ENCRYPT_MODE, SETTING_ENCRYPT_ALREADY, SETTING_ENCRYPT_ON_FAILURE, SETTING_PARTIAL_RECIPIENTS,
-        SETTING_SIGN_MODE,    SETTING_SIGN_ALREADY,    SETTING_SIGN_ON_MISSING_KEY};
+        SETTING_ENCRYPT_MODE,        SETTING_ENCRYPT_ALREADY, SETTING_ENCRYPT_ON_FAILURE,
+        SETTING_PARTIAL_RECIPIENTS,  SETTING_SIGN_MODE,       SETTING_SIGN_ALREADY,
+        SETTING_SIGN_ON_MISSING_KEY, SETTING_SMIME_DIGEST,    SETTING_SMIME_PSS};
     char now[TIME_RFC3339_SIZE];
     time_format_rfc3339(c->facts->now_ms, now);
     json_open_object(w, NULL);

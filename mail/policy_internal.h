@@ -84,7 +84,7 @@ void policy_recipient_algorithms(struct policy_recipient *r); /* out of r->setti
 
 /* --- certificates (policy_certificates.c) --- */
 /* Certificates of the recipient that are fit to encrypt to. With OK and a count of 0, `why` says why there is
- * none; another status is an error. Writes each to the trace. */
+ * none; another status is an error. Writes each to the trace, where a list of certificates is open. */
 enum status policy_recipient_certificates(struct policy_context *c, struct policy_recipient *recipient,
                                           struct json_writer *w, struct failure *why) MUST_CHECK;
 /* The same from the certificates that are bound to the recipient's domain: one of them stands for each address

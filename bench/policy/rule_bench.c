@@ -8,82 +8,9 @@
  * Prints microseconds for compiling the set, for beginning a message with its first recipient (which finds
  * what the message's own conditions give), and for each further recipient.
  */
-#include "mail/rule.h"
+#include "bench/policy/bench_world.h"
 
 #include <stdlib.h>
-#include <time.h>
-
-#define BOOT SLICE_LITERAL("11111111-2222-3333-4444-555555555555")
-
-static void require(bool good, const char *what)
-{
-    if (!good) {
-        fprintf(stderr, "rule_bench: %s\n", what);
-        exit(1);
-    }
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-    require(clock_gettime(CLOCK_MONOTONIC, &t) == 0, "no clock");
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static void make_groups(struct store *store)
-{
-    struct buf encoded = BUF_INIT(COMMAND_MAX);
-    struct failure f;
-    require(store_batch_begin(store, &f) == STATUS_OK, "no batch");
-    for (uint64_t i = 0; i < 2000; i++) {
-        char group[32], member[64];
-        struct apply_result result;
-        struct command c;
-        command_init(&c, COMMAND_GROUP_ADD, 1, SLICE_LITERAL("bench"));
-        require(snprintf(group, sizeof group, "group%u", (unsigned)(i % 20)) > 0 &&
-                    snprintf(member, sizeof member, "user%u@d%u.example", (unsigned)i, (unsigned)(i % 50)) >
-                        0,
-                "no text");
-        c.values[0].bytes = slice_of_text(group);
-        c.values[1].bytes = slice_of_text(member);
-        buf_reset(&encoded);
-        require(command_encode(&c, &encoded) == STATUS_OK, "no command");
-        size_t size = command_entry_size(encoded.len);
-        uint8_t *entry = calloc(1, size);
-        require(entry != NULL, "no memory");
-        command_entry_write(buf_slice(&encoded), entry);
-        require(store_apply_entry(store, i + 1, slice_of(entry, size), &result, &f) == STATUS_OK, f.text);
-        free(entry);
-    }
-    require(store_batch_commit(store, &f) == STATUS_OK, "no commit");
-    buf_release(&encoded);
-}
-
-static void rule_text(unsigned i, unsigned count, char when[300])
-{
-    static const char *const forms[] = {
-        "sender in group group%u and recipient domain *.court%u.example",
-        "header \"X-Class\" contains \"secret-%u\" and not tls and size > %uK",
-        "recipient domain partner%u.example and attachment name *.d%ux",
-        "subject contains \"[project-%u]\" or subject contains \"(matter %u)\"",
-        "recipient in group group%u and kind encrypted and size > %uK",
-        "(attachment type application/x-%u or attachment name *.x%u) and sender domain ours.example",
-        "recipient user%u@d%u.example",
-        "client in 192.0.%u.0/24 and not auth and recipient domain *.example%u",
-        "recipient domain *.clinic%u.example and (kind report or size < %u)",
-        "subject matches /\\b(geheim|secret)-%u\\b/i and recipient matches /^legal%u@/",
-    };
-    unsigned form = i % 10;
-    unsigned number = form == 0 || form == 4 ? i % 20 : i % 250;
-    if (i + 1 == count) {
-        form = 10;
-    }
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    int n = form == 10 ? snprintf(when, 300, "always") : snprintf(when, 300, forms[form], number, i + 7);
-#pragma GCC diagnostic pop
-    require(n > 0 && n < 300, "no text");
-}
 
 static void make_message(struct buf *out)
 {

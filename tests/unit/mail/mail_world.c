@@ -97,12 +97,20 @@ static struct command start(struct world *w, enum command_number number)
 void world_set(struct world *w, enum setting_level level, const char *scope, const char *name,
                const char *value)
 {
+    const char *text = value != NULL ? value : setting_find(slice_of_text(name))->default_text;
     struct command c = start(w, COMMAND_SETTING_SET);
     c.values[0].number = level;
     c.values[1].bytes = slice_of_text(scope);
     c.values[2].bytes = slice_of_text(name);
-    c.values[3].bytes = slice_of_text(value);
+    c.values[3].bytes = slice_of_text(text);
     apply(w, &c);
+    if (value == NULL) {
+        c = start(w, COMMAND_SETTING_UNSET);
+        c.values[0].number = level;
+        c.values[1].bytes = slice_of_text(scope);
+        c.values[2].bytes = slice_of_text(name);
+        apply(w, &c);
+    }
 }
 
 static void trust_certificate(struct world *w, const char *file)

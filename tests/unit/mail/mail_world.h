@@ -32,6 +32,7 @@ void world_shell(struct world *w, const char *format, ...) __attribute__((format
 bool world_try(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void world_make(struct world *w);
 void world_end(struct world *w);
+/* `value` NULL: no longer set. */
 void world_set(struct world *w, enum setting_level level, const char *scope, const char *name,
                const char *value);
 /* Makes NAME.key and NAME.pem, signed by the CA unless `self`, and imports the certificate; `with_key`: the

@@ -1,0 +1,347 @@
+/* What makes mail be encrypted or signed, or not: sides, triggers, kinds, rules, methods; and what is
+ * supposed. */
+#include "mail_world.h"
+
+#include "mail/shape.h"
+
+static struct world w;
+
+static int set_up(void **state)
+{
+    (void)state;
+    world_make(&w);
+    world_identity(&w, &(struct identity){.name = "alice",
+                                          .address = "alice@ours.example",
+                                          .days = 300,
+                                          .key_type = "ec",
+                                          .with_key = true});
+    world_identity(&w, &(struct identity){
+                           .name = "bob", .address = "bob@partner.example", .days = 300, .key_type = "ec"});
+    world_set(&w, SETTING_DOMAIN, "rich.example", "trigger.subject.encrypt", "[encrypt], /streng\\s+geheim/");
+    world_set(&w, SETTING_DOMAIN, "rich.example", "trigger.subject.sign", "[sign]");
+    world_set(&w, SETTING_DOMAIN, "rich.example", "trigger.subject.plain", "[plain]");
+    world_set(&w, SETTING_DOMAIN, "rich.example", "trigger.header.sign", "X-Sign, X-Level: /^[3-9]$/");
+    world_set(&w, SETTING_DOMAIN, "rich.example", "trigger.label.encrypt", "Secret");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    world_end(&w);
+    return 0;
+}
+
+struct question {
+    const char *from, *envelope, *recipient; /* NULL: alice, as From, bob */
+    const char *message;                     /* header and body; NULL: "Subject: x" and a line */
+    const char *when, *then;                 /* one rule */
+    const struct policy_proposal *proposal;
+};
+
+static struct policy_decision decide(const struct question *q)
+{
+    static struct policy_decision d;
+    static struct entity message;
+    static struct message_facts facts;
+    struct shape shape;
+    struct failure f = {.status = STATUS_OK};
+    struct ruleset *rules = NULL;
+    world_look(&w);
+    struct slice text = slice_of_text(q->message != NULL ? q->message : "Subject: x\r\n\r\nHello\r\n");
+    OK(entity_read(text, &w.arena, &message, &f));
+    OK(shape_of(&message, &w.arena, &shape, &f));
+    OK(message_facts_read(&message, &shape, &w.arena, &facts, &f));
+    shape_release(&shape);
+    struct slice from = slice_of_text(q->from != NULL ? q->from : "alice@ours.example");
+    struct policy_facts asked = {.from = from,
+                                 .envelope_sender = q->envelope != NULL ? slice_of_text(q->envelope) : from,
+                                 .subject = facts.subject,
+                                 .message = &facts,
+                                 .now_ms = w.now_ms,
+                                 .proposals = q->proposal,
+                                 .proposal_count = q->proposal != NULL};
+    if (q->when != NULL) {
+        OK(ruleset_new(&rules));
+        OK(ruleset_add(rules, w.view, SLICE_LITERAL("test"), slice_of_text(q->when), slice_of_text(q->then),
+                       &f));
+        asked.rules = rules;
+    }
+    struct slice *to = arena_alloc(&w.arena, sizeof *to);
+    *to = slice_of_text(q->recipient != NULL ? q->recipient : "bob@partner.example");
+    OK(policy_decide(w.view, w.trust, &asked, to, 1, &w.arena, &d, &f));
+    /* texts of the ruleset are read before it ends */
+    (void)arena_copy(&w.arena, d.recipients[0].next_hop, &d.recipients[0].next_hop);
+    ruleset_free(rules);
+    return d;
+}
+
+static void expect(const struct policy_decision *d, unsigned protection, enum status status, const char *what)
+{
+    const struct policy_recipient *r = &d->recipients[0];
+    if (r->protection != protection || r->status != status) {
+        fail_msg("%s: protection %u, status %s %.*s\n%.*s", what, r->protection, status_name(r->status),
+                 SLICE_ARGS(r->reason), SLICE_ARGS(d->trace));
+    }
+}
+
+enum {
+    PLAIN = PROTECT_NONE,
+    SIGNED = PROTECT_SIGN,
+    BOTH = PROTECT_SIGN | PROTECT_ENCRYPT,
+    ENC = PROTECT_ENCRYPT
+};
+
+/* Who says something for a domain or user counts; what holds for all is for those who say nothing. */
+static void a_side_that_says_something_counts(void **state)
+{
+    static const struct {
+        const char *global, *sender, *recipient; /* NULL: not set */
+        unsigned protection;
+        enum status without; /* a certificate */
+    } table[] = {
+        {NULL, NULL, NULL, BOTH, STATUS_OK},
+        {NULL, NULL, "none", PLAIN, STATUS_OK},
+        {NULL, "none", NULL, PLAIN, STATUS_OK},
+        {"mandatory", NULL, NULL, BOTH, STATUS_NO_KEY},
+        {"mandatory", NULL, "none", PLAIN, STATUS_OK}, /* an exception that somebody made for this partner */
+        {"mandatory", "opportunistic", "none", BOTH, STATUS_OK},
+        {"none", "mandatory", NULL, BOTH, STATUS_NO_KEY},
+        {"none", "none", "mandatory", BOTH, STATUS_NO_KEY},
+        {"none", NULL, NULL, PLAIN, STATUS_OK},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char what[32];
+        assert_true(snprintf(what, sizeof what, "row %zu", i) > 0);
+        world_set(&w, SETTING_GLOBAL, "", "encrypt.mode", table[i].global);
+        world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", table[i].sender);
+        world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", table[i].recipient);
+        struct policy_decision d = decide(&(struct question){0});
+        expect(&d, table[i].protection, STATUS_OK, what);
+        d = decide(&(struct question){.recipient = "nobody@partner.example"});
+        expect(&d, PLAIN, table[i].without, what);
+    }
+    world_set(&w, SETTING_GLOBAL, "", "encrypt.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+}
+
+static void what_was_asked_for_is_done_or_refused(void **state)
+{
+    static const struct {
+        const char *message, *subject; /* subject as it leaves; NULL: it stays */
+        unsigned with;                 /* a certificate */
+        enum status without;
+    } table[] = {
+        {"Subject: x\r\n\r\nx", NULL, PLAIN, STATUS_OK},
+        {"Subject: [ENCRYPT] the offer\r\n\r\nx", "the offer", ENC, STATUS_NO_KEY},
+        {"Subject: the [encrypt] offer\r\n\r\nx", "the offer", ENC, STATUS_NO_KEY},
+        {"Subject: =?utf-8?B?W2VuY3J5cHRdIHPDvMOf?=\r\n\r\nx", "s\xc3\xbc\xc3\x9f", ENC, STATUS_NO_KEY},
+        {"Subject: [enc=?utf-8?Q?rypt]_a?=\r\n\r\nx", "a", ENC,
+         STATUS_NO_KEY}, /* as lenient programs read it */
+        {"Subject: Streng  GEHEIM: a\r\n\r\nx", ": a", ENC, STATUS_NO_KEY},
+        {"Subject: [encrypt][encrypt]\r\n\r\nx", "", ENC, STATUS_NO_KEY},
+        {"Subject: a\r\nmsip_labels: MSIP_Label_77aa_Enabled=True; MSIP_Label_77aa_Name=secret;\r\n\r\nx",
+         NULL, ENC, STATUS_NO_KEY},
+        {"Subject: a\r\nmsip_labels: MSIP_Label_77aa_Enabled=False; MSIP_Label_77aa_Name=secret;\r\n\r\nx",
+         NULL, PLAIN, STATUS_OK},
+        {"Subject: a\r\nSensitivity: Company-Confidential\r\n\r\nx", NULL, ENC, STATUS_NO_KEY},
+        {"Subject: a\r\nSensitivity: personal\r\n\r\nx", NULL, PLAIN, STATUS_OK},
+        {"Subject: [plain] [encrypt] a\r\n\r\nx", "a", ENC, STATUS_NO_KEY}, /* the stricter of two */
+    };
+    (void)state;
+    world_set(&w, SETTING_DOMAIN, "rich.example", "encrypt.mode", "request");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "none");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct policy_decision d =
+            decide(&(struct question){.from = "ann@rich.example", .message = table[i].message});
+        expect(&d, table[i].with, STATUS_OK, table[i].message);
+        assert_int_equal(d.subject_changes, table[i].subject != NULL);
+        if (table[i].subject != NULL && !slice_equal(d.subject, slice_of_text(table[i].subject))) {
+            fail_msg("%s: subject \"%.*s\"", table[i].message, SLICE_ARGS(d.subject));
+        }
+        d = decide(&(struct question){
+            .from = "ann@rich.example", .recipient = "nobody@partner.example", .message = table[i].message});
+        expect(&d, PLAIN, table[i].without, table[i].message);
+    }
+}
+
+static void a_signature_that_was_asked_for_is_made_or_refused(void **state)
+{
+    (void)state;
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.subject.sign", "[sign]");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "request");
+    struct policy_decision d = decide(&(struct question){.message = "Subject: [sign] a\r\n\r\nx"});
+    expect(&d, SIGNED, STATUS_OK, "asked");
+    d = decide(&(struct question){.message = "Subject: a\r\n\r\nx"});
+    expect(&d, PLAIN, STATUS_OK, "not asked");
+    static const char *const asking[] = {"Subject: [sign] a\r\n\r\nx", "X-Sign:\r\n\r\nx",
+                                         "X-Level: 4\r\n\r\nx"};
+    for (size_t i = 0; i < 3; i++) {
+        d = decide(&(struct question){.from = "ann@rich.example", .message = asking[i]});
+        expect(&d, PLAIN, STATUS_NO_KEY, asking[i]);
+        assert_true(slice_holds(d.recipients[0].reason, "must be signed for ann@rich.example"));
+    }
+    d = decide(&(struct question){.from = "ann@rich.example", .message = "X-Level: 2\r\n\r\nx"});
+    expect(&d, PLAIN, STATUS_OK, "below the level");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", NULL);
+}
+
+static void a_plain_word_loosens_what_may_be_loosened(void **state)
+{
+    (void)state;
+    const char *message = "Subject: [plain] a\r\n\r\nx";
+    world_set(&w, SETTING_DOMAIN, "rich.example", "encrypt.mode", "opportunistic");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    struct policy_decision d = decide(&(struct question){.from = "ann@rich.example", .message = message});
+    expect(&d, PLAIN, STATUS_OK, "opportunistic");
+    assert_true(slice_equal(d.subject, SLICE_LITERAL("a")));
+    d = decide(&(struct question){.message = message}); /* ours.example may not ask for it */
+    expect(&d, BOTH, STATUS_OK, "not allowed");
+    d = decide(
+        &(struct question){.from = "ann@rich.example", .envelope = "alice@ours.example", .message = message});
+    expect(&d, ENC, STATUS_OK, "another's From");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
+    d = decide(&(struct question){.from = "ann@rich.example", .message = message});
+    expect(&d, ENC, STATUS_OK, "mandatory");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "rich.example", "encrypt.mode", NULL);
+}
+
+/* Each kind has a setting; none makes plain text of what is mandatory. */
+static void kinds_are_no_silent_exceptions(void **state)
+{
+    static const struct {
+        const char *setting, *message;
+    } table[] = {
+        {"encrypt.calendar", "Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\n"},
+        {"encrypt.reports", "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"},
+        {"encrypt.auto_replies", "Auto-Submitted: auto-replied\r\n\r\nx"},
+        {"encrypt.empty", "Subject: x\r\n\r\n\r\n"},
+        {"encrypt.tnef", "Content-Type: application/ms-tnef\r\n\r\nx"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct question q = {.message = table[i].message};
+        struct policy_decision d = decide(&q);
+        assert_true((d.recipients[0].protection & PROTECT_ENCRYPT) != 0);
+        world_set(&w, SETTING_DOMAIN, "partner.example", table[i].setting, "plain-if-opportunistic");
+        d = decide(&q);
+        expect(&d, PLAIN, STATUS_OK, table[i].setting);
+        world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", "mandatory");
+        d = decide(&q);
+        assert_true((d.recipients[0].protection & PROTECT_ENCRYPT) != 0);
+        q.recipient = "nobody@partner.example";
+        d = decide(&q);
+        expect(&d, PLAIN, STATUS_NO_KEY, table[i].setting);
+        world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", NULL);
+        world_set(&w, SETTING_DOMAIN, "partner.example", table[i].setting, NULL);
+    }
+    struct question malformed = {.message = "Content-Type: multipart/mixed\r\n\r\nx"};
+    struct policy_decision d = decide(&malformed);
+    expect(&d, BOTH, STATUS_OK, "passed, protected as a whole");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "mime.malformed", "refuse");
+    d = decide(&malformed);
+    expect(&d, PLAIN, STATUS_MALFORMED, "refused");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "mime.malformed", "quarantine");
+    d = decide(&malformed);
+    expect(&d, BOTH, STATUS_OK, "put aside, protected all the same");
+    assert_true(d.recipients[0].quarantine);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "mime.malformed", NULL);
+}
+
+static void rules_tighten_and_loosen(void **state)
+{
+    static const struct {
+        const char *mode, *when, *then;
+        unsigned with;
+        enum status without;
+    } table[] = {
+        {"none", "recipient domain partner.example", "require encryption", ENC, STATUS_NO_KEY},
+        {"opportunistic", "always", "forbid encryption", PLAIN, STATUS_OK},
+        {"mandatory", "always", "forbid encryption", BOTH, STATUS_NO_KEY},
+        {"none", "always", "sign", SIGNED, STATUS_OK},
+        {"opportunistic", "always", "do not sign", ENC, STATUS_OK},
+        {"none", "always", "refuse \"not to them\"", PLAIN, STATUS_POLICY},
+        {"opportunistic", "recipient domain else.example", "forbid encryption", BOTH, STATUS_OK},
+        {"opportunistic", "sender in group nobody", "forbid encryption", PLAIN,
+         STATUS_UNAVAILABLE}, /* broken */
+        {"mandatory", "always", "methods smime-domain", PLAIN, STATUS_NO_KEY},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        bool fails = table[i].without == STATUS_POLICY || table[i].without == STATUS_UNAVAILABLE ||
+                     strstr(table[i].then, "methods") != NULL;
+        world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", table[i].mode);
+        struct question q = {.when = table[i].when, .then = table[i].then};
+        if (strcmp(table[i].mode, "none") == 0 && table[i].with == ENC) {
+            world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "none");
+        }
+        struct policy_decision d = decide(&q);
+        expect(&d, table[i].with, fails ? table[i].without : STATUS_OK, table[i].then);
+        q.recipient = "nobody@partner.example";
+        d = decide(&q);
+        expect(&d, table[i].with == SIGNED ? SIGNED : PLAIN, table[i].without, table[i].then);
+        world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", NULL);
+    }
+    struct policy_decision d =
+        decide(&(struct question){.when = "always", .then = "route scanner.example:26, quarantine"});
+    assert_true(slice_equal(d.recipients[0].next_hop, SLICE_LITERAL("scanner.example:26")));
+    assert_true(d.recipients[0].quarantine);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+}
+
+static void what_cannot_be_encrypted_may_be_deferred(void **state)
+{
+    (void)state;
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", "mandatory");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", "defer");
+    struct policy_decision d = decide(&(struct question){.recipient = "nobody@partner.example"});
+    assert_int_equal(status_smtp_code(d.recipients[0].status), 451);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", NULL);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", NULL);
+}
+
+/* A supposed setting stands where it would stand if it were set. */
+static void proposals_stand_at_their_level(void **state)
+{
+    static const struct {
+        enum setting_level level;
+        const char *scope, *value;
+        unsigned protection;
+    } table[] = {
+        {SETTING_GLOBAL, "", "none", BOTH}, /* the domain's value is more specific */
+        {SETTING_DOMAIN, "*.example", "none", BOTH},
+        {SETTING_DOMAIN, "partner.example", "none", PLAIN},
+        {SETTING_USER, "bob@partner.example", "none", PLAIN},
+        {SETTING_USER, "eve@partner.example", "none", BOTH},
+        {SETTING_DOMAIN, "other.example", "none", BOTH},
+    };
+    (void)state;
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct policy_proposal p = {.setting = setting_at(SETTING_ENCRYPT_MODE),
+                                    .level = table[i].level,
+                                    .scope = slice_of_text(table[i].scope),
+                                    .text = slice_of_text(table[i].value)};
+        struct policy_decision d = decide(&(struct question){.proposal = &p});
+        expect(&d, table[i].protection, STATUS_OK, table[i].scope);
+    }
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_side_that_says_something_counts),
+        cmocka_unit_test(what_was_asked_for_is_done_or_refused),
+        cmocka_unit_test(a_signature_that_was_asked_for_is_made_or_refused),
+        cmocka_unit_test(a_plain_word_loosens_what_may_be_loosened),
+        cmocka_unit_test(kinds_are_no_silent_exceptions),
+        cmocka_unit_test(rules_tighten_and_loosen),
+        cmocka_unit_test(what_cannot_be_encrypted_may_be_deferred),
+        cmocka_unit_test(proposals_stand_at_their_level),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
