@@ -1,8 +1,10 @@
 """Other programs that speak S/MIME, against one node over real SMTP. The fixtures of whole clusters are those of tests/cluster/conftest.py."""
 import email.policy
+import hashlib
 import importlib.util
 import pathlib
 import smtplib
+import ssl
 import sys
 from email.message import EmailMessage
 
@@ -31,6 +33,11 @@ class Gateway:
     def set(self, scope, **values):
         for name, value in values.items():
             self.cluster.ctl("settings", "set", name.replace("__", "."), value, "--user", scope)
+
+    def thumbprint(self, name):
+        """SHA-256 of the certificate, in hexadecimal."""
+        der = ssl.PEM_cert_to_DER_cert(self.authority.path(f"{name}.pem").read_text())
+        return hashlib.sha256(der).hexdigest()
 
     def through(self, sender, recipient, content):
         before = len(self.cluster.sink.messages())

@@ -20,7 +20,10 @@ KEYS = {
     "ed25519": ["-algorithm", "ED25519"],
 }
 OURS = {"alice": "rsa", "erna": "p256", "emil": "p384", "ella": "p521", "eddy": "ed25519"}
-THEIRS = {"bob": "rsa", "carl": "p256", "cora": "p384", "cleo": "p521"}
+THEIRS = {"bob": "rsa", "carl": "p256", "cora": "p384", "cleo": "p521", "dora": "rsa"}
+# SMIMECapabilities (RFC 4262) of Dora's certificate: AES-128-GCM, and OAEP with SHA-256 and MGF1 with SHA-256.
+DORA_READS = ("3049" "300b0609608648016503040106" "303a06092a864886f70d010107302d"
+              "a00d300b0609608648016503040201" "a11c301a06092a864886f70d010108300d06096086480165030402010500")
 
 
 class Cannot(Exception):
@@ -42,7 +45,8 @@ class Authority(Partner):
             openssl("req", "-new", "-key", self.path(f"{name}.key"), "-subj", f"/CN={name}", "-out", self.path(f"{name}.csr"))
             usage = {"rsa": ",keyEncipherment", "ed25519": ""}.get(kind, ",keyEncipherment,keyAgreement")
             self.path(f"{name}.ext").write_text(f"subjectAltName=email:{address(name)}\nkeyUsage=critical,digitalSignature{usage}\n"
-                                                "extendedKeyUsage=emailProtection\nbasicConstraints=critical,CA:FALSE\n")
+                                                "extendedKeyUsage=emailProtection\nbasicConstraints=critical,CA:FALSE\n"
+                                                + (f"1.2.840.113549.1.9.15=DER:{DORA_READS}\n" if name == "dora" else ""))
             openssl("x509", "-req", "-in", self.path(f"{name}.csr"), "-CA", self.path("ca.pem"), "-CAkey", self.path("ca.key"), "-CAcreateserial",
                     "-days", "365", "-extfile", self.path(f"{name}.ext"), "-out", self.path(f"{name}.pem"))
             openssl("pkcs12", "-export", "-legacy", "-in", self.path(f"{name}.pem"), "-inkey", self.path(f"{name}.key"), "-name", name,

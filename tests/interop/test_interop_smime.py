@@ -65,6 +65,16 @@ def test_the_peer_decrypts_ours(gateway, peers, peer, row):
     peers[peer].verify(signature, signed)
 
 
+def test_the_certificate_says_what_the_peer_reads(gateway, peers, authority):
+    """Everything on auto: Dora's certificate announces AES-128-GCM and OAEP, and gets just that."""
+    shown = gateway.cluster.ctl_json("cert", "show", gateway.thumbprint("dora"))
+    assert sorted(shown["capabilities"]) == ["aes128-gcm", "rsa-oaep-sha256"]
+    content = gateway.out("dora@partner.example")
+    structure = authority.structure(content).lower()
+    assert "aes-128-gcm" in structure and "rsaesoaep" in structure
+    assert SECRET.encode() in peers["openssl"].decrypt("dora", cms_of(content))
+
+
 # --- what we sign: row -> sender, settings, micalg ---
 SIGNED = {
     "rsa-sha256": ("alice", {"smime__digest": "sha256", "smime__pss": "no"}, "sha-256"),
