@@ -48,7 +48,9 @@ static enum status judge_inner(struct flow *fl, const struct layers_reading *rea
     if (status == STATUS_OK && h->scheme != SCHEME_NONE && !h->clear && r->verdict.verdict == SMIME_VALID) {
         say(&r->verdict, SMIME_MISMATCH, "the protected header can be read in more than one way");
     }
-    r->verdict.covers = h->scheme != SCHEME_NONE ? "message" : "content";
+    r->verdict.covers = r->layers.end == LAYERS_CLOSED ? "ciphertext"
+                        : h->scheme != SCHEME_NONE     ? "message"
+                                                       : "content";
     return status;
 }
 

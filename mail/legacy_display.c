@@ -159,6 +159,9 @@ static enum status html_add(struct slice html, struct slice subject, struct buf 
 /* Only a div that stands first in the body and holds no other element than <pre>. */
 static enum status html_remove(struct slice html, struct buf *out)
 {
+    if (html.len == 0) {
+        return STATUS_OK;
+    }
     size_t start = body_start(html), at = start == html.len ? 0 : start;
     while (at < html.len && strchr(" \t\r\n", (int)html.data[at]) != NULL && html.data[at] != 0) {
         at++;
