@@ -6,6 +6,8 @@ import zlib
 
 import pytest
 
+import ed25519
+from ed25519 import tlv
 from peers import ALICE, SECRET, Cannot, GpgSm, Nss, OpenSsl, address, clear_signed, clear_signed_of, cms_of, pkcs7_mime
 
 PEERS = {"openssl": OpenSsl, "nss": Nss, "gpgsm": GpgSm}
@@ -209,8 +211,30 @@ def test_old_digests_of_openssl_are_invalid(gateway, peers, digest):
     assert "X-Sealpost-Signature: invalid" in arrives(gateway, pkcs7_mime(der, "signed-data"))
 
 
+def test_python_verifies_our_ed25519(gateway, authority):
+    certificate = authority.path("eddy.pem").read_bytes()
+    _, signed, der = clear_signed_of(gateway.out("stranger@nowhere.example", sender=address("eddy"), smime__opaque="no"))
+    types = ed25519.verify(der, signed, certificate)
+    for attribute in ("06092a864886f70d010905", "06092a864886f70d01090f", "060b2a864886f70d010910022f"):  # time, capabilities, signingCertificateV2
+        assert bytes.fromhex(attribute) in types
+    with pytest.raises(AssertionError):
+        ed25519.verify(der, signed + b"x", certificate)
+
+
+@pytest.mark.parametrize("detached", [True, False], ids=["clear", "opaque"])
+def test_we_verify_ed25519_of_python(gateway, authority, detached):
+    name, files = "eddy", (authority.path("eddy.pem").read_bytes(), authority.path("eddy.key").read_bytes())
+    der = ed25519.sign(ENTITY, *files, detached=detached)
+    entity = clear_signed(ENTITY, der, "sha-512") if detached else pkcs7_mime(der, "signed-data")
+    assert f"X-Sealpost-Signature: valid; signer={address(name)}" in arrives(gateway, entity, address(name))
+    if detached:
+        assert "X-Sealpost-Signature: invalid" in arrives(gateway, clear_signed(ENTITY.replace(b"Ada", b"Eve"), der, "sha-512"), address(name))
+    der = der[:-1] + bytes([der[-1] ^ 1])
+    entity = clear_signed(ENTITY, der, "sha-512") if detached else pkcs7_mime(der, "signed-data")
+    assert "X-Sealpost-Signature: invalid" in arrives(gateway, entity, address(name))
+
+
 def test_our_ed25519_goes_round_through_the_outside(gateway):
-    """No peer of Debian 12 verifies Ed25519 in CMS: our own signature comes back in."""
     sent = gateway.out("stranger@nowhere.example", sender=address("eddy"), smime__opaque="no")
     body = sent[sent.index(b"Content-Type: multipart/signed"):]
     assert f"X-Sealpost-Signature: valid; signer={address('eddy')}" in arrives(gateway, body, address("eddy"))
@@ -223,12 +247,6 @@ def test_signed_and_encrypted_both_ways(gateway, peers):
         signed = pkcs7_mime(peer.sign("bob", ENTITY), "signed-data")
         content = arrives(gateway, pkcs7_mime(peer.encrypt("alice", signed), "enveloped-data"))
         assert "X-Sealpost-Signature: valid; signer=bob@partner.example" in content and "X-Sealpost-Encryption: decrypted" in content, name
-
-
-def tlv(tag, content):
-    length = len(content)
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([tag]) + (bytes([length]) if length < 0x80 else bytes([0x80 | len(octets)]) + octets) + content
 
 
 def test_compressed_by_python_inside_openssl(gateway, peers):
