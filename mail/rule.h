@@ -88,7 +88,9 @@ enum status rule_run_begin(struct ruleset *set, const struct rule_subject *subje
  *   {"rule": name, "matched": true}                  and, with RULE_TRACE_ALL, also
  *   {"rule": name, "matched": false, "because": "not true: recipient domain court.example"}
  * "unknown" in place of "because" names a condition that cannot be known without the message; "broken" says
- * why a rule could not be evaluated. Not OK: memory or the store failed; then `out` is broken as well. */
+ * why a rule could not be evaluated. Of some hundred rules, not all fit: "rules_omitted" says how many are
+ * left out, but never the one that ended the list. Not OK: memory or the store failed; then `out` is broken
+ * as well. */
 enum status rule_run_recipient(struct rule_run *run, struct slice recipient, struct rule_outcome *out,
                                struct json_writer *w, struct failure *f) MUST_CHECK;
 

@@ -196,6 +196,8 @@ struct rule_groups { /* which of the set's groups an address is in */
     uint64_t bits[RULE_GROUP_WORDS];
 };
 
+#define RULE_TRACE_BYTES ((size_t)16 << 10) /* of one recipient; what does not fit is counted */
+
 enum rule_standing { STANDING_UNKNOWN, STANDING_NEVER, STANDING_ASK }; /* of a rule, for this message */
 
 struct rule_run {
@@ -208,7 +210,8 @@ struct rule_run {
     uint8_t *standings; /* enum rule_standing of each rule */
     struct slice addresses[OPERAND_RECIPIENT + 1], domains[OPERAND_RECIPIENT + 1]; /* by operand */
     struct rule_groups groups[OPERAND_RECIPIENT + 1];
-    bool has_recipient; /* false while a rule's standing is found */
+    size_t trace_start, trace_omitted; /* of the present recipient */
+    bool has_recipient;                /* false while a rule's standing is found */
     size_t regex_failures;
     uint8_t
         *unfolded; /* ENTITY_FIELD_MAX bytes for a header field's value in one line; NULL: not needed yet */

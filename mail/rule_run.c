@@ -133,11 +133,32 @@ static enum status set_broken(struct rule_run *run, const struct rule *rule, str
 
 /* --- the trace --- */
 
+#define SHOWN_MAX 200 /* bytes of a condition in a trace */
+
+static struct slice shown(const struct rule_condition *c)
+{
+    return slice_of(c->shown.data, c->shown.len < SHOWN_MAX ? c->shown.len : SHOWN_MAX);
+}
+
+/* A quarter of the room is kept for those that did more than not match; the one that ends the list always
+ * has its place. */
+static bool has_room(const struct rule_run *run, const struct rule *rule, enum rule_truth got,
+                     const struct json_writer *w)
+{
+    size_t used = w->out->len - run->trace_start;
+    bool ends = got == RULE_ERROR || (got == RULE_TRUE && (rule->then.stop || rule->then.refuse.len > 0));
+    return ends || used < (got == RULE_FALSE ? RULE_TRACE_BYTES / 4 * 3 : RULE_TRACE_BYTES);
+}
+
 static void trace(struct rule_run *run, const struct rule *rule, enum rule_truth got, struct slice broken,
                   struct json_writer *w)
 {
     bool all = (run->flags & RULE_TRACE_ALL) != 0;
     if (w == NULL || (got == RULE_FALSE && !all)) {
+        return;
+    }
+    if (!has_room(run, rule, got, w)) {
+        run->trace_omitted++;
         return;
     }
     json_open_object(w, NULL);
@@ -146,12 +167,12 @@ static void trace(struct rule_run *run, const struct rule *rule, enum rule_truth
     if (got == RULE_ERROR) {
         json_put_text(w, "broken", broken);
     } else if (got == RULE_UNKNOWN && run->unknown != NULL) {
-        json_put_text(w, "unknown", run->unknown->shown);
+        json_put_text(w, "unknown", shown(run->unknown));
     } else if (got == RULE_FALSE && run->last != NULL) {
         /* Evaluation ended with the condition that settled it. */
         const char *text =
             arena_printf(run->arena, "%s: %.*s", run->last_truth == RULE_TRUE ? "true" : "not true",
-                         SLICE_ARGS(run->last->shown));
+                         SLICE_ARGS(shown(run->last)));
         json_put_text(w, "because", slice_of_text(text != NULL ? text : ""));
     }
     json_close_object(w);
@@ -203,12 +224,17 @@ enum status rule_run_recipient(struct rule_run *run, struct slice recipient, str
     run->domains[OPERAND_RECIPIENT] = address_domain(recipient);
     run->groups[OPERAND_RECIPIENT].known = false;
     run->has_recipient = true;
+    run->trace_omitted = 0;
     if (w != NULL) {
+        run->trace_start = w->out->len;
         json_open_array(w, "rules_asked");
     }
     enum status status = ask_all(run, out, w, f);
     if (w != NULL) {
         json_close_array(w);
+    }
+    if (run->trace_omitted > 0) {
+        json_put_number(w, "rules_omitted", run->trace_omitted);
     }
     return status;
 }

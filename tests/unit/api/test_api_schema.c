@@ -5,6 +5,11 @@
 #include "api/path.h"
 #include "api/schema.h"
 
+static const struct api_field inner_fields[] = {
+    {.name = "name", .type = API_TEXT, .flags = API_REQUIRED, .max = 4},
+};
+static const struct api_object inner = {.name = "Inner", API_FIELDS(inner_fields)};
+
 static const struct api_field fields[] = {
     {.name = "domain", .type = API_TEXT, .flags = API_REQUIRED, .min = 1, .max = 10},
     {.name = "locality", .type = API_TEXT, .max = 16, .choices = "internal|external"},
@@ -13,6 +18,7 @@ static const struct api_field fields[] = {
     {.name = "to", .type = API_TEXTS, .min = 1, .max = 5},
     {.name = "data", .type = API_BASE64, .max = 6},
     {.name = "added", .type = API_TIME},
+    {.name = "list", .type = API_OBJECTS, .object = &inner},
 };
 static const struct api_object object = {.name = "Test", API_FIELDS(fields)};
 
@@ -43,6 +49,14 @@ static void bodies_are_checked(void **state)
         {"{\"domain\": \"x\", \"count\": -3}", STATUS_INVALID, "count", "whole number"},
         {"{\"domain\": \"x\", \"count\": 2.5}", STATUS_INVALID, "count", "whole number"},
         {"{\"domain\": \"x\", \"count\": \"3\"}", STATUS_INVALID, "count", "whole number"},
+        {"{\"domain\": \"x\", \"list\": [{\"name\": \"a\"}, {\"name\": \"\"}]}", STATUS_OK, "", ""},
+        {"{\"domain\": \"x\", \"list\": {}}", STATUS_INVALID, "list", "list: must be a list of at most"},
+        {"{\"domain\": \"x\", \"list\": [{\"name\": \"a\"}, 1]}", STATUS_INVALID, "list", "list: entry 2"},
+        {"{\"domain\": \"x\", \"list\": [{}]}", STATUS_INVALID, "list", "list: entry 1: name: is missing"},
+        {"{\"domain\": \"x\", \"list\": [{\"name\": \"12345\"}]}", STATUS_TOO_LARGE, "list",
+         "list: entry 1: name: "},
+        {"{\"domain\": \"x\", \"list\": [{\"nam\": \"1\"}]}", STATUS_UNKNOWN_FIELD, "list",
+         "did you mean \"name\""},
         {"{\"domain\": \"x\", \"force\": 1}", STATUS_INVALID, "force", "true or false"},
         {"{\"domain\": \"x\", \"to\": []}", STATUS_INVALID, "to", "at least 1"},
         {"{\"domain\": \"x\", \"to\": \"a\"}", STATUS_INVALID, "to", "list of texts"},

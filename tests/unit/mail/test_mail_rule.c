@@ -497,6 +497,27 @@ static void a_trace_says_why(void **state)
     given_end(&g);
 }
 
+static void a_trace_is_bounded(void **state)
+{
+    (void)state;
+    struct given g;
+    struct rule_outcome out;
+    char name[16];
+    given_make(&g, header);
+    for (int i = 0; i < RULES_MAX - 1; i++) {
+        assert_true(snprintf(name, sizeof name, "rule%d", i) > 0);
+        given_rule(&g, name, i % 2 == 0 ? "recipient domain court.example" : "always", "sign");
+    }
+    given_rule(&g, "last", "always", "stop");
+    for (unsigned flags = 0; flags <= RULE_TRACE_ALL; flags++) {
+        struct slice trace = given_ask(&g, "x@y.example", flags, &out);
+        assert_in_range(trace.len, 12000, 18000);
+        assert_true(slice_holds(trace, "{\"rule\":\"last\",\"matched\":true}],\"rules_omitted\":"));
+        assert_int_equal(out.matched, RULES_MAX / 2);
+    }
+    given_end(&g);
+}
+
 static void what_is_not_known_is_neither(void **state)
 {
     (void)state;
@@ -747,6 +768,7 @@ int main(void)
         cmocka_unit_test(conditions),
         cmocka_unit_test(what_follows),
         cmocka_unit_test(a_trace_says_why),
+        cmocka_unit_test(a_trace_is_bounded),
         cmocka_unit_test(what_is_not_known_is_neither),
         cmocka_unit_test(a_broken_rule_stops_whom_it_reaches),
         cmocka_unit_test(catastrophic_expressions_end),
