@@ -303,11 +303,14 @@ void rig_start(struct rig *r)
     r->poke.data = r;
     CHECK(uv_async_init(&r->loop, &r->stop, on_stop) == 0);
     CHECK(uv_async_init(&r->loop, &r->poke, on_poke) == 0);
-    char spool[96];
+    char spool[96], log[96];
     (void)!snprintf(spool, sizeof spool, "%s/spool", r->dir);
+    (void)!snprintf(log, sizeof log, "%s/messages", r->dir);
     struct smtp_service_options options = {.loop = &r->loop,
                                            .hostname = "mx.test.example",
                                            .spool_dir = spool,
+                                           .log_dir = r->without_log ? NULL : log,
+                                           .node_name = "node1",
                                            .spool_key = slice_of(key, sizeof key),
                                            .tls = r->tls,
                                            .smtp_listener_count = 1,

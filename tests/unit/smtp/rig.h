@@ -77,6 +77,7 @@ struct rig {
     _Atomic uint64_t contact_ms, voters;
     bool keep_dir; /* the spool of a former rig */
     int queue_fd;
+    bool without_log;
     char route[64]; /* next hop of RIG_EXCEPTIONS */
 };
 

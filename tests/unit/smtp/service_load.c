@@ -77,6 +77,7 @@ int main(int argc, char **argv)
     if (argc > 3 && strcmp(argv[1], "--serve") == 0) {
         return serve(argc, argv);
     }
+    r.without_log = getenv("WITHOUT_LOG") != NULL; /* what the message log costs */
     size_t sessions = number(argc > 1 ? argv[1] : NULL, 20),
            messages = number(argc > 2 ? argv[2] : NULL, 10000);
     size_t bytes = number(argc > 3 ? argv[3] : NULL, 10240);
