@@ -192,3 +192,51 @@ def test_a_client_that_says_the_wrong_hello(node):
         assert session.ehlo()[0] == 500
     with smtplib.SMTP("127.0.0.1", node.smtp_port(), timeout=60) as session:
         assert session.docmd("LHLO x")[0] == 500
+
+
+# --- what rules set apart ---
+
+
+def test_a_rule_puts_one_copy_aside(node):
+    node.ctl("policy", "rule-set", "aside", "--when", "recipient held@nowhere.example", "--then", "quarantine")
+    try:
+        before = len(node.sink.messages())
+        code, text = send(node, [GOOD, "held@nowhere.example"])
+        assert code == 250
+        id_ = text.split("queued as ")[1].split()[0]
+        came = node.sink.wait(before + 1)[before:]
+        assert [envelope["recipients"] for envelope, _ in came] == [[GOOD]]
+        end = time.monotonic() + 10
+        while (entry := node.ctl_json("queue", "show", id_))["state"] != "quarantined":
+            assert time.monotonic() < end, entry
+            time.sleep(0.1)
+        [held] = [r for r in entry["recipients"] if r["address"] == "held@nowhere.example"]
+        assert held["state"] == "quarantined" and "rule" in held["last_reply"]
+        assert node.ctl_json("message", "trace", id_)["state"] == "quarantined"
+        assert node.ctl("queue", "retry", id_, code=None).returncode != 0
+        node.ctl("queue", "retry")
+        time.sleep(0.5)
+        assert len(node.sink.messages()) == before + 1
+        node.ctl("queue", "release", id_)
+        came = node.sink.wait(before + 2)[before:]
+        assert came[1][0]["recipients"] == ["held@nowhere.example"]
+        queue_is_empty(node)
+        events = [e["event"] for e in node.ctl_json("message", "trace", id_)["events"]]
+        assert events == ["delivered", "quarantined", "released", "delivered"]
+    finally:
+        node.ctl("policy", "rule-remove", "aside")
+
+
+def test_a_rule_chooses_the_next_hop(node, tmp_path):
+    from mail_sink import Sink
+    other = Sink(("127.0.0.1", 0), str(tmp_path / "other")).start()
+    node.ctl("policy", "rule-set", "elsewhere", "--when", "recipient routed@nowhere.example", "--then", f"route 127.0.0.1:{other.port}")
+    try:
+        before = len(node.sink.messages())
+        code, _ = send(node, [GOOD, "routed@nowhere.example"])
+        assert code == 250
+        assert node.sink.wait(before + 1)[before][0]["recipients"] == [GOOD]
+        assert other.wait(1)[0][0]["recipients"] == ["routed@nowhere.example"]
+    finally:
+        node.ctl("policy", "rule-remove", "elsewhere")
+        other.stop()
