@@ -6,6 +6,7 @@ import smtplib
 
 import pytest
 
+from conftest import Sink
 from test_mail import ALICE, SECRET, arrives, letter, send
 
 
@@ -143,6 +144,26 @@ def test_a_rule_that_cannot_be_evaluated_lets_nothing_pass(ruled, rule):
     assert 400 <= code < 600 and "the rule slow cannot be evaluated" in text
     # Whom the rule does not reach is served.
     arrives(ruled, lambda: send(ruled, 3, ALICE, ["x@fast.example"], letter(ALICE, "x@fast.example", subject="a" * 60 + "!")))
+
+
+def test_a_route_takes_one_recipient_elsewhere(ruled, rule, tmp_path):
+    other = Sink(("127.0.0.1", 0), str(tmp_path / "other")).start()
+    try:
+        rule("court", "recipient domain *.court.example", f"route 127.0.0.1:{other.port}")
+        both = ["x@north.court.example", "y@nowhere.example"]
+        [(envelope, _)] = arrives(ruled, lambda: send(ruled, 2, ALICE, both, letter(ALICE, ", ".join(both))))
+        assert envelope["recipients"] == ["y@nowhere.example"]
+        [(envelope, content)] = other.wait(1)
+        assert envelope["recipients"] == ["x@north.court.example"] and SECRET.encode() in content
+    finally:
+        other.stop()
+
+
+def test_a_message_is_put_aside(ruled, rule):
+    rule("hold", "header \"X-Scan\" matches /^(odd|strange)$/", "quarantine")
+    send(ruled, 1, ALICE, ["x@nowhere.example"], letter(ALICE, "x@nowhere.example", X_Scan="odd"))
+    [held] = [entry for entry in ruled.ctl_json("queue", "list")["items"] if entry["state"] == "quarantined"]
+    arrives(ruled, lambda: ruled.ctl("queue", "release", held["id"]))
 
 
 # --- policy test ---
