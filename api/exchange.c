@@ -194,6 +194,15 @@ void exchange_write_run(struct exchange *x, bool stop_at_failure, exchange_step 
     x->outcome = EXCHANGE_WRITE;
 }
 
+void exchange_writes_clear(struct exchange *x)
+{
+    for (size_t i = 0; i < x->write_count; i++) {
+        buf_release(&x->writes[i].command);
+        x->writes[i] = (struct exchange_write){.done = false};
+    }
+    x->write_count = 0;
+}
+
 void exchange_write_one(struct exchange *x, const struct command *c, exchange_step next)
 {
     struct failure f = {.status = STATUS_OK};

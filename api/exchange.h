@@ -135,6 +135,8 @@ void exchange_run_job(struct exchange *x, struct api_job *job, exchange_step nex
 void exchange_command(struct exchange *x, struct command *c, enum command_number number);
 enum status exchange_write_add(struct exchange *x, const struct command *c, struct failure *f) MUST_CHECK;
 void exchange_write_run(struct exchange *x, bool stop_at_failure, exchange_step next);
+/* Forgets them, to propose anew on a fresh view what another change came in between of. */
+void exchange_writes_clear(struct exchange *x);
 /* One command, and its failure fails the exchange. */
 void exchange_write_one(struct exchange *x, const struct command *c, exchange_step next);
 

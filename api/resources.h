@@ -95,6 +95,19 @@ extern const struct api_object messages_query, messages_object, message_object;
 void messages_list(struct exchange *x);
 void messages_show(struct exchange *x);
 
+/* resource_ca.c, resource_ca_issue.c, resource_ca_crl.c, ca_json.c */
+extern const struct api_object ca_object, cas_object, ca_request_object, ca_import_object, ca_issue_object,
+    ca_issued_query, ca_issued_object, ca_issued_list_object, ca_revoke_object;
+void cas_list(struct exchange *x);
+void ca_create(struct exchange *x);
+void ca_import(struct exchange *x);
+void ca_get(struct exchange *x);
+void ca_remove(struct exchange *x);
+void ca_issued_list(struct exchange *x);
+void ca_issue_one(struct exchange *x);
+void ca_revoke(struct exchange *x);
+void ca_crl_get(struct exchange *x);
+
 /* resource_queue.c */
 extern const struct api_object queue_query, queue_object, queue_entry_object, count_object;
 void queue_list(struct exchange *x);

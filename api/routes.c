@@ -100,6 +100,28 @@ static const struct api_route routes[] = {
     {API_DELETE, "/v1/keys/{thumbprint}", "key.write", ROUTE_WRITES, NULL, NULL, &removed_object, NULL, 200,
      key_remove, "removeKey", "Remove a private key; its certificate stays stored."},
 
+    /* --- the CAs of this cluster --- */
+    {API_GET, "/v1/ca", "ca.read", 0, &list_query, NULL, &cas_object, NULL, 200, cas_list, "listCas",
+     "The CAs of this cluster for users' certificates."},
+    {API_POST, "/v1/ca", "ca.write", ROUTE_WRITES, NULL, &ca_request_object, &ca_object, NULL, 201, ca_create,
+     "createCa", "Make a root or intermediate CA with a new key; a root becomes a trust anchor."},
+    {API_POST, "/v1/ca/import", "ca.write", ROUTE_WRITES, NULL, &ca_import_object, &ca_object, NULL, 201,
+     ca_import, "importCa", "Take over a CA with its key; its root becomes a trust anchor."},
+    {API_POST, "/v1/ca/revoke", "ca.issue", ROUTE_WRITES, NULL, &ca_revoke_object, &ca_issued_object, NULL,
+     200, ca_revoke, "revokeCertificate", "Revoke a certificate; a new revocation list comes at once."},
+    {API_GET, "/v1/ca/{name}", "ca.read", 0, NULL, NULL, &ca_object, NULL, 200, ca_get, "getCa",
+     "A CA with its certificate."},
+    {API_DELETE, "/v1/ca/{name}", "ca.write", ROUTE_WRITES, NULL, NULL, &removed_object, NULL, 200, ca_remove,
+     "removeCa", "Remove a CA that has issued nothing; its certificate stays stored."},
+    {API_GET, "/v1/ca/{name}/certificates", "ca.read", 0, &ca_issued_query, NULL, &ca_issued_list_object,
+     NULL, 200, ca_issued_list, "listIssuedCertificates", "What the CA has issued."},
+    {API_POST, "/v1/ca/{name}/certificates", "ca.issue", ROUTE_WRITES, NULL, &ca_issue_object,
+     &ca_issued_list_object, NULL, 201, ca_issue_one, "issueCertificate",
+     "Make a key and certificate for an address; the CA \"default\" is that of ca.default."},
+    {API_GET, "/crl/{file}", NULL, 0, NULL, NULL, NULL, "application/pkix-crl", 200, ca_crl_get,
+     "getRevocationList",
+     "The revocation list of the CA NAME is NAME.crl; no token, since it is for everybody."},
+
     /* --- messages, queue --- */
     {API_GET, "/v1/messages", "message.read", 0, &messages_query, NULL, &messages_object, NULL, 200, messages_list,
      "listMessages", "Messages that the nodes were given, newest first, and what became of them."},

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "cli/command.h"
+#include "cli/csv.h"
 
 #define CLI_VALUES_MAX 512
 
@@ -19,6 +20,7 @@ struct cli_input {
     const char *endpoint, *token_file, *cacert; /* NULL: not given */
     struct cli_value values[CLI_VALUES_MAX];
     size_t value_count;
+    struct cli_rows rows; /* of a PLACE_ROWS file; its arena is cli_run()'s */
 };
 
 /* INVALID with a text that names the nearest noun, verb or option. */

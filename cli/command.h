@@ -25,6 +25,8 @@ enum cli_place {
     PLACE_BODY_CASES,   /* the table of a file, as a list of objects: see case_file.h */
     PLACE_BODY_JSON,    /* the list in a file of JSON, or its "items" */
     PLACE_BODY_SECRET,  /* the first line of a file ("-": standard input) */
+    PLACE_ROWS,         /* a CSV file: a request for each row, whose columns are the fields a|b of the body */
+    PLACE_SAVE,         /* a file that is made: it gets the base64 in that field of the answer */
     PLACE_VIEW          /* only for what is shown */
 };
 
@@ -38,9 +40,10 @@ struct cli_parameter {
     enum cli_kind kind;
     enum cli_place place;
     const char *field;
-    unsigned flags;      /* enum cli_parameter_flags */
-    const char *value;   /* of an option, for the help: "D" */
-    const char *choices; /* "internal|external", or NULL */
+    unsigned flags;        /* enum cli_parameter_flags */
+    const char *value;     /* of an option, for the help: "D" */
+    const char *otherwise; /* what counts when it is not given, in a path; NULL: nothing */
+    const char *choices;   /* "internal|external", or NULL */
     const char *help;
 };
 

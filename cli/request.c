@@ -78,6 +78,9 @@ static bool makes_requests(const struct cli_parameter *p)
 
 size_t cli_request_count(const struct cli_input *input)
 {
+    if (input->rows.count > 0) {
+        return input->rows.count;
+    }
     for (size_t i = 0; i < input->command->parameter_count; i++) {
         const struct cli_parameter *p = &input->command->parameters[i];
         if (makes_requests(p)) {
@@ -93,7 +96,8 @@ size_t cli_request_count(const struct cli_input *input)
 
 static const char *value_for(const struct cli_input *input, const struct cli_parameter *p, size_t request)
 {
-    return cli_value_of(input, p, makes_requests(p) ? request : 0);
+    const char *value = cli_value_of(input, p, makes_requests(p) ? request : 0);
+    return value != NULL ? value : p->otherwise;
 }
 
 /* --- the target --- */
@@ -268,8 +272,25 @@ static enum status put_list(const struct cli_input *input, json_t *body, const s
     return STATUS_OK;
 }
 
-static enum status put_value(const struct cli_input *input, json_t *body, const struct cli_parameter *p,
-                             const char *value, struct failure *f)
+static enum status put_row(const struct cli_row *row, json_t *body, const char *fields, struct failure *f)
+{
+    enum status status = STATUS_OK;
+    size_t column = 0;
+    for (const char *c = fields; *c != '\0' && column < CLI_COLUMNS_MAX && status == STATUS_OK; column++) {
+        char field[64];
+        size_t n = strcspn(c, "|");
+        memccpy(field, c, '\0', sizeof(field) - 1);
+        field[n < sizeof(field) - 1 ? n : sizeof(field) - 1] = '\0';
+        if (row->values[column] != NULL) {
+            status = put_text(body, field, row->values[column], f);
+        }
+        c += n + (c[n] == '|');
+    }
+    return status;
+}
+
+static enum status put_value(const struct cli_input *input, size_t request, json_t *body,
+                             const struct cli_parameter *p, const char *value, struct failure *f)
 {
     uint64_t number;
     switch (p->place) {
@@ -304,8 +325,12 @@ static enum status put_value(const struct cli_input *input, json_t *body, const 
         return put_json(body, p->field, value, f);
     case PLACE_BODY_SECRET:
         return put_secret(body, p->field, value, f);
+    case PLACE_ROWS:
+        return request < input->rows.count ? put_row(&input->rows.rows[request], body, p->field, f)
+                                           : STATUS_OK;
     case PLACE_PATH:
     case PLACE_QUERY:
+    case PLACE_SAVE:
     case PLACE_VIEW:
         break;
     }
@@ -320,7 +345,7 @@ static enum status body_make(const struct cli_input *input, size_t request, json
         const struct cli_parameter *p = &input->command->parameters[i];
         const char *value = value_for(input, p, request);
         if (value != NULL) {
-            status = put_value(input, body, p, value, f);
+            status = put_value(input, request, body, p, value, f);
         }
     }
     if (status != STATUS_OK || json_object_size(body) == 0) {

@@ -151,11 +151,51 @@ static int request_run(struct cli_connection *c, const struct cli_input *input, 
     }
 }
 
-static int command_run(const struct cli_input *input)
+/* The rows of a file that makes requests, if there is one. */
+static enum status rows_read(struct cli_input *input, struct arena *a, struct failure *f)
+{
+    struct buf text = {.max = CLI_CSV_MAX};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < input->value_count && status == STATUS_OK; i++) {
+        const struct cli_parameter *p = input->values[i].parameter;
+        if (p->place != PLACE_ROWS) {
+            continue;
+        }
+        for (size_t k = 0; k < input->value_count; k++) {
+            if (input->values[k].parameter->kind == CLI_ARGUMENT) {
+                return failure_set(f, STATUS_INVALID, "give %s or --%s, not both",
+                                   input->values[k].parameter->name, p->name);
+            }
+        }
+        status = cli_file_read(input->values[i].text, CLI_CSV_MAX, &text, f);
+        if (status == STATUS_OK) {
+            status = cli_csv_read(buf_slice(&text), p->field, a, &input->rows, f);
+        }
+    }
+    buf_release(&text);
+    return status;
+}
+
+/* Which row went wrong, behind what went wrong with it. */
+static void name_row(const struct cli_input *input, size_t i)
+{
+    char text[512];
+    if (i < input->rows.count &&
+        snprintf(text, sizeof(text), "  in line %zu: %.400s", input->rows.rows[i].line,
+                 input->rows.rows[i].values[0] != NULL ? input->rows.rows[i].values[0] : "") > 0) {
+        complain(text);
+    }
+}
+
+static int command_run(struct cli_input *input, struct arena *a)
 {
     struct cli_connection c;
     struct failure f = {.status = STATUS_OK};
     int result = CLI_OK;
+    if (rows_read(input, a, &f) != STATUS_OK) {
+        complain(f.text);
+        return CLI_LOCAL;
+    }
     if (cli_connect(input, &c, &f) != STATUS_OK) {
         complain(f.text);
         return CLI_LOCAL;
@@ -163,7 +203,10 @@ static int command_run(const struct cli_input *input)
     json_t *answer = NULL;
     for (size_t i = 0; i < cli_request_count(input); i++) {
         int one = request_run(&c, input, i, &answer);
-        result = one != CLI_OK ? one : result;
+        if (one != CLI_OK) {
+            name_row(input, i);
+            result = one;
+        }
     }
     if (answer != NULL) { /* also what was done before one of several failed */
         json_object_del(answer, "next");
@@ -194,5 +237,12 @@ int cli_run(int argc, char **argv)
         printf("sealpostctl " SEALPOST_VERSION "\n");
         return CLI_OK;
     }
-    return input.help ? show_help(&input, stdout) : command_run(&input);
+    if (input.help) {
+        return show_help(&input, stdout);
+    }
+    struct arena arena;
+    arena_init(&arena, 4 * CLI_CSV_MAX);
+    int result = command_run(&input, &arena);
+    arena_release(&arena);
+    return result;
 }

@@ -153,6 +153,46 @@ static const struct cli_column issuer_crl_columns[] = {{"ISSUER", "issuer", SHOW
 const struct cli_view view_crls = {NULL, "items", crl_columns, "there are no revocation lists"};
 const struct cli_view view_crl = {crl_fields, NULL, NULL, NULL};
 const struct cli_view view_issuer_crls = {NULL, "items", issuer_crl_columns, "there are none"};
+static const struct cli_column ca_columns[] = {{"NAME", "name", SHOW_TEXT},
+                                               {"SUBJECT", "subject", SHOW_TEXT},
+                                               {"ISSUER", "issuer", SHOW_TEXT},
+                                               {"UNTIL", "not_after", SHOW_TIME},
+                                               {"ANCHOR", "trusted", SHOW_YES},
+                                               {"REVOKED", "revoked", SHOW_TEXT},
+                                               {"LIST UNTIL", "crl_next_update", SHOW_TIME},
+                                               END};
+const struct cli_view view_cas = {NULL, "items", ca_columns, "there are none; ca create makes one"};
+
+static const struct cli_column ca_fields[] = {{"name", "name", SHOW_TEXT},
+                                              {"subject", "subject", SHOW_TEXT},
+                                              {"thumbprint", "thumbprint", SHOW_TEXT},
+                                              {"issuer", "issuer", SHOW_TEXT},
+                                              {"until", "not_after", SHOW_TIME},
+                                              {"trust anchor", "trusted", SHOW_YES},
+                                              {"revoked certificates", "revoked", SHOW_TEXT},
+                                              {"revocation list", "crl_number", SHOW_TEXT},
+                                              {"  from", "crl_this_update", SHOW_TIME},
+                                              {"  until", "crl_next_update", SHOW_TIME},
+                                              {"added", "added", SHOW_TIME},
+                                              {"", "pem", SHOW_BLOCK},
+                                              END};
+const struct cli_view view_ca = {ca_fields, NULL, NULL, NULL};
+
+static const struct cli_column issued_columns[] = {{"THUMBPRINT", "thumbprint", SHOW_SHORT},
+                                                   {"ADDRESS", "address", SHOW_TEXT},
+                                                   {"USES", "uses", SHOW_LIST},
+                                                   {"STATE", "state", SHOW_TEXT},
+                                                   {"UNTIL", "not_after", SHOW_TIME},
+                                                   {"RENEWED", "renews", SHOW_YES},
+                                                   {"REVOKED", "revoked", SHOW_TIME},
+                                                   {"REASON", "reason", SHOW_TEXT},
+                                                   END};
+const struct cli_view view_issued = {NULL, "items", issued_columns, "nothing was issued"};
+
+static const struct cli_column revoked_fields[] = {
+    {"thumbprint", "thumbprint", SHOW_TEXT}, {"address", "address", SHOW_TEXT}, {"state", "state", SHOW_TEXT},
+    {"revoked", "revoked", SHOW_TIME},       {"reason", "reason", SHOW_TEXT},   END};
+const struct cli_view view_revoked = {revoked_fields, NULL, NULL, NULL};
 
 static const struct cli_column message_columns[] = {{"ID", "id", SHOW_TEXT},
                                                     {"ARRIVED", "arrived", SHOW_TIME},

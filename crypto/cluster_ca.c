@@ -4,7 +4,7 @@
  */
 #include "crypto/x509.h"
 
-#include "base/clock.h"
+#include "crypto/x509_build.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -13,42 +13,14 @@
 #define YEAR_MS         ((uint64_t)365 * 86400 * 1000)
 #define CA_YEARS        20
 #define LEAF_YEARS      10
-#define BACKDATE_MS     ((uint64_t)300 * 1000) /* nodes' clocks differ */
 #define ALT_NAMES_MAX   2048
 #define COMMON_NAME_MAX 64 /* ub-common-name */
 
 static bool set_common(X509 *x, EVP_PKEY *key, struct slice name, uint64_t now_ms, uint64_t years)
 {
-    uint8_t serial[16];
-    BIGNUM *number;
-    X509_NAME *subject = X509_get_subject_name(x);
-    bool good;
-
-    random_bytes(serial, sizeof(serial));
-    serial[0] &= 0x7f;
-    serial[0] |= 0x01; /* positive, never zero */
-    number = BN_bin2bn(serial, sizeof(serial), NULL);
-    good = number != NULL && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x)) != NULL &&
-           X509_set_version(x, X509_VERSION_3) == 1 && X509_set_pubkey(x, key) == 1 &&
-           ASN1_TIME_set(X509_getm_notBefore(x), (time_t)((now_ms - BACKDATE_MS) / 1000)) != NULL &&
-           ASN1_TIME_set(X509_getm_notAfter(x), (time_t)((now_ms + years * YEAR_MS) / 1000)) != NULL &&
-           X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, name.data, (int)name.len, -1, 0) == 1;
-    BN_free(number);
-    return good;
-}
-
-static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX ctx;
-    X509_EXTENSION *extension;
-    bool good;
-
-    X509V3_set_ctx_nodb(&ctx);
-    X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
-    extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-    good = extension != NULL && X509_add_ext(x, extension, -1) == 1;
-    X509_EXTENSION_free(extension);
-    return good;
+    return x509_build_set(x, key, now_ms, now_ms + years * YEAR_MS) &&
+           X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, name.data, (int)name.len,
+                                      -1, 0) == 1;
 }
 
 enum status cluster_ca_make(struct slice cluster_name, uint64_t now_ms, X509 **ca, EVP_PKEY **key,
@@ -69,9 +41,10 @@ enum status cluster_ca_make(struct slice cluster_name, uint64_t now_ms, X509 **c
     good = good && key_generate_p256(key) == STATUS_OK;
     good = good && set_common(x, *key, slice_of_text(name), now_ms, CA_YEARS) &&
            X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
-           add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-           add_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-           add_extension(x, x, NID_subject_key_identifier, "hash") && X509_sign(x, *key, EVP_sha256()) > 0;
+           x509_build_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+           x509_build_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+           x509_build_extension(x, x, NID_subject_key_identifier, "hash") &&
+           X509_sign(x, *key, EVP_sha256()) > 0;
     ERR_clear_error();
     if (good) {
         *ca = x;
@@ -116,13 +89,6 @@ static bool alt_names(uint64_t node_id, bool peer, struct slice names, struct bu
     return good && buf_text(out) != NULL;
 }
 
-/* Not beyond the CA's own end. */
-static bool ends_with(X509 *x, X509 *ca)
-{
-    return ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(ca)) <= 0 ||
-           X509_set1_notAfter(x, X509_get0_notAfter(ca)) == 1;
-}
-
 enum status cluster_ca_issue(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *subject_key, uint64_t node_id,
                              struct slice node_name, struct slice names, bool peer, uint64_t now_ms,
                              X509 **out, struct failure *f)
@@ -139,14 +105,14 @@ enum status cluster_ca_issue(X509 *ca, EVP_PKEY *ca_key, EVP_PKEY *subject_key, 
     }
     good = x != NULL && node_name.len <= COMMON_NAME_MAX &&
            set_common(x, subject_key, node_name, now_ms, LEAF_YEARS) &&
-           X509_set_issuer_name(x, X509_get_subject_name(ca)) == 1 && ends_with(x, ca) &&
-           add_extension(x, ca, NID_basic_constraints, "critical,CA:FALSE") &&
-           add_extension(x, ca, NID_key_usage, "critical,digitalSignature") &&
-           add_extension(x, ca, NID_ext_key_usage, peer ? "serverAuth,clientAuth" : "serverAuth") &&
-           add_extension(x, ca, NID_subject_key_identifier, "hash") &&
-           add_extension(x, ca, NID_authority_key_identifier, "keyid");
+           X509_set_issuer_name(x, X509_get_subject_name(ca)) == 1 && x509_build_end_within(x, ca) &&
+           x509_build_extension(x, ca, NID_basic_constraints, "critical,CA:FALSE") &&
+           x509_build_extension(x, ca, NID_key_usage, "critical,digitalSignature") &&
+           x509_build_extension(x, ca, NID_ext_key_usage, peer ? "serverAuth,clientAuth" : "serverAuth") &&
+           x509_build_extension(x, ca, NID_subject_key_identifier, "hash") &&
+           x509_build_extension(x, ca, NID_authority_key_identifier, "keyid");
     if (good && alternatives.len > 0)
-        good = add_extension(x, ca, NID_subject_alt_name, (const char *)alternatives.data);
+        good = x509_build_extension(x, ca, NID_subject_alt_name, (const char *)alternatives.data);
     good = good && X509_sign(x, ca_key, EVP_sha256()) > 0;
     if (!good)
         status = failure_set(f, STATUS_CRYPTO, "cannot issue a node's certificate");

@@ -126,6 +126,9 @@ enum status apply_cert_remove(struct store_apply *a)
 
     if (status != STATUS_OK)
         return status;
+    if (apply_is_our_ca(a, thumbprint))
+        return apply_refuse(a, STATUS_CONFLICT,
+                            "this is the certificate of a CA of this cluster; remove the CA first");
     if (apply_get(a, TABLE_CERTS, thumbprint, &value) != STATUS_OK ||
         buf_append_slice(&copy, value) != STATUS_OK ||
         certificate_record_decode(buf_slice(&copy), &record) != STATUS_OK) {

@@ -81,5 +81,22 @@ enum status apply_cert_bind(struct store_apply *a);
 enum status apply_cert_unbind(struct store_apply *a);
 enum status apply_cert_add_many(struct store_apply *a);
 enum status apply_checkpoint(struct store_apply *a);
+enum status apply_ca_add(struct store_apply *a);
+enum status apply_ca_remove(struct store_apply *a);
+enum status apply_ca_issue(struct store_apply *a);
+enum status apply_ca_revoke(struct store_apply *a);
+enum status apply_ca_crl(struct store_apply *a);
+enum status apply_ca_request_add(struct store_apply *a);
+enum status apply_ca_request_remove(struct store_apply *a);
+enum status apply_ca_request_complete(struct store_apply *a);
+
+/* A trust anchor, which may be one already. */
+void apply_trust_put(struct store_apply *a, struct slice thumbprint, struct slice comment);
+struct ca_record;
+/* The list of a CA of ours comes into force by the rows that lists of other CAs have (apply_ca_list.c), with
+ * one more serial number if there is one. */
+void apply_own_list(struct store_apply *a, const struct ca_record *ca, struct slice serial, uint64_t reason);
+/* Is this the certificate of a CA of ours? */
+bool apply_is_our_ca(struct store_apply *a, struct slice thumbprint);
 
 #endif

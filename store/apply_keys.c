@@ -21,26 +21,32 @@ enum status apply_key_remove(struct store_apply *a)
     return STATUS_OK;
 }
 
-enum status apply_trust_add(struct store_apply *a)
+void apply_trust_put(struct store_apply *a, struct slice thumbprint, struct slice comment)
 {
     struct buf value = BUF_INIT(512);
     struct msgpack_writer w;
+
+    msgpack_writer_init(&w, &value);
+    write_array(&w, 2);
+    write_u64(&w, a->command->time_ms);
+    write_text(&w, comment);
+    if (msgpack_writer_status(&w) == STATUS_OK)
+        apply_put(a, TABLE_TRUST, thumbprint, buf_slice(&value));
+    else if (a->broken == STATUS_OK)
+        a->broken = failure_set(&a->broken_text, STATUS_NO_MEMORY, "cannot encode a record");
+    buf_release(&value);
+    apply_trust_changed(a);
+}
+
+enum status apply_trust_add(struct store_apply *a)
+{
     enum status status = apply_need_certificate(a, apply_bytes(a, 0));
 
     if (status != STATUS_OK)
         return status;
     if (apply_has(a, TABLE_TRUST, apply_bytes(a, 0)))
         return apply_refuse(a, STATUS_EXISTS, "this certificate is trusted already");
-    msgpack_writer_init(&w, &value);
-    write_array(&w, 2);
-    write_u64(&w, a->command->time_ms);
-    write_text(&w, apply_bytes(a, 1));
-    if (msgpack_writer_status(&w) == STATUS_OK)
-        apply_put(a, TABLE_TRUST, apply_bytes(a, 0), buf_slice(&value));
-    else if (a->broken == STATUS_OK)
-        a->broken = failure_set(&a->broken_text, STATUS_NO_MEMORY, "cannot encode a record");
-    buf_release(&value);
-    apply_trust_changed(a);
+    apply_trust_put(a, apply_bytes(a, 0), apply_bytes(a, 1));
     return STATUS_OK;
 }
 

@@ -122,6 +122,27 @@ enum command_number {
     COMMAND_CERT_UNBIND = 53,
     /* array of certificate records; those that are there already are passed over */
     COMMAND_CERT_ADD_MANY = 54,
+    /* name, certificate record, key (sealed), name of the CA that issued it (or ""), 1: becomes a trust
+       anchor, CRL (DER), its thisUpdate and nextUpdate (ms), its number, issuer of its lists
+       (store/records_trust.h) */
+    COMMAND_CA_ADD = 40,
+    /* name; only a CA that has issued nothing */
+    COMMAND_CA_REMOVE = 41,
+    /* CA name, address, how (enum ca_issue_how), thumbprint that it replaces (or ""), flags (enum
+       ca_issued_flags), certificate record, key (sealed), and a second certificate and key for the other use
+       (or "") */
+    COMMAND_CA_ISSUE = 42,
+    /* CA name, thumbprint (32), reason (RFC 5280 section 5.3.1), and what COMMAND_CA_CRL has: the list that
+       holds it */
+    COMMAND_CA_REVOKE = 43,
+    /* CA name, CRL number (one more than that in force), CRL (DER), thisUpdate, nextUpdate (ms) */
+    COMMAND_CA_CRL = 44,
+    /* SHA-256 of the public key (32), address, name (or ""), PKCS#10 (DER), key (sealed) */
+    COMMAND_CA_REQUEST_ADD = 45,
+    /* SHA-256 of the public key (32) */
+    COMMAND_CA_REQUEST_REMOVE = 46,
+    /* SHA-256 of the public key (32), certificate record, key (sealed anew for that certificate) */
+    COMMAND_CA_REQUEST_COMPLETE = 47,
     COMMAND_NUMBER_END
 };
 

@@ -4,6 +4,7 @@
  */
 #include "store/apply_internal.h"
 #include "store/command_check_internal.h"
+#include "store/records_ca.h"
 #include "store/records_trust.h"
 
 #define HASH_SIZE 32
@@ -192,6 +193,64 @@ static const struct command_field ocsp_remove_fields[] = {
     BYTES("serial", 1, SERIAL_MAX, "serial number"),
 };
 
+static const struct command_field ca_add_fields[] = {
+    TEXT("name", 1, CA_NAME_MAX, "name of the CA"),
+    BYTES("certificate", 1, 256 << 10, "certificate record of the CA"),
+    BYTES("key", 1, 64 << 10, "its private key, sealed"),
+    TEXT("issuer", 0, CA_NAME_MAX, "name of the CA that issued it; empty: none of ours"),
+    U64("anchor", "1: it becomes a trust anchor"),
+    BYTES("crl", 1, CA_CRL_MAX, "its first revocation list, DER"),
+    U64("crl_this_ms", "thisUpdate of the list, ms since 1970"),
+    U64("crl_next_ms", "nextUpdate of the list, ms since 1970"),
+    U64("crl_number", "number of the list"),
+    BYTES("issuer_id", ISSUER_ID_SIZE, ISSUER_ID_SIZE, "issuer of its lists"),
+};
+static const struct command_field ca_name_fields[] = {
+    TEXT("name", 1, CA_NAME_MAX, "name of the CA"),
+};
+static const struct command_field ca_issue_fields[] = {
+    TEXT("ca", 1, CA_NAME_MAX, "name of the CA"),
+    TEXT("address", 3, ADDRESS_MAX, "mail address of the owner"),
+    U64("how", "0: unless the address has one; 1: another one in any case; 2: in place of `replaces`"),
+    BYTES("replaces", 0, THUMBPRINT_SIZE, "SHA-256 of the certificate that it renews; empty: none"),
+    U64("flags", "1: renewed ahead of its end"),
+    BYTES("certificate", 1, 256 << 10, "certificate record"),
+    BYTES("key", 1, 64 << 10, "its private key, sealed"),
+    BYTES("certificate2", 0, 256 << 10, "the one for the other use; empty: one for both"),
+    BYTES("key2", 0, 64 << 10, "its private key, sealed"),
+};
+static const struct command_field ca_revoke_fields[] = {
+    TEXT("ca", 1, CA_NAME_MAX, "name of the CA"),
+    BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
+    U64("reason", "CRLReason of RFC 5280"),
+    U64("crl_number", "number of the new list"),
+    BYTES("crl", 1, CA_CRL_MAX, "the list that holds it, DER"),
+    U64("crl_this_ms", "thisUpdate of the list, ms since 1970"),
+    U64("crl_next_ms", "nextUpdate of the list, ms since 1970"),
+};
+static const struct command_field ca_crl_fields[] = {
+    TEXT("ca", 1, CA_NAME_MAX, "name of the CA"),
+    U64("crl_number", "number of the new list"),
+    BYTES("crl", 1, CA_CRL_MAX, "the list, DER"),
+    U64("crl_this_ms", "thisUpdate of the list, ms since 1970"),
+    U64("crl_next_ms", "nextUpdate of the list, ms since 1970"),
+};
+static const struct command_field ca_request_add_fields[] = {
+    BYTES("id", HASH_SIZE, HASH_SIZE, "SHA-256 of the public key"),
+    TEXT("address", 3, ADDRESS_MAX, "mail address of the owner"),
+    TEXT("name", 0, CA_COMMON_NAME_MAX, "common name; empty: the address"),
+    BYTES("request", 1, 16 << 10, "PKCS#10, DER"),
+    BYTES("key", 1, 64 << 10, "private key, sealed for this id"),
+};
+static const struct command_field ca_request_fields[] = {
+    BYTES("id", HASH_SIZE, HASH_SIZE, "SHA-256 of the public key"),
+};
+static const struct command_field ca_request_complete_fields[] = {
+    BYTES("id", HASH_SIZE, HASH_SIZE, "SHA-256 of the public key"),
+    BYTES("certificate", 1, 256 << 10, "certificate record"),
+    BYTES("key", 1, 64 << 10, "private key, sealed for this certificate"),
+};
+
 /* `v`: the command set that brought it. */
 #define ROW_OF(v, n, t, p, f, c, a, h)                                                                       \
     {                                                                                                        \
@@ -242,12 +301,28 @@ static const struct command_type types[] = {
            apply_cert_harvest, "note a certificate that came with signed mail"),
     ROW_OF(2, COMMAND_CERT_STATE, "cert.state", "cert.write", cert_state_fields, check_cert_state,
            apply_cert_state, "put a certificate into quarantine, or confirm it"),
-    ROW_OF(2, COMMAND_CERT_BIND, "cert.bind", "cert.write", cert_bind_fields, check_cert_bind, apply_cert_bind,
-           "use a certificate for a domain or an address that it need not name"),
+    ROW_OF(2, COMMAND_CERT_BIND, "cert.bind", "cert.write", cert_bind_fields, check_cert_bind,
+           apply_cert_bind, "use a certificate for a domain or an address that it need not name"),
     ROW_OF(2, COMMAND_CERT_UNBIND, "cert.unbind", "cert.write", cert_unbind_fields, check_cert_unbind,
            apply_cert_unbind, "no longer use it for that domain or address"),
     ROW_OF(2, COMMAND_CERT_ADD_MANY, "cert.add_many", "cert.write", cert_add_many_fields, check_cert_add_many,
            apply_cert_add_many, "add certificates"),
+    ROW_OF(2, COMMAND_CA_ADD, "ca.add", "ca.write", ca_add_fields, check_ca_add, apply_ca_add,
+           "a CA for users' certificates, with its key"),
+    ROW_OF(2, COMMAND_CA_REMOVE, "ca.remove", "ca.write", ca_name_fields, NULL, apply_ca_remove,
+           "remove a CA that has issued nothing"),
+    ROW_OF(2, COMMAND_CA_ISSUE, "ca.issue", "ca.issue", ca_issue_fields, check_ca_issue, apply_ca_issue,
+           "certificate and key for a user"),
+    ROW_OF(2, COMMAND_CA_REVOKE, "ca.revoke", "ca.issue", ca_revoke_fields, check_ca_revoke, apply_ca_revoke,
+           "revoke a certificate, with the list that says so"),
+    ROW_OF(2, COMMAND_CA_CRL, "ca.crl", "ca.issue", ca_crl_fields, NULL, apply_ca_crl,
+           "a new revocation list of a CA"),
+    ROW_OF(2, COMMAND_CA_REQUEST_ADD, "ca.request.add", "key.write", ca_request_add_fields,
+           check_ca_request_add, apply_ca_request_add, "a key that waits for its certificate"),
+    ROW_OF(2, COMMAND_CA_REQUEST_REMOVE, "ca.request.remove", "key.write", ca_request_fields, NULL,
+           apply_ca_request_remove, "give up a key that waits for its certificate"),
+    ROW_OF(2, COMMAND_CA_REQUEST_COMPLETE, "ca.request.complete", "key.write", ca_request_complete_fields,
+           check_ca_request_complete, apply_ca_request_complete, "the certificate of a key that waited"),
     {.number = COMMAND_CHECKPOINT,
      .name = "cluster.checkpoint",
      .version = 1,

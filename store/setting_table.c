@@ -157,9 +157,11 @@ static const struct setting settings[] = {
     [SETTING_SMIME_PSS] = FLAG("smime.pss", "no", GDU, SETTING_OF_SENDER,
                                "sign with RSA-PSS instead of PKCS #1 v1.5 when the key is an RSA key: not "
                                "all mail programs can verify it"),
-    [SETTING_SMIME_REVOCATION] = CHOICE("smime.revocation", "soft", "off|soft|hard", G, SETTING_OF_NODE,
-           "what becomes of a certificate of which no list or answer in force tells whether it was revoked: soft "
-           "uses it, hard does not; off also looks for no lists. One that is known to be revoked is never used"),
+    [SETTING_SMIME_REVOCATION] = CHOICE(
+        "smime.revocation", "soft", "off|soft|hard", G, SETTING_OF_NODE,
+        "what becomes of a certificate of which no list or answer in force tells whether it was revoked: "
+        "soft "
+        "uses it, hard does not; off also looks for no lists. One that is known to be revoked is never used"),
 
     [SETTING_PROTECT_HEADERS] = CHOICE(
         "protect.headers", "sign", "none|sign|hide-subject", GDU, SETTING_OF_RECIPIENT,
@@ -170,27 +172,30 @@ static const struct setting settings[] = {
         "put a hidden subject at the start of the text as well, for programs that know no header protection"),
     [SETTING_DECRYPT_ON_FAILURE] = CHOICE(
         "decrypt.on_failure", "deliver", "deliver|quarantine|refuse", GD, SETTING_OF_RECIPIENT,
-        "what becomes of incoming S/MIME mail that none of the recipient's keys opens: delivered as it came and "
+        "what becomes of incoming S/MIME mail that none of the recipient's keys opens: delivered as it came "
+        "and "
         "marked, put aside, or refused with 550, which tells the sender that it could not be decrypted"),
-    [SETTING_DECRYPT_UNAUTHENTICATED] = CHOICE(
-        "decrypt.unauthenticated", "mark", "deliver|mark|refuse", GDU, SETTING_OF_RECIPIENT,
-        "decrypted mail whose cipher text could have been changed unseen (AES-CBC without a signature within): "
-        "delivered, delivered with the mark authenticated=no, or refused with 550"),
-    [SETTING_VERIFY_ON_INVALID] = CHOICE(
-        "verify.on_invalid", "mark", "mark|quarantine|refuse", GD, SETTING_OF_RECIPIENT,
-        "what becomes of incoming mail whose signature is invalid, revoked or another's: delivered and marked, "
-        "put aside, or refused with 550"),
+    [SETTING_DECRYPT_UNAUTHENTICATED] =
+        CHOICE("decrypt.unauthenticated", "mark", "deliver|mark|refuse", GDU, SETTING_OF_RECIPIENT,
+               "decrypted mail whose cipher text could have been changed unseen (AES-CBC without a signature "
+               "within): "
+               "delivered, delivered with the mark authenticated=no, or refused with 550"),
+    [SETTING_VERIFY_ON_INVALID] =
+        CHOICE("verify.on_invalid", "mark", "mark|quarantine|refuse", GD, SETTING_OF_RECIPIENT,
+               "what becomes of incoming mail whose signature is invalid, revoked or another's: delivered "
+               "and marked, "
+               "put aside, or refused with 550"),
     [SETTING_SMIME_REMOVE_SIGNATURE] = CHOICE(
         "smime.remove_signature", "never", "never|valid|always", GDU, SETTING_OF_RECIPIENT,
         "whether signatures of incoming mail are taken away after they were verified: for programs that "
         "cannot show signed mail"),
-    [SETTING_INCOMING_SUBJECT_TAGS] = FLAG(
-        "incoming.subject_tags", "no", GDU, SETTING_OF_RECIPIENT,
-        "put [decrypted], [signed by ADDRESS] or [invalid signature] in front of the subject of incoming mail; "
-        "what a sender writes of that kind is removed"),
-    [SETTING_INCOMING_BANNER] = FLAG(
-        "incoming.banner", "no", GDU, SETTING_OF_RECIPIENT,
-        "put a line that says how a message was protected in front of its text, where that breaks no signature"),
+    [SETTING_INCOMING_SUBJECT_TAGS] = FLAG("incoming.subject_tags", "no", GDU, SETTING_OF_RECIPIENT,
+                                           "put [decrypted], [signed by ADDRESS] or [invalid signature] in "
+                                           "front of the subject of incoming mail; "
+                                           "what a sender writes of that kind is removed"),
+    [SETTING_INCOMING_BANNER] = FLAG("incoming.banner", "no", GDU, SETTING_OF_RECIPIENT,
+                                     "put a line that says how a message was protected in front of its text, "
+                                     "where that breaks no signature"),
     [SETTING_CERT_SELECT] = CHOICE("cert.select", "all", "all|newest", GDU, SETTING_OF_RECIPIENT,
                                    "which of several usable certificates of a recipient mail is encrypted "
                                    "to: to all, or to the one that "
@@ -271,6 +276,26 @@ static const struct setting settings[] = {
     [SETTING_TRACE_MAX_SIZE] =
         RANGE("trace.max_size", SETTING_BYTES, "1G", 1 << 20, (uint64_t)32 << 30, G, SETTING_OF_NODE,
               "most that the message log takes of a node's disk; the oldest messages go first"),
+    [SETTING_CA_DEFAULT] = RANGE("ca.default", SETTING_TEXT, "", 0, 63, GD, SETTING_OF_SENDER,
+                                 "the CA of this cluster that issues when no other is named"),
+    [SETTING_CA_AUTO_REQUEST] =
+        FLAG("ca.auto_request", "no", GDU, SETTING_OF_SENDER,
+             "an internal sender who is to be signed for and has no usable key gets one from ca.default"),
+    [SETTING_CA_PROFILE] = CHOICE("ca.profile", "single", "single|dual", GD, SETTING_OF_SENDER,
+                                  "single: one certificate for signing and encrypting; dual: one for each"),
+    [SETTING_CA_KEY_TYPE] =
+        CHOICE("ca.key_type", "rsa3072", "rsa3072|p256", G, SETTING_OF_NODE, "keys of users' certificates"),
+    [SETTING_CA_VALIDITY] = RANGE("ca.validity", SETTING_INTEGER, "365", 1, 1185, GD, SETTING_OF_SENDER,
+                                  "days that a user's certificate is valid"),
+    [SETTING_CA_RENEW_BEFORE] =
+        RANGE("ca.renew_before", SETTING_INTEGER, "30", 1, 365, GD, SETTING_OF_SENDER,
+              "days before its end that a certificate of a CA of this cluster is issued anew"),
+    [SETTING_CA_CRL_URL] = RANGE(
+        "ca.crl_url", SETTING_TEXT, "", 0, 1000, G, SETTING_OF_NODE,
+        "where the world finds our revocation lists, for new certificates; {ca} stands for the CA's name"),
+    [SETTING_CA_CRL_VALIDITY] =
+        RANGE("ca.crl_validity", SETTING_DURATION, "7d", SECONDS(2), DAYS(365), G, SETTING_OF_NODE,
+              "how long a revocation list holds; a new one comes after half of that"),
 
     [SETTING_CLUSTER_STALE_AFTER] = RANGE(
         "cluster.stale_after", SETTING_DURATION, "10s", SECONDS(2), HOURS(1), G, SETTING_OF_NODE,

@@ -32,6 +32,11 @@ const char *const table_names[TABLE_COUNT] = {
     [TABLE_BINDINGS] = "bindings",
     [TABLE_CERT_INDEX] = "cert_index",
     [TABLE_CERT_BINDINGS] = "cert_bindings",
+    [TABLE_CAS] = "cas",
+    [TABLE_CA_CRL] = "ca_crl",
+    [TABLE_CA_ISSUED] = "ca_issued",
+    [TABLE_CA_REVOKED] = "ca_revoked",
+    [TABLE_CA_REQUESTS] = "ca_requests",
 };
 
 enum status tables_failure(struct failure *f, int lmdb_error, const char *doing)

@@ -40,6 +40,13 @@
  *   removed_nodes: u64 node id -> [removed ms]
  *   node_tokens: SHA-256 of the token's secret -> [expires ms, node id that used it or 0]
  *   api_tokens: SHA-256 of the token -> [name, role, expires ms]
+ *   cas: CA name -> [thumbprint bin, key sealed bin, issuing CA's name or "", CRL number, thisUpdate ms,
+ *       nextUpdate ms, added ms, issuer (32 bytes) of its lists in `crls` bin]
+ *   ca_crl: CA name -> its CRL in force, DER, raw
+ *   ca_issued: thumbprint (32 bytes) -> [CA name, serial bin, address, uses, issued ms, notAfter ms, flags,
+ *       thumbprint of the certificate issued with it or "" bin, thumbprint of its successor or "" bin]
+ *   ca_revoked: CA name, NUL, serial -> [thumbprint bin, revoked ms, reason, notAfter ms]
+ *   ca_requests: SHA-256 of the public key -> [address, name, PKCS#10 DER bin, key sealed bin, added ms]
  *   cluster: "cluster" -> [id bin, name, CA certificate bin, CA key sealed bin, data key id bin, data key
  * bin]
  *   rules: u64 position -> [name, enabled, when, then, comment, changed ms]
@@ -83,6 +90,11 @@ enum table {
     TABLE_BINDINGS,
     TABLE_CERT_INDEX,
     TABLE_CERT_BINDINGS,
+    TABLE_CAS,
+    TABLE_CA_CRL,
+    TABLE_CA_ISSUED,
+    TABLE_CA_REVOKED,
+    TABLE_CA_REQUESTS,
     TABLE_COUNT
 };
 

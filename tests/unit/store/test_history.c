@@ -6,7 +6,7 @@
 #include "store/tables.h"
 #include "test_support.h"
 
-#include "store/records_trust.h"
+#include "store/records_ca.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -43,7 +43,7 @@ static void add_entry(struct buf *entry, const struct command *c)
 
 /* What the texts of a command point to while it is encoded. */
 struct words {
-    char domain[64], address[64], name[64], endpoint[64], der[64];
+    char domain[64], address[64], name[64], endpoint[64], der[64], ca[8];
     const char *addresses[2];
     uint8_t hash[32], thumbprint[THUMBPRINT_SIZE];
     struct buf record, list, rows;
@@ -80,6 +80,7 @@ static void choose_words(struct words *w)
     assert_true(snprintf(w->name, sizeof(w->name), "node%u", pick(6)) > 0);
     assert_true(snprintf(w->endpoint, sizeof(w->endpoint), "127.0.0.1:%u", 1 + pick(6)) > 0);
     assert_true(snprintf(w->der, sizeof(w->der), "certificate %u", pick(6)) > 0);
+    assert_true(snprintf(w->ca, sizeof(w->ca), "ca%u", pick(2)) > 0);
     memset(w->hash, (int)pick(4), sizeof(w->hash));
     w->addresses[0] = w->address;
     w->addresses[1] = "shared@example.org";
@@ -192,6 +193,52 @@ static struct command random_command(struct words *w, unsigned time)
         c.values[1].bytes = slice_of(w->hash, 1);
         c.values[2].number = c.number == COMMAND_OCSP_PUT ? pick(2) : 0;
         c.values[5].number = c.number == COMMAND_OCSP_PUT ? pick(9) : 0;
+        break;
+    case COMMAND_CA_ADD:
+        buf_reset(&w->record);
+        make_ca_record(w->der, &w->record, w->thumbprint);
+        c.values[0].bytes = slice_of_text(w->ca);
+        c.values[1].bytes = buf_slice(&w->record);
+        c.values[2].bytes = c.values[5].bytes = SLICE_LITERAL("sealed");
+        c.values[3].bytes = pick(3) == 0 ? SLICE_LITERAL("ca0") : (struct slice){0};
+        c.values[4].number = pick(2);
+        c.values[7].number = c.values[8].number = 1;
+        c.values[9].bytes = slice_of(w->hash, ISSUER_ID_SIZE);
+        break;
+    case COMMAND_CA_REMOVE:
+        c.values[0].bytes = slice_of_text(w->ca);
+        break;
+    case COMMAND_CA_ISSUE:
+        c.values[0].bytes = slice_of_text(w->ca);
+        c.values[1].bytes = slice_of_text(w->address);
+        c.values[2].number = pick(3);
+        c.values[3].bytes = c.values[2].number == CA_ISSUE_RENEW
+                                ? slice_of(w->thumbprint, sizeof(w->thumbprint))
+                                : (struct slice){0};
+        c.values[5].bytes = buf_slice(&w->record);
+        c.values[6].bytes = SLICE_LITERAL("sealed");
+        break;
+    case COMMAND_CA_REVOKE:
+    case COMMAND_CA_CRL:
+        c.values[0].bytes = slice_of_text(w->ca);
+        c.values[1].bytes = slice_of(w->thumbprint, sizeof(w->thumbprint));
+        c.values[c.number == COMMAND_CA_REVOKE ? 3 : 1].number = 2 + pick(3);
+        c.values[c.number == COMMAND_CA_REVOKE ? 4 : 2].bytes = SLICE_LITERAL("list");
+        if (c.number == COMMAND_CA_CRL)
+            c.values[1].bytes = (struct slice){0};
+        break;
+    case COMMAND_CA_REQUEST_ADD:
+        c.values[0].bytes = slice_of(w->hash, sizeof(w->hash));
+        c.values[1].bytes = slice_of_text(w->address);
+        c.values[3].bytes = c.values[4].bytes = SLICE_LITERAL("sealed");
+        break;
+    case COMMAND_CA_REQUEST_COMPLETE:
+        c.values[1].bytes = buf_slice(&w->record);
+        c.values[2].bytes = SLICE_LITERAL("sealed");
+        c.values[0].bytes = slice_of(w->hash, sizeof(w->hash));
+        break;
+    case COMMAND_CA_REQUEST_REMOVE:
+        c.values[0].bytes = slice_of(w->hash, sizeof(w->hash));
         break;
     default: /* certificates, keys and trust by thumbprint */
         c.values[0].bytes = slice_of(w->thumbprint, sizeof(w->thumbprint));

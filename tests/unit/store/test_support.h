@@ -46,8 +46,8 @@ static inline struct command setting_command(uint64_t level, const char *scope, 
 
 /* A certificate's record as MessagePack, whose "DER" is `der`: the store takes its word for all but the
  * thumbprint. */
-static inline void make_record(const char *der, const char *const *addresses, size_t count, struct buf *out,
-                               uint8_t thumbprint[THUMBPRINT_SIZE])
+static inline void make_record_for(const char *der, uint64_t uses, const char *const *addresses, size_t count,
+                                   struct buf *out, uint8_t thumbprint[THUMBPRINT_SIZE])
 {
     struct certificate_record record = {.der = slice_of_text(der),
                                         .subject = SLICE_LITERAL("CN=test"),
@@ -55,7 +55,7 @@ static inline void make_record(const char *der, const char *const *addresses, si
                                         .serial = SLICE_LITERAL("01"),
                                         .address_count = count,
                                         .not_after_ms = 1000000,
-                                        .uses = CERT_USE_SIGN | CERT_USE_ENCRYPT,
+                                        .uses = uses,
                                         .source = SLICE_LITERAL("import")};
 
     (void)SHA256(record.der.data, record.der.len, record.thumbprint);
@@ -63,6 +63,17 @@ static inline void make_record(const char *der, const char *const *addresses, si
     for (size_t i = 0; i < count; i++)
         record.addresses[i] = slice_of_text(addresses[i]);
     assert_int_equal(certificate_record_encode(&record, out), STATUS_OK);
+}
+
+static inline void make_record(const char *der, const char *const *addresses, size_t count, struct buf *out,
+                               uint8_t thumbprint[THUMBPRINT_SIZE])
+{
+    make_record_for(der, CERT_USE_SIGN | CERT_USE_ENCRYPT, addresses, count, out, thumbprint);
+}
+
+static inline void make_ca_record(const char *der, struct buf *out, uint8_t thumbprint[THUMBPRINT_SIZE])
+{
+    make_record_for(der, CERT_USE_CA, NULL, 0, out, thumbprint);
 }
 
 static inline struct command simple_command(enum command_number number, uint64_t now_ms, struct slice first)
