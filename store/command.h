@@ -109,19 +109,7 @@ enum command_number {
     COMMAND_OCSP_PUT = 37,
     /* issuer (32), serial number */
     COMMAND_OCSP_REMOVE = 38,
-    /* A certificate that signed mail brought. Fields: certificate record; the signer's address ("": a CA of
-     * its chain); state that it gets (enum certificate_state); what to do when the address has another (enum
-     * harvest_on_change); flags (enum harvest_flags); capabilities that the mail announced; when it was seen
-     * (ms). Of a certificate that is there only the capabilities are noted. */
-    COMMAND_CERT_HARVEST = 50,
-    /* thumbprint (32), state (enum certificate_state): quarantine, or confirm with ACTIVE */
-    COMMAND_CERT_STATE = 51,
-    /* thumbprint (32), domain or address, flags (enum binding_flags) */
-    COMMAND_CERT_BIND = 52,
-    /* thumbprint (32), domain or address */
-    COMMAND_CERT_UNBIND = 53,
-    /* array of certificate records; those that are there already are passed over */
-    COMMAND_CERT_ADD_MANY = 54,
+    /* --- 40 to 47: the CAs of this cluster; see store/records_ca.h --- */
     /* name, certificate record, key (sealed), name of the CA that issued it (or ""), 1: becomes a trust
        anchor, CRL (DER), its thisUpdate and nextUpdate (ms), its number, issuer of its lists
        (store/records_trust.h) */
@@ -143,6 +131,19 @@ enum command_number {
     COMMAND_CA_REQUEST_REMOVE = 46,
     /* SHA-256 of the public key (32), certificate record, key (sealed anew for that certificate) */
     COMMAND_CA_REQUEST_COMPLETE = 47,
+    /* A certificate that signed mail brought. Fields: certificate record; the signer's address ("": a CA of
+     * its chain); state that it gets (enum certificate_state); what to do when the address has another (enum
+     * harvest_on_change); flags (enum harvest_flags); capabilities that the mail announced; when it was seen
+     * (ms). Of a certificate that is there only the capabilities are noted. */
+    COMMAND_CERT_HARVEST = 50,
+    /* thumbprint (32), state (enum certificate_state): quarantine, or confirm with ACTIVE */
+    COMMAND_CERT_STATE = 51,
+    /* thumbprint (32), domain or address, flags (enum binding_flags) */
+    COMMAND_CERT_BIND = 52,
+    /* thumbprint (32), domain or address */
+    COMMAND_CERT_UNBIND = 53,
+    /* array of certificate records; those that are there already are passed over */
+    COMMAND_CERT_ADD_MANY = 54,
     COMMAND_NUMBER_END
 };
 
