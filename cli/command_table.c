@@ -160,6 +160,7 @@ static const struct cli_parameter crl_parameters[] = {
      .field = "issuer",
      .flags = CLI_REQUIRED,
      .help = "as `crl list` shows it, or its first 8 digits or more"},
+};
 static const struct cli_parameter ca_name_parameters[] = {
     {.name = "NAME", .place = PLACE_PATH, .field = "name", .flags = CLI_REQUIRED, .help = "of the CA"},
 };
