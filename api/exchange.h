@@ -39,6 +39,10 @@ struct api {
     uint64_t policy_generation;
     struct api_counters counters;
     uint64_t next_exchange;
+    /* api/ca_rounds.c: when the round under way began (0: none), and how far the look at certificates is */
+    uint64_t ca_round_since_ms;
+    bool ca_round_begun;
+    uint8_t ca_round_at[THUMBPRINT_SIZE];
     /* Both note x as one who waits, and take the request; the job only if OK. */
     void (*submit)(struct api *api, struct exchange *x, struct bus_request *request);
     enum status (*start_job)(struct api *api, struct exchange *x, struct api_job *job);

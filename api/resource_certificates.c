@@ -1,6 +1,6 @@
 /* /v1/certificates: the certificates of partners, CAs and our own users. Their keys are in resource_keys.c.
  */
-#include "api/certificate_import.h"
+#include "api/ca_requests.h"
 #include "api/certificate_json.h"
 #include "api/json_out.h"
 #include "api/list_page.h"
@@ -240,13 +240,14 @@ static void imported(struct exchange *x, const struct bus_answer *answer)
 {
     json_t *items;
     (void)answer;
-    if (import_results(x, x->state, &items)) {
+    if (ca_request_answers_stored(x, x->state) && import_results(x, x->state, &items)) {
         exchange_answer(x, json_page(items, NULL));
     }
 }
 
 void certificates_import(struct exchange *x)
 {
+    size_t found; /* keys that waited for one of them */
     struct buf content = BUF_INIT(API_BODY_MAX);
     struct failure f = {.status = STATUS_OK};
     struct certificate_file *file = arena_alloc(&x->arena, sizeof(*file));
@@ -256,7 +257,7 @@ void certificates_import(struct exchange *x)
     } else if (import_file_of_body(x, "data", &content)) {
         if (certificate_file_read(buf_slice(&content), &x->arena, file, &f) != STATUS_OK) {
             exchange_fail_field(x, &f, "data");
-        } else if (import_certificates(x, file, import)) {
+        } else if (import_certificates(x, file, import) && ca_request_answers_add(x, import, &found)) {
             x->state = import;
             exchange_write_run(x, false, imported);
         }

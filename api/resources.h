@@ -108,6 +108,15 @@ void ca_issue_one(struct exchange *x);
 void ca_revoke(struct exchange *x);
 void ca_crl_get(struct exchange *x);
 
+/* resource_ca_requests.c, resource_key_export.c */
+extern const struct api_object csr_request_object, csr_complete_object, csr_object, csrs_object,
+    key_export_request_object, key_export_object;
+void csrs_list(struct exchange *x);
+void csr_create(struct exchange *x);
+void csr_complete(struct exchange *x);
+void csr_remove(struct exchange *x);
+void key_export(struct exchange *x);
+
 /* resource_queue.c */
 extern const struct api_object queue_query, queue_object, queue_entry_object, count_object;
 void queue_list(struct exchange *x);

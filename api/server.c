@@ -10,6 +10,7 @@
  */
 #include "api/server_internal.h"
 
+#include "api/ca_rounds.h"
 #include "api/json_out.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -203,6 +204,15 @@ static void on_store_tick(h2o_timeout_entry_t *entry)
     }
 }
 
+static void on_rounds_tick(h2o_timeout_entry_t *entry)
+{
+    struct server *server = H2O_STRUCT_FROM_MEMBER(struct server, rounds_entry, entry);
+    if (!server->stopping) {
+        ca_round_begin(&server->api);
+        h2o_timeout_link(server->loop, &server->rounds, entry);
+    }
+}
+
 /* --- connections --- */
 
 static void on_accept(h2o_socket_t *listener, const char *error);
@@ -290,6 +300,8 @@ static void configure(struct server *server)
     h2o_timeout_init(server->loop, &server->tick, SERVER_TICK_MS);
     server->waiting_entry.cb = on_waiting_tick;
     server->store_entry.cb = on_store_tick;
+    h2o_timeout_init(server->loop, &server->rounds, CA_ROUND_MS);
+    server->rounds_entry.cb = on_rounds_tick;
 }
 
 static void watch(struct server *server)
@@ -305,6 +317,7 @@ static void watch(struct server *server)
     server->stop_socket->data = server;
     h2o_socket_read_start(server->stop_socket, on_stop);
     h2o_timeout_link(server->loop, &server->tick, &server->store_entry);
+    h2o_timeout_link(server->loop, &server->rounds, &server->rounds_entry);
 }
 
 static void loop(struct server *server)

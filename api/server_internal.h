@@ -30,6 +30,8 @@ struct server {
     struct exchange *waiting; /* for their index */
     h2o_timeout_t tick;       /* SERVER_TICK_MS */
     h2o_timeout_entry_t waiting_entry, store_entry;
+    h2o_timeout_t rounds; /* CA_ROUND_MS */
+    h2o_timeout_entry_t rounds_entry;
 };
 
 /* http.c: one handler for every path */

@@ -1,9 +1,14 @@
 /* See run.h: reads the command line, makes the requests, shows the answers. */
 #include "cli/run.h"
 
+#include "base/hex.h"
 #include "cli/help.h"
 #include "cli/http.h"
 #include "cli/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 static void complain(const char *text)
 {
@@ -176,6 +181,48 @@ static enum status rows_read(struct cli_input *input, struct arena *a, struct fa
     return status;
 }
 
+/* A member of the answer in base64 becomes a new file that only its owner can read; it leaves the answer. */
+static enum status member_save(json_t *answer, const char *field, const char *path, struct failure *f)
+{
+    const char *text = json_string_value(json_object_get(answer, field));
+    struct buf plain = {.max = CLI_FILE_MAX, .wipe = true}, url = {.max = 2 * CLI_FILE_MAX, .wipe = true};
+    enum status status = text == NULL ? STATUS_MALFORMED : STATUS_OK;
+    for (const char *c = text; status == STATUS_OK && *c != '\0' && *c != '='; c++) {
+        status = buf_append_byte(&url, *c == '+' ? '-' : *c == '/' ? '_' : (uint8_t)*c);
+    }
+    if (status == STATUS_OK) {
+        status = base64url_decode(buf_slice(&url), &plain);
+    }
+    if (status != STATUS_OK) {
+        failure_set(f, status, "the node's answer has no file in it");
+    } else {
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0) {
+            status = failure_errno(f, errno, "cannot make %s", path);
+        } else if (write(fd, plain.data, plain.len) != (ssize_t)plain.len || fsync(fd) != 0) {
+            status = failure_errno(f, errno, "cannot write %s", path);
+        }
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    buf_release(&plain);
+    buf_release(&url);
+    json_object_del(answer, field);
+    return status;
+}
+
+static enum status members_save(json_t *answer, const struct cli_input *input, struct failure *f)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < input->value_count && status == STATUS_OK; i++) {
+        if (input->values[i].parameter->place == PLACE_SAVE) {
+            status = member_save(answer, input->values[i].parameter->field, input->values[i].text, f);
+        }
+    }
+    return status;
+}
+
 /* Which row went wrong, behind what went wrong with it. */
 static void name_row(const struct cli_input *input, size_t i)
 {
@@ -210,6 +257,10 @@ static int command_run(struct cli_input *input, struct arena *a)
     }
     if (answer != NULL) { /* also what was done before one of several failed */
         json_object_del(answer, "next");
+        if (members_save(answer, input, &f) != STATUS_OK) {
+            complain(f.text);
+            result = CLI_LOCAL;
+        }
         int shown = show_answer(answer, input);
         result = result == CLI_OK ? shown : result;
         if (result == CLI_OK && input->command->failing_unless != NULL &&

@@ -189,6 +189,21 @@ static const struct cli_column issued_columns[] = {{"THUMBPRINT", "thumbprint", 
                                                    END};
 const struct cli_view view_issued = {NULL, "items", issued_columns, "nothing was issued"};
 
+static const struct cli_column csr_columns[] = {{"ID", "id", SHOW_SHORT},
+                                                {"ADDRESS", "address", SHOW_TEXT},
+                                                {"NAME", "name", SHOW_TEXT},
+                                                {"ADDED", "added", SHOW_TIME},
+                                                END};
+static const struct cli_column csr_fields[] = {{"id", "id", SHOW_TEXT},     {"address", "address", SHOW_TEXT},
+                                               {"name", "name", SHOW_TEXT}, {"added", "added", SHOW_TIME},
+                                               {"", "pem", SHOW_BLOCK},     END};
+const struct cli_view view_csrs = {NULL, "items", csr_columns, "no key waits for a certificate"};
+const struct cli_view view_csr = {csr_fields, NULL, NULL, NULL};
+
+static const struct cli_column exported_fields[] = {
+    {"thumbprint", "thumbprint", SHOW_TEXT}, {"addresses", "addresses", SHOW_LIST}, END};
+const struct cli_view view_exported = {exported_fields, NULL, NULL, NULL};
+
 static const struct cli_column revoked_fields[] = {
     {"thumbprint", "thumbprint", SHOW_TEXT}, {"address", "address", SHOW_TEXT}, {"state", "state", SHOW_TEXT},
     {"revoked", "revoked", SHOW_TIME},       {"reason", "reason", SHOW_TEXT},   END};

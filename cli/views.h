@@ -10,7 +10,7 @@ extern const struct cli_view view_cluster, view_verify, view_transfer, view_node
     view_groups, view_group, view_group_members, view_policy_test;
 extern const struct cli_view view_messages;
 extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issuer_crls;
-extern const struct cli_view view_cas, view_ca, view_issued, view_revoked;
+extern const struct cli_view view_cas, view_ca, view_issued, view_revoked, view_csr, view_csrs, view_exported;
 
 void show_settings(const json_t *answer, const struct cli_input *input);
 void show_explanation(const json_t *answer, const struct cli_input *input);

@@ -72,6 +72,8 @@ void ca_order_release(struct ca_order *o); /* a zeroed one is fine; wipes keys *
  * `ca` "" for the address's ca.default. Normalises the address. INVALID, or NOT_FOUND without such a CA. */
 enum status ca_order_read(struct ca_order *o, struct store_view *view, const struct keyring *keys,
                           struct failure *f) MUST_CHECK;
+/* The common name of an earlier certificate becomes that of the order, unless it was the address. */
+void ca_order_name_of(struct ca_order *o, struct slice der);
 /* Generates the keys and issues. Takes up to seconds; needs neither store nor keyring. */
 enum status ca_order_make(struct ca_order *o, uint64_t now_ms, struct failure *f) MUST_CHECK;
 /* Fills the values of a COMMAND_CA_ISSUE that command_init() has begun; bytes in the arena. `records`, if not

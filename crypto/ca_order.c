@@ -82,6 +82,25 @@ enum status ca_order_read(struct ca_order *o, struct store_view *view, const str
     return status;
 }
 
+void ca_order_name_of(struct ca_order *o, struct slice der)
+{
+    X509 *x = certificate_from_der(der);
+    X509_NAME *subject = x == NULL ? NULL : X509_get_subject_name(x);
+    int at = subject == NULL ? -1 : X509_NAME_get_index_by_NID(subject, NID_commonName, -1), len = -1;
+    unsigned char *text = NULL;
+
+    if (at >= 0)
+        len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    if (len > 0 && (size_t)len < sizeof(o->name) && memchr(text, 0, (size_t)len) == NULL &&
+        !slice_equal(slice_of(text, (size_t)len), slice_of_text(o->address))) {
+        memcpy(o->name, text, (size_t)len);
+        o->name[len] = '\0';
+    }
+    OPENSSL_free(text);
+    X509_free(x);
+    ERR_clear_error();
+}
+
 enum status ca_order_make(struct ca_order *o, uint64_t now_ms, struct failure *f)
 {
     static const uint64_t both = CERT_USE_SIGN | CERT_USE_ENCRYPT;

@@ -150,7 +150,7 @@ static enum status decide(struct flow *fl, struct failure *f)
         status = policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses, fl->job->recipient_count,
                                fl->arena, &fl->decision, f);
     }
-    return status;
+    return status == STATUS_OK && fl->decision.lacks_key ? flow_issue(fl, &facts, f) : status;
 }
 
 /* --- grouping --- */

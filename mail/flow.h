@@ -34,6 +34,11 @@ struct mail_environment {
     bool (*fetch_issuers)(struct mail_environment *env, struct slice signer, const struct slice *sent,
                           size_t count);
     void *fetch_context;
+    /* The sender `address` is to be signed for and has no usable key. OK: a key was issued, and the decision
+     * is to be made anew on what is in here now, as above. NOT_FOUND: there is none to be had. Else nothing
+     * can be said now: the message is deferred. */
+    enum status (*issue_key)(struct mail_environment *env, struct slice address, struct failure *f);
+    void *issue_context;
 };
 
 struct mail_output {

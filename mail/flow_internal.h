@@ -123,6 +123,9 @@ enum status split_decide(struct flow *fl, struct failure *f) MUST_CHECK;
 /* The end: with refusals the result is OK for the others, or nothing goes to anybody. */
 void split_settle(struct flow *fl);
 
+/* After the decision: a sender without a key may get one, and it is decided anew (mail/flow_issue.c). */
+enum status flow_issue(struct flow *fl, struct policy_facts *facts, struct failure *f) MUST_CHECK;
+
 /* --- composing (mail/compose.c) --- */
 enum compose_fields {
     COMPOSE_WITHOUT_CONTENT = 1, /* Content-* and MIME-Version stay out */

@@ -94,7 +94,8 @@ struct policy_signer {
 struct policy_decision {
     struct policy_recipient *recipients; /* as many as were asked for, in their order */
     size_t recipient_count;
-    struct policy_signer signer;                  /* chosen for the sender; used where protection says SIGN */
+    bool lacks_key;              /* some copy is to be signed, and the From address has no usable key */
+    struct policy_signer signer; /* chosen for the sender; used where protection says SIGN */
     const struct setting_values *sender_settings; /* of the sender whose settings count */
     bool refused;                                 /* some recipient's status is not OK */
     bool subject_changes; /* the words that asked for something are taken out: `subject` takes its place */

@@ -68,6 +68,7 @@ enum status policy_decide_signature(struct policy_context *c, struct policy_reci
         policy_step(c, steps, "the sender has a key: signed");
         return STATUS_OK;
     }
+    c->out->lacks_key = c->out->lacks_key || (r->smime && c->signer_status == STATUS_NO_KEY);
     if (!must && c->signer_status == STATUS_NO_KEY &&
         policy_value_is(&c->of_sender->of[SETTING_SIGN_ON_MISSING_KEY], "unsigned")) {
         policy_step(c, steps, "the sender has no usable key (sign.on_missing_key is unsigned): not signed");

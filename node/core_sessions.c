@@ -8,6 +8,8 @@
  */
 #include "node/core_internal.h"
 
+#include "store/records_ca.h"
+
 #include "base/log.h"
 #include "base/msgpack_write.h"
 
@@ -249,11 +251,12 @@ static void hello(struct client_session *c, uint64_t number, struct msgpack_read
 }
 
 /* Only api speaks for administrators. A worker, which parses what strangers send, must not be able to change
- * the cluster; fetch may propose what it found, and nothing else (client_may_propose()). */
+ * the cluster, but for the first certificate of a sender of ours; fetch may propose what it found, and
+ * nothing else (client_may_propose()). */
 static bool role_may_ask(const char *role, uint64_t type)
 {
     return strcmp(role, "api") == 0 || type == CORE_BARRIER || type == CORE_STATUS ||
-           (strcmp(role, "fetch") == 0 && type == CORE_PROPOSE);
+           ((strcmp(role, "fetch") == 0 || strncmp(role, "worker", 6) == 0) && type == CORE_PROPOSE);
 }
 
 bool client_may_propose(const struct client_request *q, struct slice command)
@@ -263,7 +266,13 @@ bool client_may_propose(const struct client_request *q, struct slice command)
     if (strcmp(q->session->role, "api") == 0) {
         return true;
     }
-    return command_decode(command, &c, &f) == STATUS_OK && c.number == COMMAND_CERT_ADD;
+    if (command_decode(command, &c, &f) != STATUS_OK) {
+        return false;
+    }
+    if (strcmp(q->session->role, "fetch") == 0) {
+        return c.number == COMMAND_CERT_ADD;
+    }
+    return c.number == COMMAND_CA_ISSUE && c.values[2].number == CA_ISSUE_IF_NONE;
 }
 
 static void frame_serve(struct client_session *c, struct slice payload)

@@ -21,6 +21,7 @@
 #include "crypto/smime.h"
 #include "mail/flow.h"
 #include "node/role.h"
+#include "node/worker_issue.h"
 #include "node/worker_lookup.h"
 #include "raft/core_protocol.h"
 
@@ -299,6 +300,8 @@ static void process(struct worker *w, const struct job_message *job, struct slic
                                    .rules = w->rules,
                                    .random = random_cb};
     worker_lookup_offer(&w->lookup, &env);
+    struct worker_issue issue = {.core = w->core, .keys = &w->keyring, .renew = view_renew, .context = w};
+    worker_issue_offer(&issue, &env);
     mail_process(&env, job, message, &w->arena, &out);
     log_event(
         LOG_DEBUG, "message decided", LOG_TEXT("id", job->message_id), LOG_NUMBER("bytes", message.len),
