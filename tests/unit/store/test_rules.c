@@ -226,9 +226,8 @@ static void groups_hold_whom_they_say(void **state)
     assert_int_equal(group(COMMAND_GROUP_ADD, "g", "").status, STATUS_OK);
     assert_int_equal(group(COMMAND_GROUP_ADD, "g", "").status, STATUS_EXISTS);
     assert_int_equal(group(COMMAND_GROUP_ADD, "g", "Alice@Ours.Example").status, STATUS_OK);
-    assert_int_equal(
-        group(COMMAND_GROUP_ADD, "g", "alice@ours.example whole.example *.below.example").status,
-        STATUS_OK);
+    assert_int_equal(group(COMMAND_GROUP_ADD, "g", "alice@ours.example whole.example *.below.example").status,
+                     STATUS_OK);
     assert_int_equal(group(COMMAND_GROUP_ADD, "gg", "bob@ours.example").status, STATUS_OK); /* made with it */
     assert_members("g", "*.below.example alice@ours.example whole.example ");
     assert_members("gg", "bob@ours.example ");
