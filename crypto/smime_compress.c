@@ -106,12 +106,10 @@ static enum status inflate_all(struct slice in, struct buf *out)
         z.next_out = piece;
         z.avail_out = (uInt)PIECE;
         result = inflate(&z, Z_NO_FLUSH);
-        if (result != Z_OK && result != Z_STREAM_END)
-            status = result == Z_MEM_ERROR ? STATUS_NO_MEMORY : STATUS_MALFORMED;
-        else if (result == Z_OK && z.avail_in == 0 && z.avail_out > 0)
-            status = STATUS_MALFORMED; /* cut short */
-        else
+        if (result == Z_OK || result == Z_STREAM_END)
             status = buf_append(out, piece, PIECE - z.avail_out);
+        else /* Z_BUF_ERROR: cut short */
+            status = result == Z_MEM_ERROR ? STATUS_NO_MEMORY : STATUS_MALFORMED;
     }
     (void)inflateEnd(&z);
     OPENSSL_cleanse(piece, PIECE);

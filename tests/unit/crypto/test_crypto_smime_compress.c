@@ -95,6 +95,37 @@ static void a_bomb_is_bounded(void **state)
     test_free(zeros);
 }
 
+/* The DER is whole, and the stream within it ends too early. */
+static void a_stream_cut_short_is_refused(void **state)
+{
+    uint8_t z[200];
+    uLongf len = sizeof(z);
+
+    (void)state;
+    assert_int_equal(compress(z, &len, (const uint8_t *)ENTITY, strlen(ENTITY)), Z_OK);
+    for (size_t cut = 0; cut <= len; cut++) {
+        struct buf octets = BUF_INIT(MAX), inside = BUF_INIT(MAX), data = BUF_INIT(MAX), body = BUF_INIT(MAX),
+                   cms = BUF_INIT(MAX), back = BUF_INIT(MAX);
+
+        OK(der_put(&octets, BER_OCTETS, slice_of(z, cut)));
+        OK(buf_append(&inside, "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01", 11));
+        OK(der_put(&inside, BER_CONTEXT_0, buf_slice(&octets)));
+        OK(buf_append(&data, "\x02\x01\x00\x30\x0d\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x03\x08", 18));
+        OK(der_put(&data, BER_SEQUENCE, buf_slice(&inside)));
+        buf_reset(&octets);
+        OK(der_put(&octets, BER_SEQUENCE, buf_slice(&data)));
+        OK(buf_append(&body, OID_HEAD, 13));
+        OK(der_put(&body, BER_CONTEXT_0, buf_slice(&octets)));
+        OK(der_put(&cms, BER_SEQUENCE, buf_slice(&body)));
+        assert_int_equal(smime_decompress(buf_slice(&cms), &back, NULL),
+                         cut < len ? STATUS_MALFORMED : STATUS_OK);
+        assert_int_equal(back.len, cut < len ? 0 : strlen(ENTITY));
+        struct buf *all[] = {&octets, &inside, &data, &body, &cms, &back};
+        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+            buf_release(all[i]);
+    }
+}
+
 static void other_algorithms_and_contents_are_named(void **state)
 {
     struct buf cms = BUF_INIT(MAX), back = BUF_INIT(MAX);
@@ -119,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_round),
         cmocka_unit_test(pieces_and_indefinite_lengths_are_read),
+        cmocka_unit_test(a_stream_cut_short_is_refused),
         cmocka_unit_test(a_bomb_is_bounded),
         cmocka_unit_test(other_algorithms_and_contents_are_named),
     };
