@@ -279,7 +279,7 @@ enum status incoming_open(struct flow *fl, struct failure *f)
         strcmp(plain->layers.closed, "smime") == 0) {
         status = open_for_each(fl, f);
     }
-    return status == STATUS_OK ? status : failure_set(f, status, "%s", f->text);
+    return status;
 }
 
 void incoming_release(struct flow *fl)

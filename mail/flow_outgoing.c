@@ -104,15 +104,21 @@ enum status outgoing_headers(struct flow *fl, struct failure *f)
         if (r->direction != POLICY_OUTGOING || r->protection == PROTECT_NONE) {
             continue;
         }
-        enum status status = read ? STATUS_OK : content_entity_make(fl, f);
-        if (status == STATUS_OK && !read) {
-            status = entity_read(buf_slice(&fl->entity), fl->arena, &content, f);
-            fits = status == STATUS_OK && header_protection_fits(&content);
+        if (!read) {
+            struct failure later = {.status = STATUS_OK};
+            enum status made = content_entity_make(fl, &later);
+            if (made == STATUS_OK) {
+                made = entity_read(buf_slice(&fl->entity), fl->arena, &content, &later);
+            }
+            fits = made == STATUS_OK && header_protection_fits(&content);
             read = true;
+            /* A header that is malformed fails again when the variant is made, and refuses only those who
+             * would have got it. Anything else might not, and then leave without what was to be hidden. */
+            if (made != STATUS_OK && made != STATUS_MALFORMED) {
+                return failure_set(f, made, "%s", later.text);
+            }
         }
-        if (status == STATUS_OK && fits) {
-            status = header_form_read(fl, r, &fl->headers_of[i], f);
-        }
+        enum status status = fits ? header_form_read(fl, r, &fl->headers_of[i], f) : STATUS_OK;
         if (status != STATUS_OK) {
             return status;
         }
