@@ -62,6 +62,7 @@ static enum status signature_append(const struct verdict *v, struct buf *out)
     enum status status = buf_printf(out, "X-Sealpost-Signature: %s", smime_verdict_name(v->verdict));
     const char *const parameters[][2] = {{"signer", v->signer},
                                          {"protocol", v->protocol},
+                                         {"by", v->domain ? "domain" : ""},
                                          {"algorithm", v->algorithm},
                                          {"time", time},
                                          {"covers", v->covers}};

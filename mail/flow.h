@@ -15,6 +15,18 @@
 
 typedef void (*mail_random_cb)(void *context, void *out, size_t len);
 
+/* A signature of incoming mail that holds, and whose signer is the From address. All is borrowed. */
+struct mail_signature {
+    struct store_view *view;        /* as of now */
+    struct slice cms;               /* SignedData, DER or BER */
+    struct slice from;              /* normalised */
+    bool trusted;                   /* the signer's path leads to an anchor */
+    uint64_t capabilities;          /* enum certificate_capability: what the signer announced */
+    const struct slice *recipients; /* internal ones of the message */
+    size_t recipient_count;
+};
+typedef void (*mail_signature_cb)(void *context, const struct mail_signature *signature);
+
 /* The two callbacks ask others (role fetch) while the message waits, in bounded time; they may be NULL. */
 struct mail_environment {
     struct store_view *view;
@@ -39,6 +51,8 @@ struct mail_environment {
      * can be said now: the message is deferred. */
     enum status (*issue_key)(struct mail_environment *env, struct slice address, struct failure *f);
     void *issue_context;
+    mail_signature_cb signature; /* told of signatures, perhaps several times of the same; may be NULL */
+    void *signature_context;
 };
 
 struct mail_output {

@@ -86,10 +86,29 @@ static bool keep_own_key(void *context, const struct certificate_record *record)
     return true;
 }
 
+static bool keep_bound_key(void *context, const struct certificate_record *record, uint64_t flags)
+{
+    struct key_ring *s = context;
+    (void)flags;
+    for (size_t i = 0; i < s->count; i++) {
+        if (memcmp(s->keys[i].thumbprint, record->thumbprint, THUMBPRINT_SIZE) == 0) {
+            return true;
+        }
+    }
+    return keep_own_key(context, record);
+}
+
 static enum status key_ring_of(struct flow *fl, struct slice address, struct key_ring *s, struct failure *f)
 {
     *s = (struct key_ring){.fl = fl};
-    enum status status = store_certificates_for(fl->env->view, address, keep_own_key, s);
+    struct store_view *view = fl->env->view;
+    enum status status = store_certificates_for(view, address, keep_own_key, s);
+    if (status == STATUS_OK || status == STATUS_NOT_FOUND) {
+        status = store_bindings_for(view, address, keep_bound_key, s);
+    }
+    if (status == STATUS_OK) { /* our domain's own certificate stands for each address of it */
+        status = store_domain_bindings(view, address_domain(address), keep_bound_key, s);
+    }
     if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         return failure_set(f, status, "the certificates of a recipient could not be read");
     }
@@ -151,6 +170,44 @@ static enum status open_layer(void *context, struct slice cms, struct smime_decr
 
 /* --- reading --- */
 
+static bool is_for_opening(const struct flow *fl, size_t i)
+{
+    return fl->decision.recipients[i].direction == POLICY_INCOMING && fl->decision.recipients[i].smime &&
+           !fl->is_refused[i];
+}
+
+/* Whoever wants to learn certificates from mail: of a signature that is within all encryption, holds, and is
+ * the From address's own. A domain's certificate is no address's. */
+static void tell_signature(struct flow *fl, const struct received *r)
+{
+    const struct verdict *v = &r->verdict;
+    size_t decrypted = layers_decrypted(&r->layers), at = r->layers.count, count = 0;
+    struct slice *recipients =
+        fl->env->signature == NULL
+            ? NULL
+            : arena_alloc_array(fl->arena, fl->job->recipient_count, sizeof recipients[0]);
+    while (at > decrypted && r->layers.list[at - 1].kind != LAYER_SIGNED) {
+        at--;
+    }
+    if (recipients == NULL || at == decrypted || v->domain || strcmp(v->signer, fl->from) != 0 ||
+        (v->verdict != SMIME_VALID && v->verdict != SMIME_UNTRUSTED)) {
+        return;
+    }
+    for (size_t i = 0; i < fl->job->recipient_count; i++) {
+        if (is_for_opening(fl, i)) {
+            recipients[count++] = fl->addresses[i];
+        }
+    }
+    fl->env->signature(fl->env->signature_context,
+                       &(struct mail_signature){.view = fl->env->view,
+                                                .cms = buf_slice(&r->layers.list[at - 1].shape.cms),
+                                                .from = slice_of_text(fl->from),
+                                                .trusted = v->verdict == SMIME_VALID,
+                                                .capabilities = v->capabilities,
+                                                .recipients = recipients,
+                                                .recipient_count = count});
+}
+
 static enum status received_add(struct flow *fl, struct key_ring *ring, struct received **out,
                                 struct failure *f)
 {
@@ -170,7 +227,8 @@ static enum status received_add(struct flow *fl, struct key_ring *ring, struct r
     if (r == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory to decrypt a message");
     }
-    struct layers_reading reading = {.trust = fl->env->trust,
+    struct layers_reading reading = {.view = fl->env->view,
+                                     .trust = fl->env->trust,
                                      .env = fl->env,
                                      .now_ms = fl->job->now_ms,
                                      .from = slice_of_text(fl->from),
@@ -182,6 +240,9 @@ static enum status received_add(struct flow *fl, struct key_ring *ring, struct r
     enum status status = layers_read(&reading, &fl->message, &fl->shape, &r->layers, f);
     if (status == STATUS_OK) {
         status = incoming_judge(fl, &reading, r, f);
+    }
+    if (status == STATUS_OK) {
+        tell_signature(fl, r);
     }
     *out = r;
     return status;
@@ -208,12 +269,6 @@ static size_t received_settle(struct flow *fl)
         }
     }
     return fl->received_count - 1;
-}
-
-static bool is_for_opening(const struct flow *fl, size_t i)
-{
-    return fl->decision.recipients[i].direction == POLICY_INCOMING && fl->decision.recipients[i].smime &&
-           !fl->is_refused[i];
 }
 
 /* Each recipient with a ring of keys; those with the same ring find the same. */
@@ -322,6 +377,9 @@ static void trace_received(struct flow *fl, const struct received *r)
     json_put_text(&fl->trace, "verdict", slice_of_text(smime_verdict_name(v->verdict)));
     if (v->signer[0] != '\0') {
         json_put_text(&fl->trace, "signer", slice_of_text(v->signer));
+    }
+    if (v->domain) {
+        json_put_bool(&fl->trace, "domain", true);
     }
     if (v->covers[0] != '\0') {
         json_put_text(&fl->trace, "covers", slice_of_text(v->covers));

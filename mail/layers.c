@@ -12,6 +12,7 @@
  */
 #include "mail/layers.h"
 
+#include "mail/bound_signer.h"
 #include "mail/flow.h"
 #include "mail/mime_text.h"
 #include "mail/seven_bit.h"
@@ -34,6 +35,23 @@ static bool issuers_fetched(const struct layers_reading *r, const struct layer *
     return r->env->fetch_issuers(r->env, signer, sent, count);
 }
 
+/* A certificate that an administrator bound to the address or its domain may stand for it. */
+static enum status apply_binding(const struct layers_reading *r, const struct layer *layer, struct slice from,
+                                 const struct smime_verified *result, struct verdict *v)
+{
+    enum bound_signer bound = BOUND_NOT;
+    enum status status =
+        bound_signer_find(r->view, from, result, buf_slice(&layer->shape.cms), r->now_ms, &bound);
+    if (status == STATUS_OK && bound != BOUND_NOT) {
+        v->verdict = SMIME_VALID;
+        v->domain = bound == BOUND_TO_DOMAIN;
+        v->reason[0] = '\0';
+        memcpy(v->signer, from.data, from.len);
+        v->signer[from.len] = '\0';
+    }
+    return status;
+}
+
 static enum status run_verify(const struct layers_reading *r, struct layer *layer, struct slice signed_part,
                               struct slice from, struct verdict *v)
 {
@@ -52,6 +70,10 @@ static enum status run_verify(const struct layers_reading *r, struct layer *laye
         memcpy(v->signer, result.signer, sizeof v->signer);
         memcpy(v->reason, result.reason, sizeof v->reason);
         v->time_ms = result.signing_time_ms;
+        v->capabilities = result.capabilities;
+        if (from.len <= ADDRESS_MAX) {
+            status = apply_binding(r, layer, from, &result, v);
+        }
         if (result.algorithm[0] != '\0' && result.digest[0] != '\0' &&
             snprintf(v->algorithm, sizeof v->algorithm, "%s-%s", result.algorithm, result.digest) >=
                 (int)sizeof v->algorithm) {

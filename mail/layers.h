@@ -17,8 +17,10 @@ struct verdict {
     const char *protocol; /* "smime", "pgp", "" */
     char signer[ADDRESS_MAX + 1];
     char reason[FAILURE_TEXT_MAX];
-    char algorithm[36]; /* "rsa-pkcs1-sha256"; "" when the signature does not hold */
-    uint64_t time_ms;   /* the signing time that the signer says; 0: none */
+    bool domain;           /* VALID by a certificate that is bound to the whole domain */
+    uint64_t capabilities; /* enum certificate_capability: what the signer says to read */
+    char algorithm[36];    /* "rsa-pkcs1-sha256"; "" when the signature does not hold */
+    uint64_t time_ms;      /* the signing time that the signer says; 0: none */
     const char
         *covers; /* "message" (header and content), "content", "ciphertext"; "" when it does not hold */
 };
@@ -55,6 +57,7 @@ typedef enum status (*layer_open_cb)(void *context, struct slice cms, struct smi
                                      struct failure *f);
 struct mail_environment; /* mail/flow.h */
 struct layers_reading {
+    struct store_view *view; /* bindings of signers; NULL: none */
     struct trust *trust;
     uint64_t now_ms;
     struct slice from; /* signatures are judged against it */

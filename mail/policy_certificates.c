@@ -19,9 +19,12 @@
 #define CANDIDATES_MAX                                                                                       \
     64 /* certificates of one address that are looked at; the rest is named in the reason */
 
+#define NOT_BOUND                                                                                            \
+    ((uint64_t)1 << 63) /* beside enum binding_flags: the certificate names the address itself */
+
 struct candidate {
     struct certificate_record record;
-    bool pinned;
+    bool pinned, bound;
 };
 
 struct candidates {
@@ -51,13 +54,14 @@ static bool keep_bound(void *context, const struct certificate_record *record, u
     }
     copy->record = *record;
     copy->pinned = (flags & BINDING_PINNED) != 0;
+    copy->bound = (flags & NOT_BOUND) == 0;
     list->list[list->count++] = copy;
     return true;
 }
 
 static bool keep_candidate(void *context, const struct certificate_record *record)
 {
-    return keep_bound(context, record, 0);
+    return keep_bound(context, record, NOT_BOUND);
 }
 
 static enum status candidates_end(const struct candidates *list, enum status status, struct slice of,
@@ -88,7 +92,24 @@ static enum status candidates_of_domain(struct policy_context *c, struct slice d
     return candidates_end(list, store_domain_bindings(c->view, domain, keep_bound, list), domain, f);
 }
 
-/* OK; or EXPIRED, UNTRUSTED, INVALID: not this one. What can be said without a path. */
+/* A worker that read hostile mail proposed it: the address is looked for in the certificate itself. */
+static bool names_in_truth(struct policy_context *c, const struct certificate_record *record,
+                           struct slice address)
+{
+    struct certificate_record read;
+    if (certificate_describe(record->der, record->source, record->added_ms, c->arena, &read, NULL) !=
+        STATUS_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < read.address_count; i++) {
+        if (slice_equal(read.addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* OK; or EXPIRED, UNTRUSTED, REVOKED, INVALID: not this one. What can be said without a path. */
 static enum status judge_record(struct policy_context *c, const struct certificate_record *record,
                                 enum trust_purpose purpose, const char *thumbprint, struct failure *why)
 {
@@ -119,7 +140,7 @@ static enum status judge_record(struct policy_context *c, const struct certifica
 }
 
 /* The same with its path to an anchor; or REVOKED; anything else is an error. `why` says more. */
-static enum status judge(struct policy_context *c, const struct candidate *candidate,
+static enum status judge(struct policy_context *c, const struct candidate *candidate, struct slice address,
                          enum trust_purpose purpose, struct failure *why)
 {
     const struct certificate_record *record = &candidate->record;
@@ -130,6 +151,10 @@ static enum status judge(struct policy_context *c, const struct candidate *candi
     enum status status = judge_record(c, record, purpose, thumbprint, why);
     if (status != STATUS_OK) {
         return status;
+    }
+    if (!candidate->bound && slice_equal(record->source, SLICE_LITERAL("harvest")) &&
+        !names_in_truth(c, record, address)) {
+        return failure_set(why, STATUS_INVALID, "the certificate %s does not name the address", thumbprint);
     }
     status = candidate->pinned ? trust_check_pinned(c->trust, record->der, purpose, c->facts->now_ms, why)
                                : known_trust_check(c->facts->known, c->trust, record->thumbprint, record->der,
@@ -241,7 +266,7 @@ static enum status choose(struct policy_context *c, struct policy_recipient *rec
     (void)failure_set(why, STATUS_NO_KEY, "none is stored");
     for (size_t i = 0; i < list->count; i++) {
         const struct certificate_record *record = &list->list[i]->record;
-        enum status status = judge(c, list->list[i], TRUST_FOR_ENCRYPTION, &reason);
+        enum status status = judge(c, list->list[i], recipient->address, TRUST_FOR_ENCRYPTION, &reason);
         trace_certificate(w, record, "encrypt", status == STATUS_OK, reason.text);
         if (status != STATUS_OK && !is_no(status)) {
             *why = reason;
@@ -318,7 +343,7 @@ static enum status choose_encryption_certificate(struct policy_context *c, const
         if (record->not_after_ms <= until || !store_has_key(c->view, record->thumbprint)) {
             continue;
         }
-        enum status status = judge(c, list->list[i], TRUST_FOR_ENCRYPTION, &reason);
+        enum status status = judge(c, list->list[i], c->sender, TRUST_FOR_ENCRYPTION, &reason);
         if (status == STATUS_OK) {
             *out = record->der;
             until = record->not_after_ms;
@@ -347,7 +372,7 @@ enum status policy_choose_signer(struct policy_context *c, struct json_writer *w
         if (!store_has_key(c->view, record->thumbprint)) {
             continue;
         }
-        status = judge(c, list.list[i], TRUST_FOR_SIGNATURE, &reason);
+        status = judge(c, list.list[i], c->sender, TRUST_FOR_SIGNATURE, &reason);
         trace_certificate(w, record, "sign", status == STATUS_OK, reason.text);
         if (status != STATUS_OK) {
             *why = reason;

@@ -15,10 +15,11 @@
 
 #include <unistd.h>
 
-#define OUT_MAX       ((size_t)64 << 20) /* bytes of answers that wait */
-#define OPEN_MAX      65536              /* requests of one role under way */
-#define FRAMES_A_TURN 64
-#define ANSWER_MAX    ((size_t)40 << 20) /* the message logs of all nodes */
+#define OUT_MAX            ((size_t)64 << 20) /* bytes of answers that wait */
+#define HARVESTED_A_MINUTE 120                /* certificates that one worker may propose */
+#define OPEN_MAX           65536              /* requests of one role under way */
+#define FRAMES_A_TURN      64
+#define ANSWER_MAX         ((size_t)40 << 20) /* the message logs of all nodes */
 
 struct out_frame {
     struct out_frame *next;
@@ -35,6 +36,8 @@ struct client_session {
     uint64_t hello_number;
     char role[32];
     size_t open; /* requests under way */
+    uint64_t harvest_minute;
+    unsigned harvested; /* proposals of a worker in that minute */
     struct out_frame *out, **out_tail;
     size_t out_bytes;
 };
@@ -251,12 +254,24 @@ static void hello(struct client_session *c, uint64_t number, struct msgpack_read
 }
 
 /* Only api speaks for administrators. A worker, which parses what strangers send, must not be able to change
- * the cluster, but for the first certificate of a sender of ours; fetch may propose what it found, and
- * nothing else (client_may_propose()). */
+ * the cluster, but for the first certificate of a sender of ours; fetch and workers may propose what they
+ * found, and nothing else (client_may_propose()). */
 static bool role_may_ask(const char *role, uint64_t type)
 {
     return strcmp(role, "api") == 0 || type == CORE_BARRIER || type == CORE_STATUS ||
            ((strcmp(role, "fetch") == 0 || strncmp(role, "worker", 6) == 0) && type == CORE_PROPOSE);
+}
+
+/* Certificates that a worker saw in mail: to propose them makes nothing trusted
+ * (node/worker_harvest.h). So many a minute, that a worker that was taken over cannot fill the log. */
+static bool worker_has_room(struct client_session *c)
+{
+    uint64_t minute = clock_monotonic_ms() / 60000 + 1;
+    if (c->harvest_minute != minute) {
+        c->harvest_minute = minute;
+        c->harvested = 0;
+    }
+    return c->harvested++ < HARVESTED_A_MINUTE;
 }
 
 bool client_may_propose(const struct client_request *q, struct slice command)
@@ -271,6 +286,9 @@ bool client_may_propose(const struct client_request *q, struct slice command)
     }
     if (strcmp(q->session->role, "fetch") == 0) {
         return c.number == COMMAND_CERT_ADD;
+    }
+    if (c.number == COMMAND_CERT_HARVEST) {
+        return worker_has_room(q->session);
     }
     return c.number == COMMAND_CA_ISSUE && c.values[2].number == CA_ISSUE_IF_NONE;
 }
@@ -293,11 +311,12 @@ static void frame_serve(struct client_session *c, struct slice payload)
         hello(c, number, &r);
         return;
     }
-    enum status refusal = !c->greeted                    ? STATUS_UNAVAILABLE
-                          : !role_may_ask(c->role, type) ? STATUS_DENIED
-                          : c->open >= OPEN_MAX          ? STATUS_BUSY
-                          : core->closing                ? STATUS_UNAVAILABLE
-                                                         : STATUS_OK;
+    enum status refusal =
+        !c->greeted ? STATUS_UNAVAILABLE
+        : !role_may_ask(c->role, type) ? STATUS_DENIED
+        : c->open >= OPEN_MAX                                                                 ? STATUS_BUSY
+        : core->closing ? STATUS_UNAVAILABLE
+                        : STATUS_OK;
     struct client_request *q = refusal == STATUS_OK ? calloc(1, sizeof(*q)) : NULL;
     if (q == NULL) {
         refusal = refusal != STATUS_OK ? refusal : STATUS_NO_MEMORY;

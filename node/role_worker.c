@@ -22,6 +22,7 @@
 #include "mail/flow.h"
 #include "node/role.h"
 #include "node/worker_issue.h"
+#include "node/worker_harvest.h"
 #include "node/worker_lookup.h"
 #include "raft/core_protocol.h"
 
@@ -57,6 +58,7 @@ struct worker {
     struct trust *trust;
     struct issuers *issuers;
     struct known *known;
+    struct worker_harvest *harvest;
     struct ruleset *rules;
     uint64_t trust_generation;  /* of trust and issuers */
     uint64_t policy_generation; /* of rules */
@@ -298,7 +300,9 @@ static void process(struct worker *w, const struct job_message *job, struct slic
                                    .issuers = w->issuers,
                                    .known = w->known,
                                    .rules = w->rules,
-                                   .random = random_cb};
+                                   .random = random_cb,
+                                   .signature = worker_harvest_note,
+                                   .signature_context = w->harvest};
     worker_lookup_offer(&w->lookup, &env);
     struct worker_issue issue = {.core = w->core, .keys = &w->keyring, .renew = view_renew, .context = w};
     worker_issue_offer(&issue, &env);
@@ -309,6 +313,7 @@ static void process(struct worker *w, const struct job_message *job, struct slic
         LOG_TEXT("status", status_name(out.result.status)), LOG_NUMBER("ms", clock_monotonic_ms() - start));
     answer(w, &out, input);
     mail_output_release(&out);
+    worker_harvest_run(w->harvest, w->view, w->trust, job->now_ms); /* the mail waits no longer */
     trust_look_in(w->trust, NULL);
     store_view_end(w->view); /* texts of the result may point into the view until it was sent */
 }
@@ -457,6 +462,9 @@ int role_worker_run(struct role_context *c)
     if (status == STATUS_OK) {
         status = core_client_new("worker", CORE_SOCKET, core_event_cb_ignore, NULL, &w.core);
     }
+    if (status == STATUS_OK) {
+        status = worker_harvest_new(w.core, &w.harvest);
+    }
     if (status != STATUS_OK) {
         log_event(LOG_ERROR, "the worker cannot start",
                   LOG_TEXT("reason", f.text[0] != '\0' ? f.text : status_text(status)));
@@ -469,6 +477,7 @@ int role_worker_run(struct role_context *c)
     if (w.core != NULL) {
         core_client_free(w.core);
     }
+    worker_harvest_free(w.harvest);
     if (w.store != NULL) {
         store_close(w.store);
     }

@@ -204,6 +204,21 @@ static const struct setting settings[] = {
         "encrypt.also_to", SETTING_THUMBPRINTS, "", 0, 0, GDU, SETTING_OF_BOTH,
         "thumbprints of stored certificates that every encrypted message of this sender or to this recipient "
         "is encrypted to as well (escrow); one that cannot be used refuses the message"),
+    [SETTING_HARVEST_SMIME] = CHOICE(
+        "harvest.smime", "trusted", "off|trusted|all", GD, SETTING_OF_RECIPIENT,
+        "which certificates of partners are learned from mail that they signed: none; those with a path to a "
+        "trust anchor; also others, which stay in quarantine until they are confirmed"),
+    [SETTING_HARVEST_CONFIRM] =
+        FLAG("harvest.confirm", "no", GD, SETTING_OF_RECIPIENT,
+             "whether every learned certificate waits in quarantine until an administrator confirms it"),
+    [SETTING_KEY_ON_CHANGE] =
+        CHOICE("key.on_change", "review", "review|replace|keep", GD, SETTING_OF_RECIPIENT,
+               "what becomes of a learned certificate whose address has another valid one with another key: "
+               "it waits "
+               "in quarantine; it is used in place of the others; or it is passed over"),
+    [SETTING_CERT_EXPIRY_WARN] = RANGE(
+        "cert.expiry_warn", SETTING_DURATIONS, "30d,7d", HOURS(1), DAYS(400), GD, SETTING_OF_RECIPIENT,
+        "how long before a stored certificate expires a warning is logged; for the domain of its address"),
 
     [SETTING_RELAY_NETWORKS] =
         RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,
