@@ -2,8 +2,8 @@
 #include "api/certificate_json.h"
 
 #include "api/json_out.h"
-#include "base/hex.h"
 #include "crypto/capability.h"
+#include "store/certificate_search.h"
 
 json_t *certificate_to_json(struct store_view *view, const struct certificate_record *record)
 {
@@ -43,57 +43,55 @@ json_t *certificate_to_json(struct store_view *view, const struct certificate_re
     }
     json_put(object, "source", json_of_slice(record->source));
     json_put(object, "added", json_of_time(record->added_ms));
+    json_put(object, "state", json_string(certificate_state_name(record->state)));
     return object;
 }
 
-struct prefix_search {
-    char prefix[2 * THUMBPRINT_SIZE + 1];
-    size_t found;
-    struct certificate_record *out;
+struct bindings_list {
+    json_t *list;
 };
 
-static bool prefix_visit(void *context, const struct certificate_record *record)
+static bool add_binding(void *context, struct slice scope, uint64_t flags)
 {
-    struct prefix_search *search = context;
-    char text[2 * THUMBPRINT_SIZE + 1];
-    hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), text);
-    if (strncasecmp(text, search->prefix, strlen(search->prefix)) == 0) {
-        *search->out = *record;
-        search->found++;
+    struct bindings_list *b = context;
+    json_t *binding = json_object();
+    json_put(binding, "scope", json_of_slice(scope));
+    json_put(binding, "pinned", json_boolean((flags & BINDING_PINNED) != 0));
+    json_array_append_new(b->list, binding);
+    return true;
+}
+
+void certificate_bindings_to_json(struct store_view *view, const struct certificate_record *record,
+                                  json_t *object)
+{
+    struct bindings_list b = {.list = json_array()};
+    if (store_bindings_of(view, record->thumbprint, add_binding, &b) != STATUS_OK) {
+        json_array_clear(b.list); /* a damaged store is told of by what is asked next */
     }
-    return search->found < 2;
+    json_put(object, "bindings", b.list);
 }
 
 bool certificate_of_path(struct exchange *x, struct store_view *view, struct certificate_record *out)
 {
+    char shown[API_SHOWN_MAX];
     struct slice text = slice_of_text(x->parameters[0]);
-    struct prefix_search search = {.out = out};
-    if (text.len < THUMBPRINT_DIGITS_MIN || text.len > 2 * THUMBPRINT_SIZE ||
-        strspn(x->parameters[0], "0123456789abcdefABCDEF") != text.len) {
-        exchange_failf(x, STATUS_INVALID,
-                       "a thumbprint is written as 64 hexadecimal digits, or the first %d or more",
-                       THUMBPRINT_DIGITS_MIN);
+    enum status status = store_certificate_by_digits(view, text, out);
+    switch (status) {
+    case STATUS_OK:
+        return true;
+    case STATUS_INVALID:
+        exchange_failf(x, status, "a thumbprint is written as 64 hexadecimal digits, or the first %d or more",
+                       CERT_THUMBPRINT_DIGITS);
         return false;
-    }
-    memcpy(search.prefix, text.data, text.len);
-    uint8_t thumbprint[THUMBPRINT_SIZE];
-    enum status status = STATUS_OK;
-    if (hex_parse(text, thumbprint, sizeof(thumbprint))) {
-        status = store_certificate_get(view, thumbprint, out);
-        search.found = status == STATUS_OK;
-        status = status == STATUS_NOT_FOUND ? STATUS_OK : status;
-    } else {
-        status = store_certificates_all(view, prefix_visit, &search);
-    }
-    if (status != STATUS_OK) {
+    case STATUS_NOT_FOUND:
+    case STATUS_CONFLICT:
+        exchange_failf(x, status, "%s %s",
+                       status == STATUS_NOT_FOUND ? "there is no certificate"
+                                                  : "several certificates begin with",
+                       api_shown(text, shown));
+        return false;
+    default:
         exchange_failf(x, status, "the certificates cannot be read");
         return false;
     }
-    if (search.found != 1) {
-        exchange_failf(x, search.found == 0 ? STATUS_NOT_FOUND : STATUS_CONFLICT, "%s %s",
-                       search.found == 0 ? "there is no certificate" : "several certificates begin with",
-                       search.prefix);
-        return false;
-    }
-    return true;
 }

@@ -6,7 +6,10 @@
 #include "api/resources.h"
 #include "base/clock.h"
 #include "base/msgpack_read.h"
+#include "store/certificate_search.h"
 
+#define EXPIRING_MS   ((uint64_t)30 * 86400 * 1000)
+#define EXPIRING_MAX  1000000 /* more are not counted */
 #define METRICS_MAX   ((size_t)256 << 10)
 #define STATS_NUMBERS 512
 
@@ -120,6 +123,18 @@ static void of_api(struct metrics *m, const struct api_counters *c)
     }
 }
 
+/* A gauge for whoever watches: the list itself is at /v1/certificates/expiring. */
+static void of_certificates(struct metrics *m, struct exchange *x)
+{
+    struct store_view *view = x->api->store != NULL ? exchange_view(x) : NULL;
+    uint64_t now = clock_wall_ms();
+    size_t count = 0;
+    if (view != NULL &&
+        store_certificates_expiring(view, now, now + EXPIRING_MS, EXPIRING_MAX, &count) == STATUS_OK) {
+        gauge(m, "certificates_expiring", "stored certificates that expire within 30 days", count);
+    }
+}
+
 void metrics_get(struct exchange *x)
 {
     struct buf text = BUF_INIT(METRICS_MAX);
@@ -127,6 +142,7 @@ void metrics_get(struct exchange *x)
     of_core(&m, x->api);
     of_smtp(&m, x->api);
     of_api(&m, &x->api->counters);
+    of_certificates(&m, x);
     if (m.status != STATUS_OK) {
         buf_release(&text);
         exchange_failf(x, m.status, "the metrics do not fit");

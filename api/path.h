@@ -10,7 +10,7 @@
 
 #define PATH_PARAMETERS_MAX  2
 #define PATH_SEGMENT_MAX     1024 /* bytes, decoded */
-#define QUERY_PARAMETERS_MAX 8
+#define QUERY_PARAMETERS_MAX 16
 
 /* `raw` gets the values as they were sent, in the template's order. */
 bool path_matches(const char *template, struct slice path, struct slice raw[PATH_PARAMETERS_MAX]);

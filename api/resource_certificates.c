@@ -25,21 +25,6 @@ static const struct api_field imported_fields[] = {
 };
 const struct api_object imported_object = {.name = "ImportedCertificates", API_FIELDS(imported_fields)};
 
-static const struct api_field query_fields[] = {
-    {.name = "address",
-     .type = API_TEXT,
-     .min = 1,
-     .max = ADDRESS_MAX,
-     .help = "only those for this mail address"},
-    {.name = "limit",
-     .type = API_NUMBER,
-     .min = 1,
-     .max = API_LIST_LIMIT,
-     .help = "entries of the answer at most"},
-    {.name = "after", .type = API_TEXT, .max = 2 * THUMBPRINT_SIZE, .help = "\"next\" of the page before"},
-};
-const struct api_object certificates_query = {.name = "CertificatesQuery", API_FIELDS(query_fields)};
-
 static const struct api_field check_fields[] = {
     {.name = "status",
      .type = API_TEXT,
@@ -62,6 +47,14 @@ static const struct api_field revocation_fields[] = {
 };
 static const struct api_object revocation_object = {.name = "CertificateRevocation",
                                                     API_FIELDS(revocation_fields)};
+static const struct api_field binding_fields[] = {
+    {.name = "scope", .type = API_TEXT, .flags = API_REQUIRED, .help = "domain or address"},
+    {.name = "pinned",
+     .type = API_BOOL,
+     .flags = API_REQUIRED,
+     .help = "no path to a trust anchor is needed"},
+};
+static const struct api_object binding_object = {.name = "CertificateBinding", API_FIELDS(binding_fields)};
 
 static const struct api_field certificate_fields[] = {
     {.name = "thumbprint", .type = API_TEXT, .flags = API_REQUIRED, .help = "SHA-256 of the certificate"},
@@ -79,6 +72,11 @@ static const struct api_field certificate_fields[] = {
     {.name = "trusted", .type = API_BOOL, .help = "it is a trust anchor"},
     {.name = "has_key", .type = API_BOOL, .help = "its private key is stored"},
     {.name = "source", .type = API_TEXT, .help = "where it came from"},
+    {.name = "state", .type = API_TEXT, .help = "active, quarantine or replaced"},
+    {.name = "bindings",
+     .type = API_OBJECTS,
+     .object = &binding_object,
+     .help = "domains and addresses that it is bound to (not in lists)"},
     {.name = "added", .type = API_TIME},
     {.name = "encryption",
      .type = API_OBJECT,
@@ -110,16 +108,12 @@ const struct api_object certificates_object = {.name = "Certificates", API_FIELD
 struct certificates_walk {
     struct list_page page;
     struct store_view *view;
-    bool with_key;
 };
 
 static bool certificate_visit(void *context, const struct certificate_record *record)
 {
     struct certificates_walk *walk = context;
     char key[2 * THUMBPRINT_SIZE + 1];
-    if (walk->with_key && !store_has_key(walk->view, record->thumbprint)) {
-        return true;
-    }
     hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), key);
     struct slice k = slice_of(key, sizeof(key) - 1);
     if (list_page_wants(&walk->page, k)) {
@@ -128,28 +122,16 @@ static bool certificate_visit(void *context, const struct certificate_record *re
     return !walk->page.more;
 }
 
-static void list(struct exchange *x, bool with_key, bool anchors)
+static void list(struct exchange *x, bool anchors)
 {
-    struct certificates_walk walk = {.view = exchange_view(x), .with_key = with_key};
-    const char *address = query_get(&x->query, "address");
-    char normal[ADDRESS_MAX + 1];
-    struct failure f = {.status = STATUS_OK};
+    struct certificates_walk walk = {.view = exchange_view(x)};
     enum status status;
     if (walk.view == NULL) {
         return;
     }
-    if (address != NULL && address_normalise(slice_of_text(address), normal, &f) != STATUS_OK) {
-        exchange_fail_field(x, &f, "address");
-        return;
-    }
     list_page_begin(&walk.page, x);
-    if (anchors) {
-        status = store_anchors_all(walk.view, certificate_visit, &walk);
-    } else if (address != NULL) {
-        status = store_certificates_for(walk.view, slice_of_text(normal), certificate_visit, &walk);
-    } else {
-        status = store_certificates_all(walk.view, certificate_visit, &walk);
-    }
+    status = anchors ? store_anchors_all(walk.view, certificate_visit, &walk)
+                     : store_keys_all(walk.view, certificate_visit, &walk);
     if (status != STATUS_OK) {
         json_decref(walk.page.items);
         exchange_failf(x, status, "the certificates cannot be read");
@@ -158,19 +140,14 @@ static void list(struct exchange *x, bool with_key, bool anchors)
     list_page_answer(&walk.page, x);
 }
 
-void certificates_list(struct exchange *x)
-{
-    list(x, false, false);
-}
-
 void keys_list(struct exchange *x)
 {
-    list(x, true, false);
+    list(x, false);
 }
 
 void trust_list(struct exchange *x)
 {
-    list(x, false, true);
+    list(x, true);
 }
 
 static json_t *check_to_json(struct trust *trust, struct slice der, enum trust_purpose purpose)
@@ -223,6 +200,7 @@ void certificate_get(struct exchange *x)
         return;
     }
     json_t *object = certificate_to_json(view, &record);
+    certificate_bindings_to_json(view, &record, object);
     json_put(object, "encryption", check_to_json(x->api->trust, record.der, TRUST_FOR_ENCRYPTION));
     json_put(object, "signature", check_to_json(x->api->trust, record.der, TRUST_FOR_SIGNATURE));
     json_put(object, "revocation", revocation_to_json(x->api->trust, record.der));

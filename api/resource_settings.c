@@ -96,10 +96,12 @@ static json_t *list_of_choices(const char *choices)
 static json_t *setting_to_json(const struct setting *s)
 {
     static const char *const types[] = {
-        [SETTING_BOOL] = "bool",         [SETTING_INTEGER] = "integer",     [SETTING_BYTES] = "bytes",
-        [SETTING_DURATION] = "duration", [SETTING_DURATIONS] = "durations", [SETTING_CHOICE] = "choice",
-        [SETTING_NETWORKS] = "networks", [SETTING_HOSTS] = "hosts",         [SETTING_TEXT] = "text",
-        [SETTING_CHOICES] = "choices",   [SETTING_TEXTS] = "texts",
+        [SETTING_BOOL] = "bool",           [SETTING_INTEGER] = "integer",
+        [SETTING_BYTES] = "bytes",         [SETTING_DURATION] = "duration",
+        [SETTING_DURATIONS] = "durations", [SETTING_CHOICE] = "choice",
+        [SETTING_NETWORKS] = "networks",   [SETTING_HOSTS] = "hosts",
+        [SETTING_TEXT] = "text",           [SETTING_CHOICES] = "choices",
+        [SETTING_TEXTS] = "texts",         [SETTING_THUMBPRINTS] = "thumbprints",
         [SETTING_LOOKUPS] = "lookups"};
     static const char *const sides[] = {[SETTING_OF_NODE] = "node",
                                         [SETTING_OF_SENDER] = "sender",

@@ -58,6 +58,19 @@ void user_remove(struct exchange *x);
 extern const struct api_object certificates_query, certificates_object, certificate_object,
     certificates_request_object, imported_object;
 void certificates_list(struct exchange *x);
+/* resource_certificate_search.c, _bulk.c, _use.c, _export.c */
+extern const struct api_object expiring_query, bulk_request_object, bulk_object,
+    certificate_state_request_object, certificate_bind_request_object, publication_object,
+    domain_confirm_request_object, export_query, export_object;
+void certificates_expiring(struct exchange *x);
+void certificates_bulk(struct exchange *x);
+void certificate_state_set(struct exchange *x);
+void certificate_bind(struct exchange *x);
+void certificate_unbind(struct exchange *x);
+void domain_publication_get(struct exchange *x);
+void domain_confirm(struct exchange *x);
+void certificate_export(struct exchange *x);
+void certificates_export(struct exchange *x);
 void certificates_import(struct exchange *x);
 void certificate_get(struct exchange *x);
 void certificate_remove(struct exchange *x);

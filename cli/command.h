@@ -76,6 +76,7 @@ struct cli_command {
     const char *noun, *verb;
     const char *method, *path;
     const char *path_without; /* the path when the argument that it names is not given; NULL: it must be */
+    const char *body;         /* JSON that every request has; NULL: only what the parameters say */
     const struct cli_parameter *parameters;
     size_t parameter_count;
     const struct cli_view *view;

@@ -124,12 +124,22 @@ static const struct cli_parameter *path_parameter(const struct cli_command *c, s
     return NULL;
 }
 
+static bool has_path_value(const struct cli_input *input)
+{
+    for (size_t i = 0; i < input->value_count; i++) {
+        if (input->values[i].parameter->place == PLACE_PATH) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum status append_path(const struct cli_input *input, size_t request, struct buf *out)
 {
     const struct cli_command *c = input->command;
     const char *path = c->path;
     enum status status = STATUS_OK;
-    if (c->path_without != NULL && input->value_count == 0) {
+    if (c->path_without != NULL && !has_path_value(input)) {
         path = c->path_without;
     }
     while (*path != '\0' && status == STATUS_OK) {
@@ -163,7 +173,7 @@ static enum status append_queries(const struct cli_input *input, const char *aft
         const struct cli_parameter *p = &input->command->parameters[i];
         const char *value = cli_value_of(input, p, 0);
         if (p->place == PLACE_QUERY && value != NULL) {
-            status = append_query(out, p->field, value);
+            status = append_query(out, p->field, p->kind == CLI_FLAG ? "true" : value);
         }
     }
     if (status == STATUS_OK && input->consistent) {
@@ -340,7 +350,7 @@ static enum status put_value(const struct cli_input *input, size_t request, json
 static enum status body_make(const struct cli_input *input, size_t request, json_t **out, struct failure *f)
 {
     enum status status = STATUS_OK;
-    json_t *body = json_object();
+    json_t *body = input->command->body != NULL ? json_loads(input->command->body, 0, NULL) : json_object();
     for (size_t i = 0; i < input->command->parameter_count && status == STATUS_OK; i++) {
         const struct cli_parameter *p = &input->command->parameters[i];
         const char *value = value_for(input, p, request);

@@ -2,6 +2,7 @@
 #include "cli/run.h"
 
 #include "base/hex.h"
+#include "cli/bulk.h"
 #include "cli/help.h"
 #include "cli/http.h"
 #include "cli/table.h"
@@ -246,6 +247,11 @@ static int command_run(struct cli_input *input, struct arena *a)
     if (cli_connect(input, &c, &f) != STATUS_OK) {
         complain(f.text);
         return CLI_LOCAL;
+    }
+    if (cli_bulk_wanted(input)) {
+        result = cli_bulk_run(&c, input);
+        cli_disconnect(&c);
+        return result;
     }
     json_t *answer = NULL;
     for (size_t i = 0; i < cli_request_count(input); i++) {

@@ -69,11 +69,15 @@ static const struct cli_column imported_columns[] = {
     {"UNTIL", "not_after", SHOW_TIME},        END};
 const struct cli_view view_imported = {NULL, "items", imported_columns, "nothing was imported"};
 
-static const struct cli_column certificate_columns[] = {
-    {"THUMBPRINT", "thumbprint", SHOW_SHORT}, {"SUBJECT", "subject", SHOW_TEXT},
-    {"ADDRESSES", "addresses", SHOW_LIST},    {"USES", "uses", SHOW_LIST},
-    {"UNTIL", "not_after", SHOW_TIME},        {"KEY", "has_key", SHOW_YES},
-    {"ANCHOR", "trusted", SHOW_YES},          END};
+static const struct cli_column certificate_columns[] = {{"THUMBPRINT", "thumbprint", SHOW_SHORT},
+                                                        {"SUBJECT", "subject", SHOW_TEXT},
+                                                        {"ADDRESSES", "addresses", SHOW_LIST},
+                                                        {"USES", "uses", SHOW_LIST},
+                                                        {"UNTIL", "not_after", SHOW_TIME},
+                                                        {"STATE", "state", SHOW_TEXT},
+                                                        {"KEY", "has_key", SHOW_YES},
+                                                        {"ANCHOR", "trusted", SHOW_YES},
+                                                        END};
 const struct cli_view view_certificates = {NULL, "items", certificate_columns, "there are none"};
 
 static const struct cli_column certificate_fields[] = {{"thumbprint", "thumbprint", SHOW_TEXT},
@@ -98,6 +102,8 @@ static const struct cli_column certificate_fields[] = {{"thumbprint", "thumbprin
                                                        {"trust list", "ctl.verdict", SHOW_TEXT},
                                                        {"  because", "ctl.comment", SHOW_TEXT},
                                                        {"  until", "ctl.expires", SHOW_TIME},
+                                                       {"state", "state", SHOW_TEXT},
+                                                       {"bound to", "bindings.scope", SHOW_LIST},
                                                        {"source", "source", SHOW_TEXT},
                                                        {"added", "added", SHOW_TIME},
                                                        {"", "pem", SHOW_BLOCK},
@@ -208,6 +214,14 @@ static const struct cli_column revoked_fields[] = {
     {"thumbprint", "thumbprint", SHOW_TEXT}, {"address", "address", SHOW_TEXT}, {"state", "state", SHOW_TEXT},
     {"revoked", "revoked", SHOW_TIME},       {"reason", "reason", SHOW_TEXT},   END};
 const struct cli_view view_revoked = {revoked_fields, NULL, NULL, NULL};
+static const struct cli_column use_fields[] = {
+    {"thumbprint", "thumbprint", SHOW_TEXT},   {"subject", "subject", SHOW_TEXT},
+    {"addresses", "addresses", SHOW_LIST},     {"state", "state", SHOW_TEXT},
+    {"bound to", "bindings.scope", SHOW_LIST}, END};
+const struct cli_view view_certificate_use = {use_fields, NULL, NULL, NULL};
+
+static const struct cli_column publication_fields[] = {{"", "zone", SHOW_BLOCK}, END};
+const struct cli_view view_publication = {publication_fields, NULL, NULL, NULL};
 
 static const struct cli_column message_columns[] = {{"ID", "id", SHOW_TEXT},
                                                     {"ARRIVED", "arrived", SHOW_TIME},

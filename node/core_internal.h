@@ -12,6 +12,7 @@
 #include "node/role.h"
 #include "raft/core_protocol.h"
 #include "raft/replica.h"
+#include "store/certificate_search.h"
 #include "store/records.h"
 
 #define CORE_TICK_MS      50
@@ -42,6 +43,15 @@ struct peer_state {
     char release[32];
 };
 
+/* Warnings of certificates that expire: node/core_expiry.c. */
+struct core_expiry {
+    uint64_t next_ms;        /* monotonic: the next round */
+    uint64_t from_ms, to_ms; /* wall: since when, until when of this round */
+    bool under_way;
+    uint64_t warnings; /* of this round */
+    char cursor[CERT_SEARCH_CURSOR_MAX];
+};
+
 struct core {
     uv_loop_t loop;
     struct role_context *role;
@@ -70,6 +80,7 @@ struct core {
     struct replica_info info; /* as of the last state change, batch or tick */
     char leader_name[NODE_NAME_MAX + 1];
     bool initialised; /* the store holds the cluster's record: the other roles may begin */
+    struct core_expiry expiry;
     bool running, closing, removed;
     uint64_t removed_stop_ms; /* the log says that we were removed: stop then */
 
@@ -173,6 +184,9 @@ typedef void (*core_done_cb)(void *context, enum status status, const char *text
 struct core_membership *core_membership_new(struct core *core);
 void core_membership_free(struct core_membership *m);
 void core_membership_tick(struct core *core, uint64_t now); /* the leader's reconciling */
+
+/* --- core_expiry.c --- */
+void core_expiry_tick(struct core *core, uint64_t now_ms); /* the leader's warnings of certificates */
 void core_transfer(struct core *core, struct slice name, bool forward, core_done_cb cb, void *context);
 void core_node_remove(struct core *core, struct slice name, bool forward, core_done_cb cb, void *context);
 

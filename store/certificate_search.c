@@ -65,7 +65,7 @@ static struct slice range_start(const struct range *r)
 
 struct counting {
     const struct range *range;
-    size_t count;
+    size_t count, max;
 };
 
 static bool count_one(void *context, struct slice key, struct slice value)
@@ -73,7 +73,7 @@ static bool count_one(void *context, struct slice key, struct slice value)
     struct counting *c = context;
 
     (void)value;
-    return range_holds(c->range, key) && ++c->count < COUNT_MAX;
+    return range_holds(c->range, key) && ++c->count < c->max;
 }
 
 /* The shortest, as far as it is worth counting. */
@@ -82,7 +82,7 @@ static enum status choose_range(struct search *s)
     size_t least = SIZE_MAX;
 
     for (size_t i = 0; i < s->range_count; i++) {
-        struct counting c = {.range = &s->ranges[i]};
+        struct counting c = {.range = &s->ranges[i], .max = COUNT_MAX};
         enum status status;
 
         if (s->range_count > 1) {
@@ -177,7 +177,7 @@ static enum status read_text(struct search *s, struct failure *f)
 /* Some certificate's thumbprint begins so: then that is what was meant. */
 static enum status read_digits(struct search *s)
 {
-    struct counting c = {.range = s->ranges};
+    struct counting c = {.range = s->ranges, .max = 1};
     enum status status;
 
     if (!range_of_digits(s, slice_trim(s->query->text)))
@@ -425,6 +425,20 @@ enum status store_certificates_search(struct store_view *v, const struct certifi
     return status == STATUS_OK || status == STATUS_INVALID
                ? status
                : failure_set(f, status, "the certificates cannot be read");
+}
+
+enum status store_certificates_expiring(struct store_view *v, uint64_t after_ms, uint64_t before_ms,
+                                        size_t max, size_t *count)
+{
+    struct range r = {.prefix = {INDEX_EXPIRY}, .prefix_len = 1};
+    struct counting c = {.range = &r, .max = max};
+    enum status status;
+
+    r.from_len = index_expiry_key(after_ms, NULL, r.from);
+    r.end_len = index_expiry_key(before_ms, NULL, r.end);
+    status = table_walk(v->store, v->txn, TABLE_CERT_INDEX, range_start(&r), count_one, &c);
+    *count = c.count;
+    return status;
 }
 
 struct digits_search {

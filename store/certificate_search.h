@@ -43,6 +43,11 @@ enum status store_certificates_search(struct store_view *v, const struct certifi
                                       certificate_visit_cb cb, void *context,
                                       char next[CERT_SEARCH_CURSOR_MAX], struct failure *f) MUST_CHECK;
 
+/* How many expire from `after_ms` on and before `before_ms`, as far as `max`: keys are counted, none is read.
+ */
+enum status store_certificates_expiring(struct store_view *v, uint64_t after_ms, uint64_t before_ms,
+                                        size_t max, size_t *count) MUST_CHECK;
+
 /* The certificate whose thumbprint begins with these hexadecimal digits: NOT_FOUND, CONFLICT when there are
  * several, INVALID when they are not 8 to 64 such digits. */
 enum status store_certificate_by_digits(struct store_view *v, struct slice digits,

@@ -152,6 +152,28 @@ enum status store_ca_certificates_all(struct store_view *v, certificate_visit_cb
     return status != STATUS_OK ? status : walk.status;
 }
 
+/* Of a table whose keys are thumbprints of stored certificates. */
+static bool visit_of_table(void *context, struct slice key, struct slice value)
+{
+    struct certificate_walk *walk = context;
+    struct certificate_record record;
+
+    (void)value;
+    walk->status =
+        key.len == THUMBPRINT_SIZE ? store_certificate_get(walk->view, key.data, &record) : STATUS_CORRUPT;
+    if (walk->status == STATUS_NOT_FOUND)
+        walk->status = STATUS_CORRUPT;
+    return walk->status == STATUS_OK && walk->visit(walk->context, &record);
+}
+
+enum status store_keys_all(struct store_view *v, certificate_visit_cb cb, void *context)
+{
+    struct certificate_walk walk = {.view = v, .visit = cb, .context = context};
+    enum status status = table_walk(v->store, v->txn, TABLE_KEYS, (struct slice){0}, visit_of_table, &walk);
+
+    return status != STATUS_OK ? status : walk.status;
+}
+
 bool store_has_key(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE])
 {
     struct slice sealed;
@@ -172,23 +194,10 @@ bool store_is_trusted(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_
     return view_get(v, TABLE_TRUST, slice_of(thumbprint, THUMBPRINT_SIZE), &value) == STATUS_OK;
 }
 
-static bool visit_anchor(void *context, struct slice key, struct slice value)
-{
-    struct certificate_walk *walk = context;
-    struct certificate_record record;
-
-    (void)value;
-    walk->status =
-        key.len == THUMBPRINT_SIZE ? store_certificate_get(walk->view, key.data, &record) : STATUS_CORRUPT;
-    if (walk->status == STATUS_NOT_FOUND)
-        walk->status = STATUS_CORRUPT;
-    return walk->status == STATUS_OK && walk->visit(walk->context, &record);
-}
-
 enum status store_anchors_all(struct store_view *v, certificate_visit_cb cb, void *context)
 {
     struct certificate_walk walk = {.view = v, .visit = cb, .context = context};
-    enum status status = table_walk(v->store, v->txn, TABLE_TRUST, (struct slice){0}, visit_anchor, &walk);
+    enum status status = table_walk(v->store, v->txn, TABLE_TRUST, (struct slice){0}, visit_of_table, &walk);
 
     return status != STATUS_OK ? status : walk.status;
 }

@@ -92,6 +92,8 @@ enum status store_certificates_all(struct store_view *v, certificate_visit_cb cb
 enum status store_ca_certificates_all(struct store_view *v, certificate_visit_cb cb,
                                       void *context) MUST_CHECK;
 bool store_has_key(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE]);
+enum status store_keys_all(struct store_view *v, certificate_visit_cb cb,
+                           void *context) MUST_CHECK; /* certificates whose keys are there */
 enum status store_key_get(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE],
                           struct slice *sealed) MUST_CHECK;
 /* Trust anchors: thumbprints of stored certificates. */
