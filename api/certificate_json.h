@@ -7,6 +7,7 @@
 /* `view` may be NULL: whether it is trusted and has a key is left out then. */
 json_t *certificate_to_json(struct store_view *view, const struct certificate_record *record);
 
+#define THUMBPRINT_DIGITS_MIN 8 /* the least that names one */
 /* Member "bindings" of a certificate's object. */
 void certificate_bindings_to_json(struct store_view *view, const struct certificate_record *record,
                                   json_t *object);

@@ -192,7 +192,8 @@ static bool is_chosen(const struct policy_recipient *r, struct slice der)
     return false;
 }
 
-/* Any doubt about one refuses the message: without it, what must be readable for the holder would not be. */
+/* Any doubt about one refuses the message: without it, what must be readable for the holder would not be.
+ * Never NO_KEY, which would let the next method be tried, and plain text in the end. */
 static enum status add_escrow(struct policy_context *c, struct policy_recipient *r,
                               const uint8_t thumbprint[THUMBPRINT_SIZE], struct json_writer *w,
                               struct failure *why)
@@ -204,7 +205,7 @@ static enum status add_escrow(struct policy_context *c, struct policy_recipient 
     text[12] = '\0';
     enum status status = store_certificate_get(c->view, thumbprint, &record);
     if (status == STATUS_NOT_FOUND) {
-        return failure_set(why, STATUS_NO_KEY,
+        return failure_set(why, STATUS_POLICY,
                            "encrypt.also_to names the certificate %s, which is not stored", text);
     }
     if (status != STATUS_OK) {
@@ -216,7 +217,7 @@ static enum status add_escrow(struct policy_context *c, struct policy_recipient 
     }
     trace_certificate(w, &record, "also-to", status == STATUS_OK, reason.text);
     if (status != STATUS_OK) {
-        return failure_set(why, STATUS_NO_KEY, "encrypt.also_to: %s", reason.text);
+        return failure_set(why, STATUS_POLICY, "encrypt.also_to: %s", reason.text);
     }
     if (is_chosen(r, record.der)) {
         return STATUS_OK;

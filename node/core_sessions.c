@@ -311,12 +311,11 @@ static void frame_serve(struct client_session *c, struct slice payload)
         hello(c, number, &r);
         return;
     }
-    enum status refusal =
-        !c->greeted ? STATUS_UNAVAILABLE
-        : !role_may_ask(c->role, type) ? STATUS_DENIED
-        : c->open >= OPEN_MAX                                                                 ? STATUS_BUSY
-        : core->closing ? STATUS_UNAVAILABLE
-                        : STATUS_OK;
+    enum status refusal = !c->greeted                    ? STATUS_UNAVAILABLE
+                          : !role_may_ask(c->role, type) ? STATUS_DENIED
+                          : c->open >= OPEN_MAX          ? STATUS_BUSY
+                          : core->closing                ? STATUS_UNAVAILABLE
+                                                         : STATUS_OK;
     struct client_request *q = refusal == STATUS_OK ? calloc(1, sizeof(*q)) : NULL;
     if (q == NULL) {
         refusal = refusal != STATUS_OK ? refusal : STATUS_NO_MEMORY;

@@ -95,8 +95,7 @@ void worker_harvest_note(void *context, const struct mail_signature *s)
 {
     struct worker_harvest *h = context;
     h->view = s->view; /* of this call: a look-up may renew it */
-    if (h->note_count == NOTES_MAX || s->cms.len > NOTE_CMS_MAX ||
-        s->from.len > ADDRESS_MAX) {
+    if (h->note_count == NOTES_MAX || s->cms.len > NOTE_CMS_MAX || s->from.len > ADDRESS_MAX) {
         return;
     }
     struct note *note = &h->notes[h->note_count];
