@@ -1,5 +1,6 @@
 /*
- * The MIME entry: any bytes as a message, through reading, decision and flow, in a store without keys.
+ * The MIME entry: any bytes as a message, through reading, decision (triggers and rules included) and flow,
+ * in a store without keys.
  *
  * The first byte chooses: bit 0: to one of ours, bit 1: line ends are made CRLF first (as smtp guarantees),
  * bit 2: to 7 bit instead. What comes out must be a result that the other side takes, and a plain incoming
@@ -14,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static struct store *writer, *reader;
+static struct ruleset *rules;
 static char folder[] = "/tmp/sealpost-fuzz-XXXXXX";
 
 static void require(bool good)
@@ -30,13 +32,46 @@ static void remove_folder(void)
     require(system(command) == 0);
 }
 
-int LLVMFuzzerInitialize(int *argc, char ***argv)
+static void apply(const struct command *c)
 {
-    struct command c;
+    static uint64_t index;
     struct apply_result result;
     struct failure f;
     struct buf encoded = BUF_INIT(COMMAND_MAX);
-    uint8_t entry[512] = {0};
+    uint8_t entry[1024] = {0};
+    require(command_encode(c, &encoded) == STATUS_OK && command_entry_size(encoded.len) <= sizeof entry);
+    command_entry_write(buf_slice(&encoded), entry);
+    require(store_batch_begin(writer, &f) == STATUS_OK);
+    require(store_apply_entry(writer, ++index, slice_of(entry, command_entry_size(encoded.len)), &result,
+                              &f) == STATUS_OK);
+    require(result.status == STATUS_OK && store_batch_commit(writer, &f) == STATUS_OK);
+    buf_release(&encoded);
+}
+
+static void set(const char *name, const char *value)
+{
+    struct command c;
+    command_init(&c, COMMAND_SETTING_SET, 1, SLICE_LITERAL("fuzz"));
+    c.values[0].number = SETTING_DOMAIN;
+    c.values[1].bytes = SLICE_LITERAL("partner.example");
+    c.values[2].bytes = slice_of_text(name);
+    c.values[3].bytes = slice_of_text(value);
+    apply(&c);
+}
+
+static void add_rule(struct store_view *view, const char *when, const char *then)
+{
+    struct failure f = {.status = STATUS_OK};
+    require(ruleset_add(rules, view, SLICE_LITERAL("rule"), slice_of_text(when), slice_of_text(then), &f) ==
+                STATUS_OK &&
+            f.status == STATUS_OK);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    struct command c;
+    struct failure f;
+    struct store_view *view;
     char path[100];
     (void)argc;
     (void)argv;
@@ -49,13 +84,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     command_init(&c, COMMAND_DOMAIN_ADD, 1, SLICE_LITERAL("fuzz"));
     c.values[0].bytes = SLICE_LITERAL("ours.example");
     c.values[1].bytes = SLICE_LITERAL("internal");
-    require(command_encode(&c, &encoded) == STATUS_OK && command_entry_size(encoded.len) <= sizeof entry);
-    command_entry_write(buf_slice(&encoded), entry);
-    require(store_batch_begin(writer, &f) == STATUS_OK);
-    require(store_apply_entry(writer, 1, slice_of(entry, command_entry_size(encoded.len)), &result, &f) ==
-            STATUS_OK);
-    require(result.status == STATUS_OK && store_batch_commit(writer, &f) == STATUS_OK);
-    buf_release(&encoded);
+    apply(&c);
+    set("trigger.subject.encrypt", "[e], /e(n|m)+c/");
+    set("trigger.subject.plain", "[p]");
+    set("trigger.header.sign", "X-Sign: /y+/, X-S");
+    set("trigger.label.encrypt", "secret");
+    set("mime.malformed", "quarantine");
+    require(store_view_begin(reader, &view, &f) == STATUS_OK && ruleset_new(&rules) == STATUS_OK);
+    add_rule(view, "subject matches /(a|b)+c/i or header \"X-R\" contains \"r\"", "tag \"X-T: t\"");
+    add_rule(view, "attachment name *.exe or attachment type image/*", "quarantine");
+    add_rule(view, "kind malformed and size > 1K", "refuse \"no\"");
+    store_view_end(view);
     return 0;
 }
 
@@ -113,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .now_ms = 1795514704000,
                               .sender = SLICE_LITERAL("b@partner.example"),
                               .recipient_count = 1};
-    struct mail_environment env = {.random = zeros_cb};
+    struct mail_environment env = {.random = zeros_cb, .rules = rules};
     struct mail_output out;
     struct arena a;
     struct failure f;
