@@ -10,6 +10,7 @@
 #include "mail/entity.h"
 #include "mail/flow.h"
 #include "store/command.h"
+#include "store/setting.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
