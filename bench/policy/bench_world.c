@@ -19,19 +19,25 @@ double now_us(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static uint64_t next_index = 1;
+static uint64_t last_index; /* of the last command; 0: to be looked up, after a commit */
 
 void world_apply(struct store *store, const struct command *c)
 {
     struct buf encoded = BUF_INIT(COMMAND_MAX);
     struct apply_result result;
     struct failure f = {.status = STATUS_OK};
+    struct store_view *view;
     require(command_encode(c, &encoded) == STATUS_OK, "no command");
+    if (last_index == 0) {
+        require(store_view_begin(store, &view, &f) == STATUS_OK, f.text);
+        last_index = store_view_index(view);
+        store_view_end(view);
+    }
     size_t size = command_entry_size(encoded.len);
     uint8_t *entry = calloc(1, size);
     require(entry != NULL, "no memory");
     command_entry_write(buf_slice(&encoded), entry);
-    require(store_apply_entry(store, next_index++, slice_of(entry, size), &result, &f) == STATUS_OK, f.text);
+    require(store_apply_entry(store, ++last_index, slice_of(entry, size), &result, &f) == STATUS_OK, f.text);
     require(result.status == STATUS_OK, result.failure.text);
     free(entry);
     buf_release(&encoded);
@@ -41,6 +47,7 @@ void world_commit(struct store *store)
 {
     struct failure f = {.status = STATUS_OK};
     require(store_batch_commit(store, &f) == STATUS_OK, f.text);
+    last_index = 0;
 }
 
 void make_groups(struct store *store)

@@ -10,10 +10,10 @@
 
 void require(bool good, const char *what);
 double now_us(void);
-/* Applies a command at the next index; the batch stays open until world_commit(). */
+/* Applies a command at the store's next index; the batch stays open until world_commit(). */
 void world_apply(struct store *store, const struct command *c);
-void world_commit(struct store *store);
-void make_groups(struct store *store); /* 20 groups of 100 */
+void world_commit(struct store *store); /* also when nothing was applied */
+void make_groups(struct store *store);  /* 20 groups of 100 */
 /* The i-th of `count` rules of ten kinds; none but the last matches. */
 void rule_text(unsigned i, unsigned count, char when[300]);
 
