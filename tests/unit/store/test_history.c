@@ -194,6 +194,23 @@ static struct command random_command(struct words *w, unsigned time)
         c.values[2].number = c.number == COMMAND_OCSP_PUT ? pick(2) : 0;
         c.values[5].number = c.number == COMMAND_OCSP_PUT ? pick(9) : 0;
         break;
+    case COMMAND_GROUP_ADD:
+    case COMMAND_GROUP_MEMBER_REMOVE:
+    case COMMAND_GROUP_REMOVE:
+        c.values[0].bytes = slice_of_text(w->ca);
+        if (c.number != COMMAND_GROUP_REMOVE)
+            c.values[1].bytes = slice_of_text(w->address);
+        break;
+    case COMMAND_CERT_HARVEST:
+        c.values[0].bytes = buf_slice(&w->record);
+        c.values[1].bytes = slice_of_text(w->address);
+        c.values[6].number = time;
+        break;
+    case COMMAND_CERT_BIND:
+    case COMMAND_CERT_UNBIND:
+        c.values[0].bytes = slice_of(w->thumbprint, sizeof(w->thumbprint));
+        c.values[1].bytes = slice_of_text(w->address);
+        break;
     case COMMAND_CA_ADD:
         buf_reset(&w->record);
         make_ca_record(w->der, &w->record, w->thumbprint);
