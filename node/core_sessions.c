@@ -285,7 +285,8 @@ bool client_may_propose(const struct client_request *q, struct slice command)
         return false;
     }
     if (strcmp(q->session->role, "fetch") == 0) {
-        return c.number == COMMAND_CERT_ADD;
+        return c.number == COMMAND_CERT_ADD ||
+               (c.number >= COMMAND_CRL_BEGIN && c.number <= COMMAND_CRL_SWEEP);
     }
     if (c.number == COMMAND_CERT_HARVEST) {
         return worker_has_room(q->session);

@@ -45,7 +45,9 @@ struct fetch {
     struct role_context *context;
     struct core_client *core;
     struct fetch_shared shared;
-    struct fetch_threads *askers; /* for messages that wait */
+    struct fetch_threads *askers;  /* for messages that wait */
+    struct fetch_threads *listers; /* for revocation lists */
+    struct fetch_lists *lists;     /* node/fetch_lists.h */
     struct fetch_session *sessions;
     size_t session_count;
     uint64_t next_session;

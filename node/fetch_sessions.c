@@ -8,6 +8,7 @@
 #include "base/channel.h"
 #include "base/log.h"
 #include "base/msgpack_write.h"
+#include "node/fetch_lists.h"
 
 #include <unistd.h>
 
@@ -118,6 +119,57 @@ static void stats_reply(struct fetch *r, const struct fetch_asker *to)
     buf_release(&map);
 }
 
+static void source_write(struct msgpack_writer *w, const struct list_source *s)
+{
+    const char *state = s->busy               ? "fetching"
+                        : s->error[0] != '\0' ? "failed"
+                        : s->fetched_ms != 0  ? "ok"
+                                              : "due";
+    write_array(w, 8);
+    write_text(w, slice_of_text(s->delta ? "delta-crl" : "crl"));
+    write_text(w, slice_of_text(s->url));
+    write_text(w, slice_of_text(s->issuer));
+    write_text(w, slice_of_text(state));
+    write_text(w, slice_of_text(s->error));
+    write_u64(w, s->fetched_ms);
+    write_u64(w, s->next_ms);
+    write_u64(w, s->failures);
+}
+
+static void list_reply(struct fetch *r, const struct fetch_asker *to)
+{
+    struct buf results = BUF_INIT(ANSWER_MAX - 4096);
+    struct msgpack_writer w;
+    msgpack_writer_init(&w, &results);
+    write_text(&w, slice_of_text(core_client_node_name(r->core)));
+    write_text(&w, slice_of_text(r->leader));
+    write_array(&w, fetch_lists_count(r->lists));
+    for (size_t i = 0; i < fetch_lists_count(r->lists); i++) {
+        source_write(&w, fetch_lists_at(r->lists, i));
+    }
+    enum status status = msgpack_writer_status(&w);
+    fetch_reply(r, to, status, status_text(status), buf_slice(&results), status == STATUS_OK ? 3 : 0);
+    buf_release(&results);
+}
+
+static void now_reply(struct fetch *r, const struct fetch_asker *to)
+{
+    struct buf result = BUF_INIT(16);
+    struct msgpack_writer w;
+    msgpack_writer_init(&w, &result);
+    if (!fetch_leads(r)) {
+        struct failure f;
+        (void)failure_set(&f, STATUS_NOT_LEADER, "lists are fetched by the leading node: ask %s",
+                          r->leader[0] != '\0' ? r->leader : "again when there is one");
+        fetch_reply(r, to, STATUS_NOT_LEADER, f.text, SLICE_LITERAL(""), 0);
+        return;
+    }
+    write_u64(&w, fetch_lists_now(r));
+    enum status status = msgpack_writer_status(&w);
+    fetch_reply(r, to, status, status_text(status), buf_slice(&result), status == STATUS_OK ? 1 : 0);
+    buf_release(&result);
+}
+
 static void serve(struct fetch *r, struct fetch_session *s, struct slice frame)
 {
     struct fetch_question q;
@@ -138,10 +190,12 @@ static void serve(struct fetch *r, struct fetch_session *s, struct slice frame)
         stats_reply(r, &from);
         return;
     case FETCH_LIST:
+        list_reply(r, &from);
+        return;
     case FETCH_NOW:
-        break;
+        now_reply(r, &from);
+        return;
     }
-    fetch_reply(r, &from, STATUS_UNSUPPORTED, "there is no such question", SLICE_LITERAL(""), 0);
 }
 
 void fetch_session_read(struct fetch *r, struct fetch_session *s)

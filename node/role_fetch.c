@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "node/fetch_directory.h"
 #include "node/fetch_http.h"
+#include "node/fetch_lists.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -29,6 +30,9 @@
 #define POLL_STARTING_MS 20
 #define ASKERS           6
 #define ASKERS_WAITING   40
+#define LISTERS          2
+#define LISTERS_WAITING  4
+#define FIXED_POLLED     5
 #define POLLED_MAX       320
 
 static void core_event_cb_note(void *context, const struct core_event *event)
@@ -58,15 +62,16 @@ static void store_open_if_ready(struct fetch *r)
     log_event(LOG_INFO, "ready to fetch");
 }
 
-/* stop, core, the listener, the threads, then the sessions. */
+/* stop, core, the listener, the threads of both kinds, then the sessions. */
 static size_t poll_fill(struct fetch *r, int listener, struct pollfd fds[POLLED_MAX],
                         struct fetch_session *polled[POLLED_MAX])
 {
-    size_t count = 4;
+    size_t count = FIXED_POLLED;
     fds[0] = (struct pollfd){.fd = r->context->stop_fd, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = core_client_fd(r->core), .events = POLLIN};
     fds[2] = (struct pollfd){.fd = listener, .events = POLLIN};
     fds[3] = (struct pollfd){.fd = fetch_threads_fd(r->askers), .events = POLLIN};
+    fds[4] = (struct pollfd){.fd = fetch_threads_fd(r->listers), .events = POLLIN};
     for (struct fetch_session *s = r->sessions; s != NULL && count < POLLED_MAX; s = fetch_session_next(s)) {
         polled[count] = s;
         fds[count++] = (struct pollfd){.fd = fetch_session_fd(s), .events = POLLIN};
@@ -88,7 +93,7 @@ static void run(struct fetch *r, int listener)
         if (n > 0 && (fds[0].revents & POLLIN) != 0) {
             return;
         }
-        for (size_t i = 4; n > 0 && i < count; i++) {
+        for (size_t i = FIXED_POLLED; n > 0 && i < count; i++) {
             if (fds[i].revents != 0) {
                 fetch_session_read(r, polled[i]);
             }
@@ -96,11 +101,15 @@ static void run(struct fetch *r, int listener)
         if (n > 0 && fds[3].revents != 0) {
             fetch_threads_collect(r->askers);
         }
+        if (n > 0 && fds[4].revents != 0) {
+            fetch_threads_collect(r->listers);
+        }
         if (n > 0 && fds[2].revents != 0) {
             fetch_sessions_accept(r, listener);
         }
         core_client_read(r->core);
         store_open_if_ready(r);
+        fetch_lists_tick(r);
         fetch_sessions_sweep(r);
     }
 }
@@ -120,6 +129,13 @@ int role_fetch_run(struct role_context *c)
         status = fetch_threads_start(ASKERS, ASKERS_WAITING, r, &r->askers);
     }
     if (status == STATUS_OK) {
+        status = fetch_threads_start(LISTERS, LISTERS_WAITING, r, &r->listers);
+    }
+    if (status == STATUS_OK) {
+        r->lists = fetch_lists_new();
+        status = r->lists == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    }
+    if (status == STATUS_OK) {
         status = core_client_new("fetch", CORE_SOCKET, core_event_cb_note, r, &r->core);
     }
     if (status != STATUS_OK) {
@@ -131,7 +147,9 @@ int role_fetch_run(struct role_context *c)
     if (r != NULL) {
         fetch_http_stop(); /* what is under way ends now */
         fetch_threads_stop(r->askers);
+        fetch_threads_stop(r->listers);
         core_client_free(r->core);
+        fetch_lists_free(r->lists);
         fetch_sessions_free(r);
         if (r->shared.store != NULL) {
             store_close(r->shared.store);

@@ -330,6 +330,10 @@ static const struct setting settings[] = {
         "directories that are asked when no usable certificate of a recipient is stored: "
         "ldap://HOST[:PORT]/BASE?ATTRIBUTE?SCOPE?FILTER, where %s in the filter stands for the address; "
         "several are separated by spaces and asked in order"),
+    [SETTING_CRL_REFRESH] =
+        RANGE("crl.refresh", SETTING_DURATION, "12h", MINUTES(1), DAYS(7), G, SETTING_OF_NODE,
+              "how often revocation lists are fetched that stored certificates name; sooner when a list ends "
+              "sooner"),
     [SETTING_FETCH_ALLOW_NETWORKS] = RANGE(
         "fetch.allow_networks", SETTING_NETWORKS, "", 0, 0, G, SETTING_OF_NODE,
         "private networks in which lists, certificates and directories may be fetched; all other private, "
