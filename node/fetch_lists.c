@@ -18,12 +18,13 @@
 #define TICK_MS             200
 #define AT_ONCE_MAX         2 /* lists under way: also a bound on memory */
 #define PROPOSAL_TIMEOUT_MS 20000
-#define PLAN_AGAIN_MS       60000 /* when a plan failed */
+#define PLAN_PAUSE_MS       1500
+#define PLAN_SHARE          20 /* planning takes at most one part of the time in so many */
 
 struct fetch_lists {
     struct list_source sources[LIST_SOURCES_MAX];
     size_t count;
-    uint64_t generation; /* of the certificates that were planned for; UINT64_MAX: none yet */
+    uint64_t index; /* of the state that was planned for; UINT64_MAX: none yet */
     uint64_t next_tick_ms, next_plan_ms;
     bool planning;
     unsigned under_way;
@@ -40,7 +41,7 @@ struct fetch_lists *fetch_lists_new(void)
 {
     struct fetch_lists *l = calloc(1, sizeof *l);
     if (l != NULL) {
-        l->generation = UINT64_MAX;
+        l->index = UINT64_MAX;
     }
     return l;
 }
@@ -213,8 +214,10 @@ static void planned(void *context, struct fetch_task *task)
     struct fetch_lists *l = r->lists;
     size_t kept = 0;
     l->planning = false;
+    l->next_plan_ms = clock_monotonic_ms() + PLAN_PAUSE_MS + PLAN_SHARE * t->took_ms;
     if (t->status != STATUS_OK) {
-        l->next_plan_ms = clock_monotonic_ms() + PLAN_AGAIN_MS;
+        log_event(LOG_ERROR, "it cannot be found out which revocation lists there are",
+                  LOG_TEXT("reason", status_text(t->status)));
         plan_task_free(task);
         return;
     }
@@ -244,7 +247,9 @@ static void planned(void *context, struct fetch_task *task)
         }
     }
     l->count = kept;
-    l->generation = t->generation;
+    l->index = t->index;
+    log_event(LOG_DEBUG, "revocation lists are planned", LOG_NUMBER("sources", l->count),
+              LOG_NUMBER("index", t->index), LOG_NUMBER("ms", t->took_ms));
     plan_task_free(task);
 }
 
@@ -313,7 +318,7 @@ void fetch_lists_tick(struct fetch *r)
         return;
     }
     l->next_tick_ms = now + TICK_MS;
-    if (!l->planning && store_trust_generation(view) != l->generation && now >= l->next_plan_ms) {
+    if (!l->planning && store_view_index(view) != l->index && now >= l->next_plan_ms) {
         plan(r);
     }
     fetch_due(r, view);

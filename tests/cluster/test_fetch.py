@@ -239,3 +239,96 @@ def test_a_directory_in_a_private_network_is_not_asked(ready, people):
 def test_bad_lookups_are_refused(ready, value, text):
     refused = ready.ctl("settings", "set", "cert.lookup", value, code=2)
     assert text in refused.stderr
+
+
+# --- revocation lists ---
+
+def crls(cluster, name, node=1):
+    return [c for c in cluster.api("GET", "/v1/crls?limit=200", node=node).json["items"] if name in c["name"]]
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"it did not come to be in {seconds} s")
+
+
+def listed(folder, web, name):
+    """A CA that is an anchor, whose list is at /NAME.crl, and two people with certificates."""
+    ca = Authority(folder / name, f"{name} ca")
+    for person in ("good", "bad"):
+        ca.issue(f"{name}{person}", f"{name}{person}@listed.example", crl=web.url(f"/{name}.crl"))
+    return ca
+
+
+def refused(cluster, to):
+    with pytest.raises(smtplib.SMTPDataError) as error:
+        send(cluster, ALICE, to, letter(ALICE, to))
+    return error.value.smtp_error.decode()
+
+
+def test_a_revoked_certificate_is_noticed(ready, web, tmp_path):
+    ca = listed(tmp_path, web, "rev")
+    ready.ctl("settings", "set", "encrypt.mode", "mandatory", "--domain", "listed.example")
+    ca.revoke("revbad")
+    web.files["/rev.crl"] = ca.crl()
+    ready.ctl("ca", "trust", ca.path("pem"))
+    for person in ("revgood", "revbad"):
+        ready.ctl("cert", "import", tmp_path / "rev" / f"{person}.pem")
+    [found] = wait_for(lambda: crls(ready, "rev ca"))
+    assert found["source"] == "fetch"
+    to = "revgood@listed.example"
+    assert b"the secret" in ca.decrypt("revgood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to), node=2)))
+    assert "revoked" in refused(ready, "revbad@listed.example")
+    assert web.asked.count("/rev.crl") == 1, "one node fetches, once"
+
+
+def test_a_list_that_is_too_old_soft_and_hard(ready, web, tmp_path):
+    ca = listed(tmp_path, web, "old")
+    web.files["/old.crl"] = ca.crl(dates=("20200101000000Z", "20200102000000Z"))
+    ready.ctl("ca", "trust", ca.path("pem"))
+    ready.ctl("cert", "import", tmp_path / "old" / "oldgood.pem")
+    wait_for(lambda: crls(ready, "old ca"))
+    del web.files["/old.crl"]
+    to = "oldgood@listed.example"
+    assert b"the secret" in ca.decrypt("oldgood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to))))
+    ready.ctl("settings", "set", "smime.revocation", "hard")
+    try:
+        assert to in refused(ready, to)
+    finally:
+        ready.ctl("settings", "unset", "smime.revocation")
+
+
+def test_a_forged_list_changes_nothing(ready, web, tmp_path):
+    ca = listed(tmp_path, web, "forge")
+    other = Authority(tmp_path / "other", "forge ca")
+    (tmp_path / "other" / "forgegood.pem").write_bytes((tmp_path / "forge" / "forgegood.pem").read_bytes())
+    other.revoke("forgegood")
+    web.files["/forge.crl"] = other.crl()
+    ready.ctl("ca", "trust", ca.path("pem"))
+    ready.ctl("cert", "import", tmp_path / "forge" / "forgegood.pem")
+    wait_for(lambda: "/forge.crl" in web.asked)
+    time.sleep(1)
+    assert not crls(ready, "forge ca")
+    to = "forgegood@listed.example"
+    assert b"the secret" in ca.decrypt("forgegood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to))))
+
+
+def test_another_node_fetches_when_the_leader_is_gone(ready, web, tmp_path):
+    ca = listed(tmp_path, web, "lead")
+    leader = ready.leader()
+    ready.local("kill", leader)
+    try:
+        other = leader % 3 + 1
+        ready.ready(other)
+        web.files["/lead.crl"] = ca.crl()
+        wait_for(lambda: ready.ctl("ca", "trust", ca.path("pem"), node=other, code=None).returncode == 0)
+        ready.ctl("cert", "import", tmp_path / "lead" / "leadgood.pem", node=other)
+        wait_for(lambda: crls(ready, "lead ca", node=other))
+    finally:
+        ready.local("start", leader)
+        ready.ready(leader)
