@@ -56,17 +56,19 @@ void plan_task_run(struct fetch_task *task)
     struct plan_task *t = (struct plan_task *)((char *)task - offsetof(struct plan_task, task));
     struct store_view *view = NULL;
     struct failure f;
+    uint64_t start = clock_monotonic_ms();
     arena_init(&t->arena, PLAN_MEMORY_MAX);
     t->status = store_view_begin(t->shared->store, &view, &f);
     if (t->status != STATUS_OK) {
         return;
     }
-    t->generation = store_trust_generation(view);
+    t->index = store_view_index(view);
     for (int pass = 0; pass < 2 && t->status == STATUS_OK; pass++) {
         struct plan_walk walk = {.task = t, .cas = pass == 0};
         t->status = store_certificates_all(view, visit, &walk);
     }
     store_view_end(view);
+    t->took_ms = clock_monotonic_ms() - start;
     if (t->left_out > 0) {
         log_event(LOG_WARN, "there are more sources of revocation lists than are fetched",
                   LOG_NUMBER("fetched", t->count), LOG_NUMBER("left_out", t->left_out));

@@ -2,9 +2,9 @@
  * The schedule (node/fetch_lists.h).
  *
  * When all goes well: on the leader's node, a thread finds which sources the stored certificates name,
- * whenever those change. A source that is due is fetched on a thread; a list that is new is brought in by
- * proposals, one after the other, the last of which puts it in force (docs/decisions/0012). The next time is
- * before its nextUpdate.
+ * after any change of the state. A source that is due is fetched on a thread; a list that is new is
+ * brought in by proposals, one after the other, the last of which puts it in force (docs/decisions/0012). The
+ * next time is before its nextUpdate.
  *
  * What can go wrong: a server does not answer, or with something else: the source is tried again later, at
  * growing distances, and the list that is in force stays in force, until it is too old for

@@ -58,7 +58,8 @@ struct plan_task {
         bool delta;
     } sources[LIST_SOURCES_MAX];
     size_t count, left_out;
-    uint64_t generation; /* of certificates: store_trust_generation() */
+    uint64_t index; /* of the state that was looked at */
+    uint64_t took_ms;
     enum status status;
 };
 void plan_task_run(struct fetch_task *task);
