@@ -35,6 +35,7 @@ struct core_messages;   /* core_messages.c */
 struct peer_state {
     uint64_t id;
     uint64_t heard_ms; /* 0: never */
+    uint64_t asked_ms; /* when the question was sent that it answered last */
     enum replica_role role;
     uint64_t term, commit_index, applied_index, last_index;
     uint64_t leader_id; /* whom it follows */
@@ -50,6 +51,11 @@ struct core_expiry {
     bool under_way;
     uint64_t warnings; /* of this round */
     char cursor[CERT_SEARCH_CURSOR_MAX];
+};
+
+struct core_contact {                /* core_contact.c */
+    uint64_t asked_ms, commit_index; /* a leader's answer that our store does not hold yet; 0: none */
+    uint64_t proven_ms;
 };
 
 struct core {
@@ -76,6 +82,7 @@ struct core {
 
     struct peer_state peers[CORE_NODES_MAX];
     size_t peer_count;
+    struct core_contact contact;
 
     struct replica_info info; /* as of the last state change, batch or tick */
     char leader_name[NODE_NAME_MAX + 1];
@@ -119,6 +126,12 @@ enum status core_status_build(struct core *core, struct core_status *s, struct f
 /* Leader: this peer was answered and now waits until its own store is as far. */
 void core_peer_waits(struct core *core, uint64_t id);
 void core_info_write(struct core *core, struct buf *out, size_t *count); /* results of INFO */
+
+void core_peer_asks(struct core *core, uint64_t id); /* it was heard from: it may act on what it is told */
+
+/* --- core_contact.c: until when this node may act on what it knows --- */
+void core_contact_answered(struct core *core, const struct peer_state *p);
+uint64_t core_contact_ms(struct core *core, uint64_t now); /* time of the last proof; 0: never */
 
 /* --- core_proposal.c --- */
 struct core_outcome {

@@ -14,6 +14,7 @@ static void info_answer(struct core *core, struct peer_request *q)
     struct buf out = BUF_INIT(512);
     size_t count = 0;
     core_refresh(core);
+    core_peer_asks(core, peer_request_node(q));
     core_info_write(core, &out, &count);
     peer_request_answer(q, count > 0 ? STATUS_OK : STATUS_INTERNAL, "", buf_slice(&out), count);
     buf_release(&out);

@@ -201,12 +201,13 @@ uint64_t core_leader_guess(const struct core *core)
 
 struct asking {
     struct core *core;
-    uint64_t id;
+    uint64_t id, asked_ms;
 };
 
-static void info_read(struct peer_state *p, struct msgpack_reader *r)
+static void info_read(struct core *core, struct peer_state *p, uint64_t asked_ms, struct msgpack_reader *r)
 {
-    struct peer_state said = {.id = p->id, .heard_ms = clock_monotonic_ms(), .waits = p->waits};
+    struct peer_state said = {
+        .id = p->id, .heard_ms = clock_monotonic_ms(), .asked_ms = asked_ms, .waits = p->waits};
     uint64_t role = read_u64(r);
     said.role = role <= REPLICA_LEADER ? (enum replica_role)role : REPLICA_FOLLOWER;
     said.term = read_u64(r);
@@ -219,6 +220,15 @@ static void info_read(struct peer_state *p, struct msgpack_reader *r)
     memcpy(said.release, release.data != NULL ? release.data : (const uint8_t *)"", release.len);
     if (msgpack_reader_status(r, false) == STATUS_OK) {
         *p = said;
+        core_contact_answered(core, p);
+    }
+}
+
+void core_peer_asks(struct core *core, uint64_t id)
+{
+    struct peer_state *p = peer_state_make(core, id);
+    if (p != NULL) {
+        p->heard_ms = clock_monotonic_ms();
     }
 }
 
@@ -230,7 +240,7 @@ static void asked_cb(void *context, enum status status, const char *text, struct
     if (p != NULL) {
         p->asking = false;
         if (status == STATUS_OK) {
-            info_read(p, results);
+            info_read(a->core, p, a->asked_ms, results);
         }
     }
     free(a);
@@ -240,7 +250,6 @@ void core_peers_ask(struct core *core, uint64_t now)
 {
     struct known_peer nodes[CORE_NODES_MAX];
     size_t count = core_nodes_list(core, nodes);
-    (void)now;
     /* Forget who is gone: an id never comes back. */
     for (size_t i = 0; i < core->peer_count;) {
         bool known = core->peers[i].asking;
@@ -259,7 +268,7 @@ void core_peers_ask(struct core *core, uint64_t now)
             nodes[i].id != core->identity.node_id ? peer_state_make(core, nodes[i].id) : NULL;
         struct asking *a = p != NULL && !p->asking ? calloc(1, sizeof(*a)) : NULL;
         if (a != NULL) {
-            *a = (struct asking){.core = core, .id = p->id};
+            *a = (struct asking){.core = core, .id = p->id, .asked_ms = now};
             p->asking = true;
             peer_call(core->links, p->id, PEER_INFO, SLICE_LITERAL(""), 0, CORE_REACHABLE_MS / 2, asked_cb,
                       a);
@@ -270,8 +279,10 @@ void core_peers_ask(struct core *core, uint64_t now)
 void core_info_write(struct core *core, struct buf *out, size_t *count)
 {
     struct msgpack_writer w;
+    /* A leader that does not serve yet may not know of all that is committed: it does not count as one. */
+    bool not_yet = core->info.role == REPLICA_LEADER && !core->info.serving;
     msgpack_writer_init(&w, out);
-    write_u64(&w, core->info.role);
+    write_u64(&w, not_yet ? REPLICA_CANDIDATE : core->info.role);
     write_u64(&w, core->info.term);
     write_u64(&w, core->info.commit_index);
     write_u64(&w, core->info.applied_index);

@@ -434,7 +434,7 @@ void core_sessions_event(struct core *core)
         write_u64(&w, CORE_EVENT);
         write_u64(&w, 0);
         write_u64(&w, core->info.applied_index);
-        write_u64(&w, core->info.contact_ms);
+        write_u64(&w, core_contact_ms(core, clock_monotonic_ms()));
         write_text(&w, slice_of_text(core->leader_name));
         write_u64(&w, voters);
         if (msgpack_writer_status(&w) == STATUS_OK) {

@@ -18,7 +18,7 @@
  *
  * and, unasked, to every client that said HELLO, at least twice a second and at each change:
  *   EVENT      [ type, 0, applied index u64, contact u64 (clock_monotonic_ms of the last proof that this node
- * follows or is a leader with a quorum; 0 = never), leader name str, voters u64 ]
+ * knows all that was acknowledged before, node/core_contact.c; 0 = never), leader name str, voters u64 ]
  */
 #ifndef SEALPOST_RAFT_CORE_PROTOCOL_H
 #define SEALPOST_RAFT_CORE_PROTOCOL_H

@@ -6,7 +6,7 @@
  * on disk is what it was, and the supervisor starts anew. So that it does not come to that on a full disk, a
  * reserve is kept: below it this node takes no proposals and hands leadership over.
  *
- * On the way in it notes who was heard from, and when a leader was. Runs on the loop's thread.
+ * On the way in it notes who was heard from. Runs on the loop's thread.
  */
 #include "raft/replica_internal.h"
 
@@ -110,12 +110,8 @@ uint64_t guard_heard_ms(const struct replica *r, uint64_t id)
 static void guard_recv(struct raft_io *io, struct raft_message *message)
 {
     struct replica *r = replica_of(io);
-    uint64_t now = clock_monotonic_ms();
 
-    note_heard(r, message->server_id, now);
-    if ((message->type == RAFT_IO_APPEND_ENTRIES && message->append_entries.term >= r->raft.current_term) ||
-        (message->type == RAFT_IO_INSTALL_SNAPSHOT && message->install_snapshot.term >= r->raft.current_term))
-        r->leader_heard_ms = now;
+    note_heard(r, message->server_id, clock_monotonic_ms());
     r->recv_cb(io, message);
 }
 

@@ -346,9 +346,6 @@ void replica_info(struct replica *r, struct replica_info *info)
     info->commit_index = raft->commit_index;
     info->applied_index = replica_local_index(r);
     info->last_index = raft_last_index(&r->raft);
-    info->contact_ms = state == RAFT_LEADER
-                           ? now
-                           : r->leader_heard_ms; /* c-raft steps down when it hears from no majority */
     info->change_under_way = r->change_under_way;
     info->space_low = r->space_low;
     for (unsigned i = 0; i < raft->configuration.n && i < MEMBERS_MAX; i++) {

@@ -87,7 +87,6 @@ struct replica_info {
     bool serving;       /* leader, and its first barrier is applied */
     uint64_t leader_id; /* 0 if unknown */
     uint64_t term, commit_index, applied_index, last_index;
-    uint64_t contact_ms; /* clock_monotonic_ms of the last proof of a leader with a quorum; 0 = never */
     bool change_under_way, space_low;
     struct replica_member members[32];
     size_t member_count;

@@ -67,7 +67,6 @@ struct replica {
     raft_io_recv_cb recv_cb;
     raft_io_close_cb io_close_cb;
     struct heard heard[MEMBERS_MAX];
-    uint64_t leader_heard_ms;
 
     struct proposal_queue queued;   /* not appended yet */
     struct proposal_queue appended; /* by index */

@@ -129,6 +129,9 @@ static void content_ended(struct server_session *s)
         (content_write(s) != STATUS_OK || memory_file_seal(s->message->body) != STATUS_OK)) {
         fault = REPLY_MEMORY_FULL;
     }
+    if (fault == REPLY_NONE && service->stale(service->context)) {
+        fault = REPLY_STALE; /* it was not when MAIL came, which may be long ago: it is decided only now */
+    }
     if (fault != REPLY_NONE) {
         give_up(s, fault);
         return;

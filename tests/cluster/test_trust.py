@@ -1,4 +1,6 @@
 """What is revoked or denied is used for nothing, on every node, from the moment that the change is acknowledged."""
+import os
+import signal
 import smtplib
 import time
 
@@ -224,3 +226,40 @@ def test_a_list_of_a_hundred_thousand(ready, authority):
     ready.ctl("crl", "import", authority.crl(51, ["bob"]), node=1)
     encrypted(ready, authority, 3, "frank")
     ready.verify()
+
+
+@pytest.mark.parametrize("change", ["deny", "revoke"])
+def test_a_node_that_does_not_hear_of_it_may_not_act_any_more(make_cluster, authority, change):
+    """The acknowledgement waits for a node whose core stands still, until that node has lost its right to act on what it knows."""
+    cluster = make_cluster(3)
+    authority.issue("gina", "gina@partner.example")
+    cluster.ctl("ca", "trust", authority.path("ca.pem"))
+    cluster.ctl("cert", "import", authority.path("gina.pem"))
+    cluster.ctl("settings", "set", "encrypt.mode", "mandatory", "--domain", "partner.example")
+    cluster.ctl("settings", "set", "cluster.stale_after", "4s")
+    leader = cluster.leader()
+    deaf, asked = [node for node in (1, 2, 3) if node != leader]
+    to = "gina@partner.example"
+    arrives(cluster, lambda: send(cluster, deaf, ALICE, [to], letter(ALICE, to)))
+    words = ["ctl", "deny", authority.thumbprint("gina")] if change == "deny" else ["crl", "import", authority.crl(70, ["gina"])]
+    core = cluster.role_pid(deaf, "core")
+    session = smtplib.SMTP("127.0.0.1", cluster.smtp_port(deaf), timeout=60)
+    session.ehlo()
+    assert session.mail(ALICE)[0] == 250 and session.rcpt(to)[0] == 250
+    os.kill(core, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        cluster.ctl(*words, node=asked)
+        assert time.monotonic() - began > 2, "acknowledged while a node could still act on what was before"
+        before = len(cluster.sink.messages())
+        assert session.data(letter(ALICE, to))[0] == 451, "MAIL came before, and it is decided only now"
+        session.close()
+        with pytest.raises(smtplib.SMTPException) as no:
+            send(cluster, deaf, ALICE, [to], letter(ALICE, to))
+        assert "451" in str(no.value) or "550" in str(no.value)
+        refused(cluster, asked, "gina", "denied" if change == "deny" else "was revoked")
+    finally:
+        os.kill(core, signal.SIGCONT)
+    cluster.ready(deaf)
+    refused(cluster, deaf, "gina", "denied" if change == "deny" else "was revoked")
+    assert len(cluster.sink.messages()) == before
