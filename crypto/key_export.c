@@ -8,8 +8,9 @@
 #include <openssl/err.h>
 #include <openssl/pkcs12.h>
 
-#define ITERATIONS 600000 /* for each of the two bags, and for the MAC: guessing takes the cheapest of them  \
-                           */
+#define ITERATIONS                                                                                           \
+    600000 /* for each of the two bags, and for the MAC: guessing takes the cheapest of them                 \
+            */
 #define PASSWORD_MIN 8
 #define PASSWORD_MAX 1023
 

@@ -87,8 +87,8 @@ void policy_recipient_algorithms(struct policy_recipient *r); /* out of r->setti
  * none; another status is an error. Writes each to the trace, where a list of certificates is open. */
 enum status policy_recipient_certificates(struct policy_context *c, struct policy_recipient *recipient,
                                           struct json_writer *w, struct failure *why) MUST_CHECK;
-/* The same from the certificates that are bound to the recipient's domain: one of them stands for each address
- * of it (method smime-domain). */
+/* The same from the certificates that are bound to the recipient's domain: one of them stands for each
+ * address of it (method smime-domain). */
 enum status policy_domain_certificates(struct policy_context *c, struct policy_recipient *recipient,
                                        struct json_writer *w, struct failure *why) MUST_CHECK;
 /* Chooses c->out->signer. NO_KEY: there is none, and `why` says why; another status is an error. Writes each

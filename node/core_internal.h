@@ -236,9 +236,10 @@ void core_request_serve(struct core *core, struct client_request *q,
 struct core_messages *core_messages_new(void);
 void core_messages_free(struct core_messages *m); /* those that wait get CLOSED */
 void core_messages_tick(struct core *core, uint64_t now);
-/* `type` and `args` (raw MessagePack values, `count` of them) are those of smtp/queue_protocol.h after the number of the
- * request; answers [ [ node name str, status u64, text str, raw answer bin ], ... ]. */
-void core_messages(struct core *core, uint64_t type, struct slice args, uint64_t count, struct client_request *q);
+/* `type` and `args` (raw MessagePack values, `count` of them) are those of smtp/queue_protocol.h after the
+ * number of the request; answers [ [ node name str, status u64, text str, raw answer bin ], ... ]. */
+void core_messages(struct core *core, uint64_t type, struct slice args, uint64_t count,
+                   struct client_request *q);
 void core_messages_for_peer(struct core *core, uint64_t type, struct slice args, uint64_t count,
                             struct peer_request *q);
 

@@ -148,7 +148,8 @@ enum status data_folder_prepare(const struct node_config *config, struct failure
     status = status == STATUS_OK ? folder_make("spool", config->smtp_user, group, 0700, f) : status;
     status = status == STATUS_OK ? folder_make("run", 0, group, 0750, f) : status;
     struct failure without = {0}; /* mail goes on without a message log */
-    if (status == STATUS_OK && folder_make("messages", config->smtp_user, group, 0700, &without) != STATUS_OK) {
+    if (status == STATUS_OK &&
+        folder_make("messages", config->smtp_user, group, 0700, &without) != STATUS_OK) {
         log_event(LOG_ERROR, "there will be no message log", LOG_TEXT("reason", without.text));
     }
     return status;

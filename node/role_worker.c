@@ -21,8 +21,8 @@
 #include "crypto/smime.h"
 #include "mail/flow.h"
 #include "node/role.h"
-#include "node/worker_issue.h"
 #include "node/worker_harvest.h"
+#include "node/worker_issue.h"
 #include "node/worker_lookup.h"
 #include "raft/core_protocol.h"
 

@@ -2,8 +2,8 @@
  * Looking into the message log: one message, or the newest that fit a query (smtp/message_log.h). On any
  * thread; a view of LMDB for the time of one call.
  *
- * A search goes from the newest to the oldest, for no longer than LOOK_MS a call; it tells where to go on. A record that
- * does not open (damaged, or of a later release) is left out, and of the others the most is made.
+ * A search goes from the newest to the oldest, for no longer than LOOK_MS a call; it tells where to go on. A
+ * record that does not open (damaged, or of a later release) is left out, and of the others the most is made.
  */
 #include "smtp/message_log_internal.h"
 

@@ -19,7 +19,7 @@
 #define CERT_SEARCH_TEXT_MAX   256 /* bytes */
 #define CERT_SEARCH_TERMS_MAX  16
 #define CERT_SEARCH_CURSOR_MAX 800 /* characters, with the NUL */
-#define CERT_SEARCH_WORK_MAX   20000
+#define CERT_SEARCH_WORK_MAX   3000
 #define CERT_STATE_ANY         CERT_STATE_COUNT
 #define CERT_THUMBPRINT_DIGITS 8 /* the least that is taken for one */
 

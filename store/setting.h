@@ -29,7 +29,7 @@ enum setting_type {
     SETTING_CHOICES, /* a list of `choices`, each at most once, in the order that counts; "" = none */
     SETTING_TEXTS, /* a list of texts separated by commas, or /expressions/ in which a comma counts as such */
     SETTING_THUMBPRINTS, /* list of SHA-256 thumbprints: 64 hexadecimal digits each; canonical: as given */
-    SETTING_LOOKUPS, /* directory URLs (RFC 4516) with %s in the filter, separated by spaces; "" = none */
+    SETTING_LOOKUPS,     /* directory URLs (RFC 4516) with %s in the filter, separated by spaces; "" = none */
 };
 
 /* Whose value counts for a message: SENDER, RECIPIENT, BOTH (the stricter), NODE (no address: global). */

@@ -286,8 +286,9 @@ static const struct setting settings[] = {
 
     [SETTING_LOG_SUBJECTS] = FLAG("log.subjects", "no", G, SETTING_OF_NODE,
                                   "whether the message log keeps the subjects of messages"),
-    [SETTING_TRACE_RETENTION] = RANGE("trace.retention", SETTING_DURATION, "30d", SECONDS(1), DAYS(3650), G,
-                                      SETTING_OF_NODE, "how long the message log keeps what became of a message"),
+    [SETTING_TRACE_RETENTION] =
+        RANGE("trace.retention", SETTING_DURATION, "30d", SECONDS(1), DAYS(3650), G, SETTING_OF_NODE,
+              "how long the message log keeps what became of a message"),
     [SETTING_TRACE_MAX_SIZE] =
         RANGE("trace.max_size", SETTING_BYTES, "1G", 1 << 20, (uint64_t)32 << 30, G, SETTING_OF_NODE,
               "most that the message log takes of a node's disk; the oldest messages go first"),

@@ -15,7 +15,7 @@
 #include "store/command.h"
 
 #define STORE_FORMAT_VERSION 1
-#define STORE_MAP_SIZE       ((size_t)4 << 30) /* bytes of address space; the state itself stays below 1 GB */
+#define STORE_MAP_SIZE       ((size_t)16 << 30) /* bytes of address space: a million certificates take 4 GB */
 #define STORE_HASH_SIZE      32
 
 struct store;

@@ -1,6 +1,8 @@
 /* See api_world.h. */
 #include "api_world.h"
 
+#include "mail/rule.h"
+
 #include "api/json_out.h"
 #include "base/clock.h"
 #include "base/hex.h"
@@ -180,6 +182,7 @@ void api_world_end(struct api_world *w)
     buf_release(&w->answer_body);
     bus_request_free(w->asked);
     trust_free(w->api.trust);
+    ruleset_free(w->api.rules);
     keyring_release(&w->api.keyring);
     if (w->api.store != NULL) {
         store_close(w->api.store);

@@ -379,8 +379,10 @@ static void opens_what_openssl_made(void **state)
     static const struct {
         const char *cipher, *field;
     } table[] = {
-        {"-aes256", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes256-cbc; authenticated=no\r\n"},
-        {"-aes128", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes128-cbc; authenticated=no\r\n"},
+        {"-aes256",
+         "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes256-cbc; authenticated=no\r\n"},
+        {"-aes128",
+         "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes128-cbc; authenticated=no\r\n"},
         {"-aes-256-gcm", "X-Sealpost-Encryption: decrypted; protocol=smime; cipher=aes256-gcm\r\n"},
         {"-des3", "; weak=yes; authenticated=no\r\n"},
     };

@@ -7,6 +7,7 @@
 
 #include "base/channel.h"
 #include "node/role.h"
+#include "raft/core_protocol.h"
 
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -51,6 +52,33 @@ bool core_client_ready(const struct core_client *c)
 void core_client_read(struct core_client *c)
 {
     (void)c;
+}
+
+const char *core_client_node_name(const struct core_client *c)
+{
+    (void)c;
+    return "node1";
+}
+/* Nothing is proposed with these settings; a proposal would go unanswered, as while core is away. */
+void core_client_ask(struct core_client *c, enum core_request type, struct slice args, size_t arg_count,
+                     unsigned timeout_ms, core_answer_cb cb, void *context)
+{
+    (void)c;
+    (void)type;
+    (void)args;
+    (void)arg_count;
+    (void)timeout_ms;
+    (void)cb;
+    (void)context;
+}
+void core_client_propose(struct core_client *c, struct slice command, unsigned timeout_ms, core_answer_cb cb,
+                         void *context)
+{
+    (void)c;
+    (void)command;
+    (void)timeout_ms;
+    (void)cb;
+    (void)context;
 }
 
 /* --- smtp --- */
