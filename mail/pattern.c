@@ -1,100 +1,136 @@
 /*
- * See pattern.h. An expression is compiled in UTF mode where that is possible; an invalid byte of a text
- * matches nothing (PCRE2_MATCH_INVALID_UTF). The limits are on steps of the matcher, on its depth and on its
- * heap: an expression like (a+)+$ on a long text ends after some milliseconds with TOO_LARGE. No compilation
- * to machine code: pages that can be written and run have no place in a process that reads strangers' mail.
+ * Regular expressions by PCRE2 (mail/pattern.h), so that neither an administrator's pattern nor a sender's
+ * text can hold a worker up.
+ *
+ * The pattern is bounded in length, nesting and compiled size. The text is bounded in length. PCRE2 counts
+ * its steps anew at each position of the text: the limit of steps grows with the text only so far that a
+ * plain ".*" fits, and the limits of depth and heap bound the memory. One that hits a limit has no answer,
+ * and the message is refused by whoever asked. UTF mode takes any bytes: what is not well-formed
+ * is never matched. No JIT: it saves less than a microsecond a message and takes writable code.
  */
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include "mail/pattern.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
 
-#define STEPS_MAX    200000
-#define DEPTH_MAX    1000
-#define HEAP_MAX_KIB 1024
-#define COMPILED_MAX ((size_t)64 << 10) /* bytes of a compiled expression: (((a{9}){9}){9}){9} grows */
+#define STEPS_MIN       10000 /* for each position of a text, and STEPS_PER_BYTE more */
+#define STEPS_PER_BYTE  10
+#define DEPTH_MAX       20000
+#define HEAP_KIB_MAX    8192
+#define PARENTHESES_MAX 50
 
 struct pattern {
     pcre2_code *code;
-    pcre2_match_data *data;
-    pcre2_match_context *limits;
 };
 
-static enum status compile_failure(struct slice expression, int error, size_t at, struct failure *f)
+struct pattern_space {
+    pcre2_match_context *context;
+    pcre2_match_data *data;
+};
+
+static enum status compile_failure(struct failure *f, int error, size_t offset)
 {
-    char text[120];
-    if (pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof text) < 0) {
+    PCRE2_UCHAR text[160];
+    if (error == PCRE2_ERROR_HEAP_FAILED) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for a regular expression");
+    }
+    if (pcre2_get_error_message(error, text, sizeof text) < 0) {
         text[0] = '\0';
     }
-    return failure_set(f, STATUS_INVALID, "the expression /%.*s/ is not well formed at byte %zu: %s",
-                       (int)(expression.len < 100 ? expression.len : 100), (const char *)expression.data,
-                       at + 1, text);
+    return failure_set(f, STATUS_INVALID, "the regular expression is wrong at its byte %zu: %s", offset + 1,
+                       (const char *)text);
 }
 
-enum status pattern_compile(struct slice expression, struct pattern **out, struct failure *f)
+enum status pattern_compile(struct slice pattern, bool any_case, struct pattern **out, struct failure *f)
 {
-    uint32_t options = PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C |
-                       PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UCP;
-    int error = 0;
-    size_t at = 0, size = 0;
+    uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
+    int error = PCRE2_ERROR_HEAP_FAILED;
+    PCRE2_SIZE offset = 0;
     *out = NULL;
-    if (expression.len == 0 || expression.len > PATTERN_MAX) {
-        return failure_set(f, STATUS_INVALID, "an expression has 1 to %d bytes", PATTERN_MAX);
+    if (pattern.len == 0 || pattern.len > PATTERN_MAX) {
+        return failure_set(f, STATUS_INVALID, "a regular expression has 1 to %d bytes", PATTERN_MAX);
     }
-    struct pattern *p = calloc(1, sizeof *p);
-    if (p == NULL) {
-        return failure_set(f, STATUS_NO_MEMORY, "no memory for an expression");
+    struct pattern *regex = calloc(1, sizeof *regex);
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (regex != NULL && context != NULL) {
+        (void)pcre2_set_parens_nest_limit(context, PARENTHESES_MAX);
+        regex->code = pcre2_compile(pattern.data, pattern.len, options | (any_case ? PCRE2_CASELESS : 0),
+                                    &error, &offset, context);
     }
-    p->code = pcre2_compile(expression.data, expression.len, options, &error, &at, NULL);
-    if (p->code == NULL) {
-        pattern_free(p);
-        return compile_failure(expression, error, at, f);
+    pcre2_compile_context_free(context);
+    if (regex == NULL || regex->code == NULL) {
+        free(regex);
+        return compile_failure(f, error, offset);
     }
-    if (pcre2_pattern_info(p->code, PCRE2_INFO_SIZE, &size) != 0 || size > COMPILED_MAX) {
-        pattern_free(p);
-        return failure_set(f, STATUS_INVALID, "the expression is too large once it is compiled");
-    }
-    p->data = pcre2_match_data_create(1, NULL);
-    p->limits = pcre2_match_context_create(NULL);
-    if (p->data == NULL || p->limits == NULL) {
-        pattern_free(p);
-        return failure_set(f, STATUS_NO_MEMORY, "no memory for an expression");
-    }
-    (void)pcre2_set_match_limit(p->limits, STEPS_MAX);
-    (void)pcre2_set_depth_limit(p->limits, DEPTH_MAX);
-    (void)pcre2_set_heap_limit(p->limits, HEAP_MAX_KIB);
-    *out = p;
+    *out = regex;
     return STATUS_OK;
 }
 
-void pattern_free(struct pattern *p)
+size_t pattern_size(const struct pattern *regex)
 {
-    if (p != NULL) {
-        pcre2_match_context_free(p->limits);
-        pcre2_match_data_free(p->data);
-        pcre2_code_free(p->code);
-        free(p);
+    size_t size = 0;
+    return pcre2_pattern_info(regex->code, PCRE2_INFO_SIZE, &size) == 0 ? size : SIZE_MAX;
+}
+
+void pattern_free(struct pattern *regex)
+{
+    if (regex != NULL) {
+        pcre2_code_free(regex->code);
+        free(regex);
     }
 }
 
-enum status pattern_match(struct pattern *p, struct slice text, size_t *start, size_t *len)
+struct pattern_space *pattern_space_new(void)
 {
-    size_t looked_at = text.len < PATTERN_SUBJECT_MAX ? text.len : PATTERN_SUBJECT_MAX;
-    const uint8_t *bytes = text.len > 0 ? text.data : (const uint8_t *)"";
-    int rc = pcre2_match(p->code, bytes, looked_at, 0, PCRE2_NO_JIT, p->data, p->limits);
+    struct pattern_space *space = calloc(1, sizeof *space);
+    if (space == NULL) {
+        return NULL;
+    }
+    space->context = pcre2_match_context_create(NULL);
+    space->data = pcre2_match_data_create(1, NULL);
+    if (space->context == NULL || space->data == NULL) {
+        pattern_space_free(space);
+        return NULL;
+    }
+    (void)pcre2_set_depth_limit(space->context, DEPTH_MAX);
+    (void)pcre2_set_heap_limit(space->context, HEAP_KIB_MAX);
+    return space;
+}
+
+void pattern_space_free(struct pattern_space *space)
+{
+    if (space != NULL) {
+        pcre2_match_data_free(space->data);
+        pcre2_match_context_free(space->context);
+        free(space);
+    }
+}
+
+enum status pattern_match(struct pattern *regex, struct pattern_space *space, struct slice text,
+                          struct pattern_hit *hit, const char **why)
+{
+    if (text.len > PATTERN_TEXT_MAX) {
+        *why = "the text is too long for a regular expression";
+        return STATUS_TOO_LARGE;
+    }
+    (void)pcre2_set_match_limit(space->context, (uint32_t)(STEPS_MIN + STEPS_PER_BYTE * text.len));
+    const uint8_t *data = text.data != NULL ? text.data : (const uint8_t *)"";
+    int rc = pcre2_match(regex->code, data, text.len, 0, 0, space->data, space->context);
     if (rc == PCRE2_ERROR_NOMATCH) {
         return STATUS_NOT_FOUND;
     }
     if (rc < 0) {
+        *why = rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT || rc == PCRE2_ERROR_HEAPLIMIT
+                   ? "the regular expression takes too long on this text"
+                   : "the regular expression cannot be matched against this text";
         return STATUS_TOO_LARGE;
     }
-    const size_t *found = pcre2_get_ovector_pointer(p->data);
-    if (start != NULL) {
-        *start = found[0];
-    }
-    if (len != NULL) {
-        *len = found[1] > found[0] ? found[1] - found[0] : 0; /* \K in a look-ahead can turn them round */
+    if (hit != NULL) {
+        const size_t *found = pcre2_get_ovector_pointer(space->data);
+        *hit = (struct pattern_hit){.start = found[0],
+                                    .len = found[1] > found[0] ? found[1] - found[0]
+                                                               : 0}; /* \K turns them round */
     }
     return STATUS_OK;
 }

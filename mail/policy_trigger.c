@@ -39,19 +39,22 @@ static bool is_expression(struct slice item)
 static enum status find_expression(struct slice text, struct slice item, struct hit *hit, struct failure *f)
 {
     struct pattern *pattern;
-    enum status status = pattern_compile(slice_of(item.data + 1, item.len - 2), &pattern, f);
-    if (status != STATUS_OK) {
-        return status;
+    struct pattern_hit where = {0};
+    const char *why = "";
+    struct pattern_space *space = pattern_space_new();
+    enum status status = space == NULL
+                             ? STATUS_NO_MEMORY
+                             : pattern_compile(slice_of(item.data + 1, item.len - 2), true, &pattern, f);
+    if (status == STATUS_OK) {
+        status = pattern_match(pattern, space, text, &where, &why);
+        pattern_free(pattern);
     }
-    status = pattern_match(pattern, text, &hit->start, &hit->len);
-    pattern_free(pattern);
-    hit->found = status == STATUS_OK;
-    if (status == STATUS_NOT_FOUND) {
-        status = STATUS_OK;
+    pattern_space_free(space);
+    *hit = (struct hit){.found = status == STATUS_OK, .start = where.start, .len = where.len};
+    if (status == STATUS_TOO_LARGE) {
+        return failure_set(f, status, "%.*s: %s", SLICE_ARGS(item), why);
     }
-    return status == STATUS_OK ? STATUS_OK
-                               : failure_set(f, status, "the expression %.*s takes too long on this message",
-                                             SLICE_ARGS(item));
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
 static enum status find_item(struct slice text, struct slice item, struct hit *hit, struct failure *f)
@@ -134,7 +137,8 @@ enum status policy_expressions_check(const struct setting *setting, struct slice
         if (!is_expression(expression)) {
             continue;
         }
-        enum status status = pattern_compile(slice_of(expression.data + 1, expression.len - 2), &pattern, f);
+        enum status status =
+            pattern_compile(slice_of(expression.data + 1, expression.len - 2), true, &pattern, f);
         if (status != STATUS_OK) {
             return failure_wrap(f, status, "%s", setting->name);
         }

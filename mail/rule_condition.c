@@ -70,12 +70,12 @@ static enum rule_truth matches(struct rule_run *run, const struct rule_condition
     if (run->regex_failures >= RULE_REGEX_FAILURES_MAX) {
         return error(run, "too many regular expressions took too long on this message");
     }
-    enum rule_truth got = rule_regex_match(c->regex, run->set->space, text, &why);
-    if (got == RULE_ERROR) {
+    enum status status = pattern_match(c->regex, run->set->space, text, NULL, &why);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
         run->regex_failures++;
         return error(run, why);
     }
-    return got;
+    return truth(status == STATUS_OK);
 }
 
 static enum rule_truth text_test(struct rule_run *run, const struct rule_condition *c, struct slice text)

@@ -8,6 +8,7 @@
 #ifndef SEALPOST_MAIL_RULE_INTERNAL_H
 #define SEALPOST_MAIL_RULE_INTERNAL_H
 
+#include "mail/pattern.h"
 #include "mail/rule.h"
 
 #define RULE_NODES_MAX  256 /* of one expression: operators and conditions */
@@ -26,26 +27,9 @@ enum rule_truth {
     RULE_ERROR    /* it cannot be evaluated; the run's `why` says so */
 };
 
-/* --- regular expressions (mail/rule_regex.c) --- */
-#define RULE_REGEX_PATTERN_MAX 1000 /* bytes */
-#define RULE_REGEX_TEXT_MAX    8192 /* bytes of a text that is matched; a longer one cannot be evaluated */
-#define RULE_REGEX_TOTAL_MAX   ((size_t)16 << 20) /* bytes of all compiled expressions of a set */
+#define RULE_REGEX_TOTAL_MAX ((size_t)16 << 20) /* bytes of all compiled expressions of a set */
 #define RULE_REGEX_FAILURES_MAX                                                                              \
     8 /* limits that one run may hit; then each further match is an error at once */
-
-struct rule_regex;
-struct rule_regex_space; /* what matching needs; one a set, for one thread */
-
-/* INVALID with the position within the pattern and what PCRE2 says. */
-enum status rule_regex_compile(struct slice pattern, bool any_case, struct rule_regex **out,
-                               struct failure *f) MUST_CHECK;
-size_t rule_regex_size(const struct rule_regex *regex); /* bytes */
-void rule_regex_free(struct rule_regex *regex);
-struct rule_regex_space *rule_regex_space_new(void);
-void rule_regex_space_free(struct rule_regex_space *space);
-/* Never UNKNOWN. Any bytes: what is not UTF-8 matches nothing. With ERROR, *why is a static text. */
-enum rule_truth rule_regex_match(struct rule_regex *regex, struct rule_regex_space *space, struct slice text,
-                                 const char **why);
 
 /* --- the expression --- */
 enum rule_operand {
@@ -93,8 +77,8 @@ struct rule_condition {
     struct slice field; /* name of the header field */
     struct slice text;  /* see enum rule_test; of MATCHES: the pattern as it was written */
     uint64_t number;
-    struct rule_regex *regex; /* owned by the set */
-    struct slice shown;       /* the canonical text */
+    struct pattern *regex; /* owned by the set */
+    struct slice shown;    /* the canonical text */
 };
 
 enum rule_node_type { NODE_CONDITION, NODE_AND, NODE_OR, NODE_NOT };
@@ -187,7 +171,7 @@ struct ruleset {
     size_t regex_bytes;
     struct slice groups[RULE_GROUPS_MAX]; /* names */
     size_t group_count;
-    struct rule_regex_space *space;
+    struct pattern_space *space;
 };
 
 #define RULE_GROUP_WORDS (RULE_GROUPS_MAX / 64)

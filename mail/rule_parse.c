@@ -57,7 +57,7 @@ static enum status take_regex(struct parsing *p, struct rule_condition *c)
     c->test = TEST_MATCHES;
     c->text = p->w.word.text;
     c->any_case = p->w.word.any_case;
-    if (p->compile && rule_regex_compile(c->text, c->any_case, &c->regex, &why) != STATUS_OK) {
+    if (p->compile && pattern_compile(c->text, c->any_case, &c->regex, &why) != STATUS_OK) {
         return why.status == STATUS_INVALID ? rule_words_wrong(&p->w, "%s", why.text) : no_memory(p);
     }
     return rule_words_next(&p->w);
@@ -478,7 +478,7 @@ enum status rule_parse_when(struct slice text, bool compile, struct arena *a, st
     out->conditions = arena_alloc_array(a, out->condition_count + 1, sizeof conditions[0]);
     if (out->nodes == NULL || out->conditions == NULL) {
         for (size_t i = 0; i < out->condition_count; i++) {
-            rule_regex_free(conditions[i].regex);
+            pattern_free(conditions[i].regex);
         }
         *out = (struct rule_expression){0};
         return no_memory(&p);
@@ -491,7 +491,7 @@ enum status rule_parse_when(struct slice text, bool compile, struct arena *a, st
 void rule_expression_release(struct rule_expression *e)
 {
     for (size_t i = 0; i < e->condition_count; i++) {
-        rule_regex_free(e->conditions[i].regex);
+        pattern_free(e->conditions[i].regex);
         e->conditions[i].regex = NULL;
     }
 }

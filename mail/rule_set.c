@@ -18,7 +18,7 @@ enum status ruleset_new(struct ruleset **out)
     }
     arena_init(&set->arena, SET_MEMORY_MAX);
     set->rules = calloc(RULES_MAX, sizeof set->rules[0]);
-    set->space = rule_regex_space_new();
+    set->space = pattern_space_new();
     if (set->rules == NULL || set->space == NULL) {
         ruleset_free(set);
         return STATUS_NO_MEMORY;
@@ -35,7 +35,7 @@ void ruleset_free(struct ruleset *set)
     for (size_t i = 0; i < set->rule_count; i++) {
         rule_expression_release(&set->rules[i].when);
     }
-    rule_regex_space_free(set->space);
+    pattern_space_free(set->space);
     free(set->rules);
     arena_release(&set->arena);
     free(set);
@@ -100,7 +100,7 @@ static enum status compile(struct ruleset *set, struct store_view *view, struct 
             status = group_number(set, view, c->text, &c->number, f);
         }
         if (c->regex != NULL) {
-            set->regex_bytes += rule_regex_size(c->regex);
+            set->regex_bytes += pattern_size(c->regex);
         }
         if (status == STATUS_OK && show(set, c) != STATUS_OK) {
             status = failure_set(f, STATUS_NO_MEMORY, "no memory for the rules");
