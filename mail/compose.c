@@ -14,7 +14,8 @@ enum status compose_fields(const struct entity *e, unsigned flags, struct buf *o
     enum status status = STATUS_OK;
     for (size_t i = 0; i < e->field_count && status == STATUS_OK; i++) {
         const struct header_field *field = &e->fields[i];
-        if (field_is_ours(field) || ((flags & COMPOSE_WITHOUT_CONTENT) != 0 && field_is_of_content(field)) ||
+        if (field_stays_behind(field) ||
+            ((flags & COMPOSE_WITHOUT_CONTENT) != 0 && field_is_of_content(field)) ||
             ((flags & COMPOSE_WITHOUT_JUNK) != 0 && field->name.len == 0)) {
             continue;
         }

@@ -146,6 +146,12 @@ bool field_is_ours(const struct header_field *field)
     return slice_starts_with_nocase(text, SLICE_LITERAL("X-Sealpost-"));
 }
 
+bool field_stays_behind(const struct header_field *field)
+{
+    return field_is_ours(field) || slice_equal_nocase(field->name, SLICE_LITERAL("Bcc")) ||
+           slice_equal_nocase(field->name, SLICE_LITERAL("Resent-Bcc"));
+}
+
 struct content_type entity_content_type(const struct entity *e)
 {
     struct content_type unclear = {

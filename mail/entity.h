@@ -41,6 +41,8 @@ size_t entity_field_count(const struct entity *e, const char *name);
  * section 3.1). */
 bool field_is_of_content(const struct header_field *field);
 bool field_is_ours(const struct header_field *field); /* X-Sealpost-*: also in a line that is no field */
+/* What never leaves: our own fields that came in, and who else got a copy (Bcc, Resent-Bcc). */
+bool field_stays_behind(const struct header_field *field);
 
 struct content_type {
     struct slice type,

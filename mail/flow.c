@@ -94,7 +94,7 @@ static enum status read_message(struct flow *fl, struct slice message, struct fa
         return status;
     }
     for (size_t i = 0; i < fl->message.field_count; i++) {
-        fl->header_changes = fl->header_changes || field_is_ours(&fl->message.fields[i]);
+        fl->header_changes = fl->header_changes || field_stays_behind(&fl->message.fields[i]);
     }
     message_from(&fl->message, fl->from);
     if ((status = shape_of(&fl->message, fl->arena, &fl->shape, f)) != STATUS_OK) {

@@ -72,7 +72,7 @@ struct flow {
     struct policy_decision decision;
     bool split;          /* who is refused does not hold up the others */
     bool *is_refused;    /* by recipient: has a refusal, so needs no variant */
-    bool header_changes; /* even unprotected it cannot leave as it came: X-Sealpost-*, a new Subject */
+    bool header_changes; /* even unprotected it cannot leave as it came: X-Sealpost-*, Bcc, a new Subject */
 
     struct flow_group groups[JOB_VARIANTS_MAX];
     size_t group_count;

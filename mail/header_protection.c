@@ -215,7 +215,7 @@ enum status header_protection_outer(const struct entity *message, enum header_fo
     enum status status = STATUS_OK;
     for (size_t i = 0; i < message->field_count && status == STATUS_OK; i++) {
         const struct header_field *field = &message->fields[i];
-        if (field->name.len == 0 || field_is_ours(field) || field_is_of_content(field)) {
+        if (field->name.len == 0 || field_stays_behind(field) || field_is_of_content(field)) {
             continue;
         }
         switch (disposition_of(message, i, form)) {

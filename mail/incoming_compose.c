@@ -49,9 +49,6 @@ static enum status tags_append(const struct received *r, struct buf *text)
     case SMIME_NONE:
         break;
     case SMIME_VALID:
-        if (strcmp(r->verdict.covers, "ciphertext") == 0) {
-            break; /* says nothing of who wrote it */
-        }
         if (compose_is_safe(r->verdict.signer)) {
             return status == STATUS_OK ? buf_printf(text, "[signed by %s] ", r->verdict.signer) : status;
         }
@@ -123,8 +120,8 @@ static enum status outer_append(struct delivery *d, bool *has_subject, struct bu
     const struct entity *e = &d->fl->message;
     for (size_t i = 0; i < e->field_count && status == STATUS_OK; i++) {
         const struct header_field *field = &e->fields[i];
-        if (field_is_ours(field) || (d->changed && (field->name.len == 0 || field_is_of_content(field))) ||
-            is_replaced(d, field)) {
+        if (field_stays_behind(field) ||
+            (d->changed && (field->name.len == 0 || field_is_of_content(field))) || is_replaced(d, field)) {
             continue;
         }
         if (d->options->tags && is_subject(field)) {

@@ -32,6 +32,16 @@ static void say(struct verdict *v, enum smime_verdict verdict, const char *reaso
     memcpy(v->reason, text.text, sizeof v->reason);
 }
 
+/* A signature that holds, but around what is encrypted: anybody can put his own around what he captured, so
+ * it does not make the content anybody's word. */
+static void covers_ciphertext(struct verdict *v)
+{
+    if (v->verdict == SMIME_VALID) {
+        say(v, SMIME_UNKNOWN, "the signature is around what is encrypted: it does not tell who wrote that");
+    }
+    v->covers = "ciphertext";
+}
+
 /* The verdict of a signature within all encryption. */
 static enum status judge_inner(struct flow *fl, const struct layers_reading *reading, struct received *r,
                                struct layer *layer)
@@ -48,9 +58,11 @@ static enum status judge_inner(struct flow *fl, const struct layers_reading *rea
     if (status == STATUS_OK && h->scheme != SCHEME_NONE && !h->clear && r->verdict.verdict == SMIME_VALID) {
         say(&r->verdict, SMIME_MISMATCH, "the protected header can be read in more than one way");
     }
-    r->verdict.covers = r->layers.end == LAYERS_CLOSED ? "ciphertext"
-                        : h->scheme != SCHEME_NONE     ? "message"
-                                                       : "content";
+    if (r->layers.end == LAYERS_CLOSED) {
+        covers_ciphertext(&r->verdict);
+    } else {
+        r->verdict.covers = h->scheme != SCHEME_NONE ? "message" : "content";
+    }
     return status;
 }
 
@@ -74,7 +86,9 @@ enum status incoming_judge(struct flow *fl, const struct layers_reading *reading
         status = judge_inner(fl, reading, r, inner);
     } else if (status == STATUS_OK && any != NULL) {
         r->verdict = any->verdict;
-        r->verdict.covers = verdict_holds(&r->verdict) ? "ciphertext" : "";
+        if (verdict_holds(&r->verdict)) {
+            covers_ciphertext(&r->verdict);
+        }
     }
     if (status != STATUS_OK) {
         return failure_set(f, status, "no memory to verify a message");

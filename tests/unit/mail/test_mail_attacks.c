@@ -436,18 +436,18 @@ static void layers_in_every_order(void **state)
         {"sb", "valid; signer=bob@partner.example;", "none", true},
         {"sbea", "valid; signer=bob@partner.example;", "decrypted", true},
         {"obea", "valid; signer=bob@partner.example;", "decrypted", false},
-        {"easb", "valid; signer=bob@partner.example;", "decrypted", true},
-        {"eaob", "valid; signer=bob@partner.example;", "decrypted", true},
+        {"easb", "unknown; signer=bob@partner.example;", "decrypted", true},
+        {"eaob", "unknown; signer=bob@partner.example;", "decrypted", true},
         {"sbeasb", "valid; signer=bob@partner.example;", "decrypted", true},
         {"smeasb", "mismatch; signer=mallory@partner.example;", "decrypted", true},
         {"sbeasbea", "valid; signer=bob@partner.example;", "decrypted", true},
-        {"easbea", "valid; signer=bob@partner.example;", "decrypted", true},
-        {"gasbea", "valid; signer=bob@partner.example;", "decrypted", true},
+        {"easbea", "unknown; signer=bob@partner.example;", "decrypted", true},
+        {"gasbea", "unknown; signer=bob@partner.example;", "decrypted", true},
         {"eaeaeaeaeaeaeaea", "none", "decrypted", true},
         {"eaeaeaeaeaeaeaeaea", "invalid", "failed", false},
         {"sbsb", "valid; signer=bob@partner.example;", "none", true},
         {"ed", "none", "failed", false},
-        {"edsb", "valid; signer=bob@partner.example;", "failed", false},
+        {"edsb", "unknown; signer=bob@partner.example;", "failed", false},
         {"edea", "none", "decrypted", false},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -464,8 +464,9 @@ static void layers_in_every_order(void **state)
         }
     }
     /* A signature around the encryption says who sealed it, which anybody can: it covers no content. */
-    assert_true(
-        slice_holds(received(secret, "easb", "From: bob@partner.example\r\n"), "; covers=ciphertext\r\n"));
+    struct slice sealed = received(secret, "easb", "From: bob@partner.example\r\n");
+    starts_with(sealed, "X-Sealpost-Signature: unknown; signer=bob@partner.example;");
+    assert_true(slice_holds(sealed, "; covers=ciphertext\r\n"));
     assert_true(
         slice_holds(received(secret, "sbea", "From: bob@partner.example\r\n"), "; covers=content\r\n"));
     assert_true(
@@ -625,6 +626,7 @@ static void a_captured_message_is_nobodys_word(void **state)
     starts_with(content, "X-Sealpost-Signature: mismatch; signer=bob@partner.example;");
     /* Sealed by mallory around what he captured: his signature covers no content. */
     content = received(secret, "easm", "From: mallory@partner.example\r\n");
+    starts_with(content, "X-Sealpost-Signature: unknown; signer=mallory@partner.example;");
     assert_true(slice_holds(content, "; covers=ciphertext\r\n"));
     /* To another of ours: only a recipient's own key opens. */
     struct buf message = BUF_INIT((size_t)1 << 20);

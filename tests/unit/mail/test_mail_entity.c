@@ -64,8 +64,10 @@ static void odd_headers_are_still_read(void **state)
     assert_true(e.malformed);
     assert_true(field_is_ours(&e.fields[0]));
     assert_false(field_is_ours(&e.fields[1]));
-    e = read_text("x-sealPOST-anything : v\r\n\r\n");
-    assert_true(field_is_ours(&e.fields[0]));
+    e = read_text("x-sealPOST-anything : v\r\nBCC: a@b\r\nresent-bcc: c\r\nTo: d\r\n\r\n");
+    assert_true(field_is_ours(&e.fields[0]) && field_stays_behind(&e.fields[0]));
+    assert_true(field_stays_behind(&e.fields[1]) && field_stays_behind(&e.fields[2]));
+    assert_false(field_stays_behind(&e.fields[3]));
 }
 
 static void limits_hold(void **state)
