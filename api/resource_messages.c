@@ -133,7 +133,7 @@ static struct bus_request *ask(struct exchange *x, enum queue_request type, cons
 static bool moment_parse(const char *text, uint64_t now, uint64_t *out)
 {
     static const struct {
-        char letter;
+        uint8_t letter;
         uint64_t ms;
     } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
     struct slice s = slice_of_text(text);

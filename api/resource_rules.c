@@ -222,12 +222,11 @@ static bool rule_is_right(struct exchange *x, struct store_view *view, const str
 {
     struct failure f = {.status = STATUS_OK};
     struct ruleset *set;
-    enum status status = rule_check(r->when, (struct slice){0}, when, NULL, &f);
-    if (status != STATUS_OK) {
+    if (rule_check(r->when, (struct slice){0}, when, NULL, &f) != STATUS_OK) {
         exchange_fail_field(x, &f, "when");
         return false;
     }
-    if ((status = rule_check(SLICE_LITERAL("always"), r->then, NULL, then, &f)) != STATUS_OK) {
+    if (rule_check(SLICE_LITERAL("always"), r->then, NULL, then, &f) != STATUS_OK) {
         exchange_fail_field(x, &f, "then");
         return false;
     }
@@ -235,7 +234,7 @@ static bool rule_is_right(struct exchange *x, struct store_view *view, const str
         exchange_failf(x, STATUS_NO_MEMORY, "there is no memory for a rule");
         return false;
     }
-    status = ruleset_add(set, view, r->name, r->when, r->then, &f);
+    enum status status = ruleset_add(set, view, r->name, r->when, r->then, &f);
     ruleset_free(set);
     if (status != STATUS_OK || f.status != STATUS_OK) {
         exchange_fail_field(x, &f, "when");

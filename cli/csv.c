@@ -81,7 +81,7 @@ static enum status row_read(struct reading *r, struct cli_row *row)
     size_t count = 0;
     *row = (struct cli_row){.line = r->line};
     for (;;) {
-        const char *value;
+        const char *value = "";
         enum status status = value_read(r, &value);
         if (status != STATUS_OK) {
             return status;

@@ -73,6 +73,7 @@ enum status ca_order_read(struct ca_order *o, struct store_view *view, const str
 
     if (status != STATUS_OK)
         return status;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): an order is never NULL */
     memcpy(o->address, address, sizeof(address));
     status = ca_choose(o, view, f);
     if (status == STATUS_OK)
@@ -93,6 +94,7 @@ void ca_order_name_of(struct ca_order *o, struct slice der)
         len = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
     if (len > 0 && (size_t)len < sizeof(o->name) && memchr(text, 0, (size_t)len) == NULL &&
         !slice_equal(slice_of(text, (size_t)len), slice_of_text(o->address))) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): an order is never NULL */
         memcpy(o->name, text, (size_t)len);
         o->name[len] = '\0';
     }

@@ -278,11 +278,25 @@ out:
     return status;
 }
 
+/* There are no anchors: what can be said of the certificate alone, or that nobody vouches for it. */
+static enum status check_alone(struct slice der, enum trust_purpose purpose, struct failure *f)
+{
+    X509 *x = certificate_cache_get(NULL, der);
+    enum status status =
+        x == NULL ? failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate") : fit_for(purpose, x, f);
+
+    if (status == STATUS_OK)
+        status = failure_set(f, STATUS_UNTRUSTED, "there are no trust anchors");
+    X509_free(x);
+    ERR_clear_error();
+    return status;
+}
+
 static enum status check(struct trust *t, struct slice der, STACK_OF(X509) * extra, bool pinned,
                          enum trust_purpose purpose, uint64_t now_ms, struct failure *f)
 {
-    X509 *x = certificate_cache_get(t == NULL ? NULL : t->seen, der);
-    STACK_OF(X509) *untrusted = t == NULL ? NULL : untrusted_of(t, extra);
+    X509 *x = certificate_cache_get(t->seen, der);
+    STACK_OF(X509) *untrusted = untrusted_of(t, extra);
     bool allowed = false;
     enum status status;
 
@@ -290,8 +304,6 @@ static enum status check(struct trust *t, struct slice der, STACK_OF(X509) * ext
         status = failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate");
     else
         status = fit_for(purpose, x, f);
-    if (status == STATUS_OK && t == NULL)
-        status = failure_set(f, STATUS_UNTRUSTED, "there are no trust anchors");
     if (status == STATUS_OK && untrusted == NULL)
         status = failure_set(f, STATUS_NO_MEMORY, "cannot validate a certificate: out of memory");
     if (status == STATUS_OK && t->of_store && t->view == NULL)
@@ -309,11 +321,11 @@ static enum status check(struct trust *t, struct slice der, STACK_OF(X509) * ext
 enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extra, enum trust_purpose purpose,
                         uint64_t now_ms, struct failure *f)
 {
-    return check(t, der, extra, false, purpose, now_ms, f);
+    return t == NULL ? check_alone(der, purpose, f) : check(t, der, extra, false, purpose, now_ms, f);
 }
 
 enum status trust_check_pinned(struct trust *t, struct slice der, enum trust_purpose purpose, uint64_t now_ms,
                                struct failure *f)
 {
-    return check(t, der, NULL, true, purpose, now_ms, f);
+    return t == NULL ? check_alone(der, purpose, f) : check(t, der, NULL, true, purpose, now_ms, f);
 }

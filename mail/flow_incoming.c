@@ -330,7 +330,7 @@ enum status incoming_open(struct flow *fl, struct failure *f)
     if (status == STATUS_OK && any) {
         status = received_add(fl, NULL, &plain, f);
     }
-    if (status == STATUS_OK && any && plain->layers.end == LAYERS_CLOSED &&
+    if (status == STATUS_OK && plain != NULL && plain->layers.end == LAYERS_CLOSED &&
         strcmp(plain->layers.closed, "smime") == 0) {
         status = open_for_each(fl, f);
     }

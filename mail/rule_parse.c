@@ -132,7 +132,7 @@ static enum status parse_domain(struct parsing *p, struct rule_condition *c)
 {
     char normal[DOMAIN_MAX + 1];
     struct failure why;
-    struct slice domain;
+    struct slice domain = {0};
     enum status status = rule_words_next(&p->w);
     struct rule_words before = p->w;
     status = status == STATUS_OK ? take_bare(p, "a domain", &domain) : status;
@@ -152,7 +152,7 @@ static enum status parse_address(struct parsing *p, struct rule_condition *c)
     char normal[ADDRESS_MAX + 1];
     struct failure why;
     struct rule_words before = p->w;
-    struct slice address;
+    struct slice address = {0};
     enum status status = take_bare(p, "an address, or one of: domain, in group, matches", &address);
     if (status != STATUS_OK) {
         return status;
@@ -274,7 +274,7 @@ static enum status parse_client(struct parsing *p, struct rule_condition *c)
     static const struct setting networks = {.name = "client", .type = SETTING_NETWORKS};
     struct buf canonical = BUF_INIT(SETTING_VALUE_MAX);
     struct failure why;
-    struct slice text;
+    struct slice text = {0};
     if (!rule_word_is(&p->w, "in")) {
         return rule_words_expected(&p->w, "in");
     }

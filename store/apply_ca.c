@@ -44,7 +44,8 @@ static void ca_put(struct store_apply *a, const struct ca_record *record)
     size_t len = record->name.len;
     enum status encoded = ca_row_write(record, &row);
 
-    memcpy(name, record->name.data, len);
+    if (len > 0)
+        memcpy(name, record->name.data, len);
     put_row(a, TABLE_CAS, slice_of(name, len), encoded, &row);
 }
 
@@ -129,7 +130,7 @@ enum status apply_ca_remove(struct store_apply *a)
 {
     struct slice name = apply_bytes(a, 0);
     struct search search = {.a = a, .wanted = name};
-    struct ca_record ca;
+    struct ca_record ca = {0};
     enum status status = ca_of(a, name, &ca);
 
     if (status == STATUS_OK)
@@ -261,7 +262,7 @@ static void issued_put(struct store_apply *a, const struct certificate_record *r
 
 enum status apply_ca_issue(struct store_apply *a)
 {
-    struct ca_record ca;
+    struct ca_record ca = {0};
     struct certificate_record first, second;
     bool dual = apply_bytes(a, 7).len > 0;
     enum status status = ca_of(a, apply_bytes(a, 0), &ca);
@@ -314,7 +315,7 @@ static void crl_put(struct store_apply *a, struct ca_record *ca, size_t field, s
 
 enum status apply_ca_revoke(struct store_apply *a)
 {
-    struct ca_record ca;
+    struct ca_record ca = {0};
     struct ca_issued_record issued;
     struct slice thumbprint = apply_bytes(a, 1);
     struct ca_revoked_record revoked = {
@@ -344,7 +345,7 @@ enum status apply_ca_revoke(struct store_apply *a)
 
 enum status apply_ca_crl(struct store_apply *a)
 {
-    struct ca_record ca;
+    struct ca_record ca = {0};
     enum status status = ca_of(a, apply_bytes(a, 0), &ca);
 
     if (status == STATUS_OK)

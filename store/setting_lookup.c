@@ -40,7 +40,8 @@ static struct slice next_part(struct slice *rest, uint8_t end)
     size_t at = slice_find_byte(*rest, end);
     struct slice part = slice_of(rest->data, at);
 
-    *rest = at < rest->len ? slice_of(rest->data + at + 1, rest->len - at - 1) : slice_of(NULL, 0);
+    *rest = at < rest->len ? slice_of(rest->data + at + 1, rest->len - at - 1)
+                           : slice_of(rest->data + rest->len, 0);
     return part;
 }
 
