@@ -54,6 +54,21 @@ def smime(quick):
             row(f"S/MIME, {fields[0]}, {fields[1]} bytes", f"{fields[2]} us", f"bare CMS loop {fields[3]} us", f"{fields[4]} times the CPU")
 
 
+def message(quick):
+    """Whole messages in a worker, policy and MIME included, beside a bare loop that makes the same CMS object."""
+    output = subprocess.run([BIN / "message_bench", "1" if quick else "5"], capture_output=True, text=True, check=True, timeout=900).stdout
+    for line in output.splitlines()[1:]:
+        name, size, ours, bare, ratio = line.split("\t")
+        row(f"message, {name}, {size} bytes", f"{ours} us", f"bare CMS loop {bare} us", f"{ratio} times the CPU")
+
+
+def decision(quick):
+    output = subprocess.run([BIN / "decision_bench", "1000" if quick else "100000"], capture_output=True, text=True, check=True, timeout=300).stdout
+    head, *lines = output.splitlines()
+    for line in lines:
+        row(f"policy decision ({head}), {line.split(',')[0].strip()}", re.search(r"[0-9.]+ us", line).group(), "", "")
+
+
 def state(quick):
     seconds = 2 if quick else 6
     for nodes in (1, 3):
@@ -91,13 +106,13 @@ def node(quick):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that it works, not to quote")
-    parser.add_argument("pattern", nargs="?", default="", help="relay, smime, state, node")
+    parser.add_argument("pattern", nargs="?", default="", help="node, smime, message, decision, relay, state")
     a = parser.parse_args()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     failed = False
     try:
-        for part in (node, smime, relay, state):
+        for part in (node, smime, message, decision, relay, state):
             if re.search(a.pattern, part.__name__):
                 print(f"{part.__name__} ...", file=sys.stderr, flush=True)
                 try:
