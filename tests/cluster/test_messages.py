@@ -183,7 +183,7 @@ def test_mail_goes_on_without_a_log(make_cluster):
     (cluster.data(1) / "messages").write_bytes(b"no folder")
     folder_is_refused = cluster.local("up", "--nodes", 1, "--base-port", cluster.base, "--next-hop", f"127.0.0.1:{cluster.sink.port}", check=False)
     if folder_is_refused.returncode != 0:
-        pytest.skip("the supervisor does not start with such a data folder")
+        pytest.fail("the supervisor does not start with such a data folder")
     before = len(cluster.sink.messages())
     code, _, id_ = send(cluster, [GOOD])
     assert code == 250
