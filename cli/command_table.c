@@ -1,5 +1,5 @@
-/* The table of sealpostctl's commands: see command.h. A new command is one row here. It is long because it is one
- * table: a row and the parameters that it names stand together, and nothing else is in this file. */
+/* The table of sealpostctl's commands: see command.h. A new command is one row here. It is long because it is
+ * one table: a row and the parameters that it names stand together, and nothing else is in this file. */
 #include "cli/command.h"
 
 #include "cli/views.h"
