@@ -28,7 +28,8 @@ void buf_reset(struct buf *b)
     b->len = 0;
 }
 
-enum status buf_reserve(struct buf *b, size_t more)
+/* There is not enough room: more, within the maximum. */
+static enum status grow(struct buf *b, size_t more)
 {
     size_t need;
     size_t cap = b->cap < BUF_FIRST_SIZE ? BUF_FIRST_SIZE : b->cap;
@@ -36,8 +37,6 @@ enum status buf_reserve(struct buf *b, size_t more)
 
     if (__builtin_add_overflow(b->len, more, &need) || need > b->max)
         return STATUS_TOO_LARGE;
-    if (need <= b->cap)
-        return STATUS_OK;
     while (cap < need)
         cap = cap > b->max / 2 ? b->max : cap * 2;
     if (!b->wipe) {
@@ -57,7 +56,18 @@ enum status buf_reserve(struct buf *b, size_t more)
     return STATUS_OK;
 }
 
-enum status buf_append(struct buf *b, const void *data, size_t len)
+/* The maximum is asked as well: memory may be larger than it (BUF_FIRST_SIZE). */
+static inline bool has_room(const struct buf *b, size_t more)
+{
+    return more <= b->cap - b->len && more <= b->max - b->len;
+}
+
+enum status buf_reserve(struct buf *b, size_t more)
+{
+    return b->len <= b->max && has_room(b, more) ? STATUS_OK : grow(b, more);
+}
+
+static inline enum status append(struct buf *b, const void *data, size_t len)
 {
     enum status status = buf_reserve(b, len);
 
@@ -68,19 +78,24 @@ enum status buf_append(struct buf *b, const void *data, size_t len)
     return STATUS_OK;
 }
 
+enum status buf_append(struct buf *b, const void *data, size_t len)
+{
+    return append(b, data, len);
+}
+
 enum status buf_append_slice(struct buf *b, struct slice s)
 {
-    return buf_append(b, s.data, s.len);
+    return append(b, s.data, s.len);
 }
 
 enum status buf_append_text(struct buf *b, const char *text)
 {
-    return buf_append(b, text, strlen(text));
+    return append(b, text, strlen(text));
 }
 
 enum status buf_append_byte(struct buf *b, uint8_t byte)
 {
-    return buf_append(b, &byte, 1);
+    return append(b, &byte, 1);
 }
 
 enum status buf_vprintf(struct buf *b, const char *format, va_list args)

@@ -48,6 +48,36 @@ size_t slice_find_byte(struct slice s, uint8_t byte)
     return at == NULL ? s.len : (size_t)(at - s.data);
 }
 
+static uint8_t upper(uint8_t c)
+{
+    return c >= 'a' && c <= 'z' ? (uint8_t)(c - ('a' - 'A')) : c;
+}
+
+size_t slice_find_nocase(struct slice s, struct slice part)
+{
+    size_t at = 0;
+
+    if (part.len == 0)
+        return 0;
+    if (part.len > s.len)
+        return s.len;
+    /* Its first byte in either case, by memchr; each of both is looked for again only when it was passed. */
+    const size_t last = s.len - part.len + 1;
+    const uint8_t first[2] = {lower(part.data[0]), upper(part.data[0])};
+    size_t next[2];
+
+    for (unsigned i = 0; i < 2; i++)
+        next[i] = slice_find_byte(slice_of(s.data, last), first[i]);
+    while ((at = next[0] < next[1] ? next[0] : next[1]) < last) {
+        if (slice_starts_with_nocase(slice_of(s.data + at, s.len - at), part))
+            return at;
+        for (unsigned i = 0; i < 2; i++)
+            if (next[i] == at)
+                next[i] = at + 1 + slice_find_byte(slice_of(s.data + at + 1, last - at - 1), first[i]);
+    }
+    return s.len;
+}
+
 struct slice slice_trim(struct slice s)
 {
     while (s.len > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {

@@ -38,6 +38,8 @@ bool slice_starts_with(struct slice s, struct slice prefix);
 bool slice_starts_with_nocase(struct slice s, struct slice prefix);
 /* Index of the first `byte`, or s.len. */
 size_t slice_find_byte(struct slice s, uint8_t byte);
+/* Where `part` begins first, by ASCII letters without regard to case; s.len if nowhere. "" is at 0. */
+size_t slice_find_nocase(struct slice s, struct slice part);
 /* Without leading and trailing spaces and tabs. */
 struct slice slice_trim(struct slice s);
 /* Well-formed UTF-8 (RFC 3629) without control characters (C0, DEL, C1). Empty is text. */

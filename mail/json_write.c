@@ -37,10 +37,34 @@ size_t utf8_sequence(struct slice s)
     return point < least[len] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? 0 : len;
 }
 
+/* Is one of the eight bytes none that stands for itself: a control character, DEL, a quote, a backslash, or
+ * above 127? "Less than N" and "is zero" are asked of all eight at once: the borrow goes into the top bit. */
+static bool is_special(uint64_t eight)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+    uint64_t quote = eight ^ (ones * '"'), backslash = eight ^ (ones * '\\'), del = eight ^ (ones * 0x7f);
+    uint64_t below = (eight - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones);
+    return ((eight | below) & tops) != 0; /* also when a byte above 127 made a borrow: it is one itself */
+}
+
 /* Bytes at the start of the text that stand for themselves. */
 static size_t plain_run(struct slice text)
 {
     size_t i = 0;
+    uint64_t eight = 0x2020202020202020u;
+    for (; i + sizeof eight <= text.len; i += sizeof eight) {
+        memcpy(&eight, text.data + i, sizeof eight);
+        if (is_special(eight)) {
+            break;
+        }
+    }
+    if (text.len - i < sizeof eight && text.len > i) { /* the rest, or a text this short */
+        eight = 0x2020202020202020u;
+        memcpy(&eight, text.data + i, text.len - i);
+        if (!is_special(eight)) {
+            return text.len;
+        }
+    }
     while (i < text.len) {
         uint8_t c = text.data[i];
         size_t len = c < 0x80 ? 1 : utf8_sequence(slice_of(text.data + i, text.len - i));
@@ -80,6 +104,37 @@ static void put_string(struct json_writer *w, struct slice text)
         text = slice_of(text.data + run, text.len - run);
     }
     put(w, SLICE_LITERAL("\""));
+}
+
+/* Comma, key and a text that needs no escape: nearly all of what is written, in one piece. false: not so, and
+ * nothing was written. */
+static bool put_plain_member(struct json_writer *w, struct slice key, struct slice text)
+{
+    struct buf *out = w->out;
+    if (w->status != STATUS_OK || plain_run(text) != text.len ||
+        buf_reserve(out, key.len + text.len + 6) != STATUS_OK) {
+        return false;
+    }
+    uint8_t *to = out->data + out->len;
+    if (w->comma) {
+        *to++ = ',';
+    }
+    if (key.data != NULL) {
+        *to++ = '"';
+        memcpy(to, key.data, key.len);
+        to += key.len;
+        *to++ = '"';
+        *to++ = ':';
+    }
+    *to++ = '"';
+    if (text.len > 0) {
+        memcpy(to, text.data, text.len);
+        to += text.len;
+    }
+    *to++ = '"';
+    out->len = (size_t)(to - out->data);
+    w->comma = true;
+    return true;
 }
 
 static void before_value(struct json_writer *w, const char *key)
@@ -122,8 +177,10 @@ void json_close_array(struct json_writer *w)
 
 void json_put_text(struct json_writer *w, const char *key, struct slice text)
 {
-    before_value(w, key);
-    put_string(w, text);
+    if (!put_plain_member(w, key != NULL ? slice_of_text(key) : (struct slice){0}, text)) {
+        before_value(w, key);
+        put_string(w, text);
+    }
 }
 
 void json_put_bool(struct json_writer *w, const char *key, bool value)

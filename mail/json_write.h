@@ -11,7 +11,7 @@ struct json_writer {
 };
 
 void json_writer_init(struct json_writer *w, struct buf *out);
-/* `key` NULL: an element of an array, or the outermost value. */
+/* `key`: a word of ours that needs no escape; NULL: an element of an array, or the outermost value. */
 void json_open_object(struct json_writer *w, const char *key);
 void json_close_object(struct json_writer *w);
 void json_open_array(struct json_writer *w, const char *key);

@@ -102,13 +102,8 @@ static struct slice without_display(struct slice text)
 
 static size_t find_nocase(struct slice text, size_t from, const char *word)
 {
-    size_t len = strlen(word);
-    for (size_t i = from; i + len <= text.len; i++) {
-        if (slice_equal_nocase(slice_of(text.data + i, len), slice_of(word, len))) {
-            return i;
-        }
-    }
-    return text.len;
+    from = from < text.len ? from : text.len;
+    return from + slice_find_nocase(slice_of(text.data + from, text.len - from), slice_of_text(word));
 }
 
 /* Behind <body ...>; text.len if there is none. */

@@ -173,15 +173,6 @@ static bool is_no(enum status status)
 
 /* --- what is encrypted to besides --- */
 
-static enum status setting_of(struct policy_context *c, enum setting_id id, struct slice address,
-                              struct setting_value *value, struct failure *why)
-{
-    enum status status = setting_get(c->view, setting_at(id), address, value);
-    return status == STATUS_OK
-               ? STATUS_OK
-               : failure_set(why, status, "the setting %s could not be read", setting_at(id)->name);
-}
-
 static bool is_chosen(const struct policy_recipient *r, struct slice der)
 {
     for (size_t i = 0; i < r->certificate_count; i++) {
@@ -234,13 +225,16 @@ static enum status add_escrow(struct policy_context *c, struct policy_recipient 
 static enum status add_escrows(struct policy_context *c, struct policy_recipient *r, struct json_writer *w,
                                struct failure *why)
 {
-    const struct slice sides[] = {c->sender, c->facts->envelope_sender, r->address};
+    const struct setting_values *envelope = c->of_envelope;
+    if (envelope == NULL) { /* the null sender has none of its own; else it is the sender */
+        envelope = c->facts->envelope_sender.len > 0 ? c->of_sender : c->global;
+    }
+    const struct setting_values *const sides[] = {c->of_sender, envelope, r->settings};
     enum status status = STATUS_OK;
     for (size_t side = 0; side < 3 && status == STATUS_OK; side++) {
-        struct setting_value value;
+        const struct setting_value *value = &sides[side]->of[SETTING_ENCRYPT_ALSO_TO];
         uint8_t thumbprint[THUMBPRINT_SIZE];
-        status = setting_of(c, SETTING_ENCRYPT_ALSO_TO, sides[side], &value, why);
-        for (size_t i = 0; status == STATUS_OK && setting_thumbprint_at(&value, i, thumbprint); i++) {
+        for (size_t i = 0; status == STATUS_OK && setting_thumbprint_at(value, i, thumbprint); i++) {
             status = add_escrow(c, r, thumbprint, w, why);
         }
     }
@@ -298,15 +292,10 @@ static enum status choose_with_escrow(struct policy_context *c, struct policy_re
                                       const struct candidates *list, struct json_writer *w,
                                       struct failure *why)
 {
-    struct setting_value select;
     recipient->certificate_count = 0;
     recipient->capabilities = UINT64_MAX;
-    enum status status = setting_of(c, SETTING_CERT_SELECT, recipient->address, &select, why);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    bool newest_alone = slice_equal(select.text, SLICE_LITERAL("newest"));
-    status = choose(c, recipient, list, newest_alone, w, why);
+    bool newest_alone = policy_value_is(&recipient->settings->of[SETTING_CERT_SELECT], "newest");
+    enum status status = choose(c, recipient, list, newest_alone, w, why);
     if (status == STATUS_OK && recipient->certificate_count > 0) {
         status = add_escrows(c, recipient, w, why);
     }

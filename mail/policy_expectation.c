@@ -49,12 +49,7 @@ enum status expectation_read(struct slice text, struct expectation *out, struct 
 
 static bool contains(struct slice text, struct slice part)
 {
-    for (size_t at = 0; at + part.len <= text.len; at++) {
-        if (slice_equal_nocase(slice_of(text.data + at, part.len), part)) {
-            return true;
-        }
-    }
-    return false;
+    return part.len == 0 || slice_find_nocase(text, part) < text.len;
 }
 
 static bool is_incoming(const struct policy_recipient *r)

@@ -23,12 +23,9 @@ struct hit {
 
 static struct hit find_literal(struct slice text, struct slice word)
 {
-    for (size_t i = 0; word.len > 0 && i + word.len <= text.len; i++) {
-        if (slice_equal_nocase(slice_of(text.data + i, word.len), word)) {
-            return (struct hit){.found = true, .start = i, .len = word.len};
-        }
-    }
-    return (struct hit){0};
+    size_t at = slice_find_nocase(text, word);
+    return word.len > 0 && at < text.len ? (struct hit){.found = true, .start = at, .len = word.len}
+                                         : (struct hit){0};
 }
 
 static bool is_expression(struct slice item)

@@ -182,7 +182,12 @@ struct rule_groups { /* which of the set's groups an address is in */
 
 #define RULE_TRACE_BYTES ((size_t)16 << 10) /* of one recipient; what does not fit is counted */
 
-enum rule_standing { STANDING_UNKNOWN, STANDING_NEVER, STANDING_ASK }; /* of a rule, for this message */
+enum rule_standing { /* of a rule, for this message */
+                     STANDING_UNKNOWN,
+                     STANDING_SEEN, /* it was asked for one recipient */
+                     STANDING_NEVER,
+                     STANDING_ASK
+};
 
 struct rule_run {
     struct ruleset *set;

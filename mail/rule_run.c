@@ -2,9 +2,10 @@
  * The rules against one message: for each recipient, in their order, until one says stop or refuse, or cannot
  * be evaluated.
  *
- * What a condition gives that does not ask for the recipient is kept for the run. The first time that a rule
- * is reached it is evaluated without a recipient: where it is false already, it is never asked again for this
- * message. So each further recipient costs only the rules that ask for it. Evaluation goes from left to right
+ * What a condition gives that does not ask for the recipient is kept for the run. When a rule that asks for
+ * the recipient is reached the second time it is evaluated without one: where it is false already, it is
+ * never asked again for this message; nor is one that does not ask for the recipient and is false. So each
+ * further recipient costs only the rules that ask for it. Evaluation goes from left to right
  * and ends where the result is known; UNKNOWN counts as neither true nor false, an ERROR ends it.
  *
  * Pure but for the store's groups; one thread for a set.
@@ -69,13 +70,13 @@ static enum rule_truth evaluate(struct rule_run *run, const struct rule *rule, u
 static bool can_match(struct rule_run *run, size_t position)
 {
     const struct rule *rule = &run->set->rules[position];
-    if (run->standings[position] == STANDING_UNKNOWN) {
+    if (run->standings[position] == STANDING_SEEN) {
         run->has_recipient = false;
         bool never = evaluate(run, rule, rule->when.root) == RULE_FALSE;
         run->has_recipient = true;
         run->standings[position] = never ? STANDING_NEVER : STANDING_ASK;
     }
-    return run->standings[position] == STANDING_ASK;
+    return run->standings[position] != STANDING_NEVER;
 }
 
 /* --- what follows --- */
@@ -191,7 +192,13 @@ static enum rule_truth ask_rule(struct rule_run *run, size_t position)
         return RULE_FALSE;
     }
     run->unknown = NULL;
-    return evaluate(run, rule, rule->when.root);
+    enum rule_truth got = evaluate(run, rule, rule->when.root);
+    if (run->standings[position] == STANDING_UNKNOWN) {
+        run->standings[position] = rule->when.asks_recipient ? STANDING_SEEN
+                                   : got == RULE_FALSE       ? STANDING_NEVER
+                                                             : STANDING_ASK;
+    }
+    return got;
 }
 
 static enum status ask_all(struct rule_run *run, struct rule_outcome *out, struct json_writer *w,

@@ -13,7 +13,6 @@
 #include "bench/policy/bench_world.h"
 #include "crypto/smime.h"
 #include "mail/flow.h"
-#include "store/setting.h"
 
 #include <openssl/cms.h>
 #include <openssl/rsa.h>
@@ -95,18 +94,6 @@ static void person_release(struct person *p)
 
 /* --- places --- */
 
-static void set(struct place *p, enum setting_level level, const char *scope, const char *name,
-                const char *value)
-{
-    struct command c;
-    command_init(&c, COMMAND_SETTING_SET, 1, SLICE_LITERAL("bench"));
-    c.values[0].number = level;
-    c.values[1].bytes = slice_of_text(scope);
-    c.values[2].bytes = slice_of_text(name);
-    c.values[3].bytes = slice_of_text(value);
-    world_apply(p->store, &c);
-}
-
 static void put_person(struct place *p, const struct person *who)
 {
     struct certificate_record record;
@@ -152,7 +139,7 @@ static void place_make(struct place *p, const char *internal, const struct perso
             "no keys");
     p->keys.has_data_key = true;
     make_groups(p->store);
-    set(p, SETTING_DOMAIN, internal, "domain.locality", "internal");
+    world_set(p->store, SETTING_DOMAIN, internal, "domain.locality", "internal");
     for (size_t i = 0; i < PEOPLE; i++) {
         put_person(p, &people[i]);
     }
@@ -306,11 +293,11 @@ static void message_make(struct bench *b, size_t size, struct buf *out, size_t *
 static void operation_prepare(struct bench *b, enum operation operation)
 {
     struct place *p = &b->places[0];
-    set(p, SETTING_GLOBAL, "", "sign.mode",
-        operation == SIGN      ? "always"
-        : operation == ENCRYPT ? "none"
-                               : "with-encryption");
-    set(p, SETTING_GLOBAL, "", "encrypt.mode", operation == SIGN ? "none" : "mandatory");
+    world_set(p->store, SETTING_GLOBAL, "", "sign.mode",
+              operation == SIGN      ? "always"
+              : operation == ENCRYPT ? "none"
+                                     : "with-encryption");
+    world_set(p->store, SETTING_GLOBAL, "", "encrypt.mode", operation == SIGN ? "none" : "mandatory");
     look_again(p);
 }
 

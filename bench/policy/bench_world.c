@@ -7,7 +7,7 @@
 void require(bool good, const char *what)
 {
     if (!good) {
-        fprintf(stderr, "rule_bench: %s\n", what);
+        fprintf(stderr, "bench: %s\n", what);
         exit(1);
     }
 }
@@ -41,6 +41,18 @@ void world_apply(struct store *store, const struct command *c)
     require(result.status == STATUS_OK, result.failure.text);
     free(entry);
     buf_release(&encoded);
+}
+
+void world_set(struct store *store, enum setting_level level, const char *scope, const char *name,
+               const char *value)
+{
+    struct command c;
+    command_init(&c, COMMAND_SETTING_SET, 1, SLICE_LITERAL("bench"));
+    c.values[0].number = level;
+    c.values[1].bytes = slice_of_text(scope);
+    c.values[2].bytes = slice_of_text(name);
+    c.values[3].bytes = slice_of_text(value);
+    world_apply(store, &c);
 }
 
 void world_commit(struct store *store)

@@ -3,7 +3,7 @@
  * two) and 200 rules, and messages of one sender to 1, 10 and 100 recipients of different domains, with a
  * trace as mail has it. Half of the recipients have a certificate that is usable.
  *
- *   decision_bench [USERS]
+ *   decision_bench [USERS [RECIPIENTS]]     RECIPIENTS: 1, 10 or 100: only these
  *
  * Prints microseconds a recipient, all of the decision included.
  */
@@ -16,30 +16,18 @@
 
 enum { DOMAINS = 5000, RULES = 200, CERTIFIED = 1000, ROUNDS = 200 };
 
-static void set(struct store *store, enum setting_level level, const char *scope, const char *name,
-                const char *value)
-{
-    struct command c;
-    command_init(&c, COMMAND_SETTING_SET, 1, SLICE_LITERAL("bench"));
-    c.values[0].number = level;
-    c.values[1].bytes = slice_of_text(scope);
-    c.values[2].bytes = slice_of_text(name);
-    c.values[3].bytes = slice_of_text(value);
-    world_apply(store, &c);
-}
-
 static void make_settings(struct store *store, unsigned users)
 {
     char scope[64];
-    set(store, SETTING_DOMAIN, "ours.example", "domain.locality", "internal");
+    world_set(store, SETTING_DOMAIN, "ours.example", "domain.locality", "internal");
     for (unsigned i = 0; i < DOMAINS; i++) {
         require(snprintf(scope, sizeof scope, "d%u.example", i) > 0, "no text");
-        set(store, SETTING_DOMAIN, scope, "encrypt.mode", i % 2 == 0 ? "opportunistic" : "request");
-        set(store, SETTING_DOMAIN, scope, "smime.cipher", "auto");
+        world_set(store, SETTING_DOMAIN, scope, "encrypt.mode", i % 2 == 0 ? "opportunistic" : "request");
+        world_set(store, SETTING_DOMAIN, scope, "smime.cipher", "auto");
     }
     for (unsigned i = 0; i < users; i++) {
         require(snprintf(scope, sizeof scope, "user%u@d%u.example", i, i % DOMAINS) > 0, "no text");
-        set(store, SETTING_USER, scope, "sign.mode", "none");
+        world_set(store, SETTING_USER, scope, "sign.mode", "none");
         if (i % 10000 == 0) {
             world_commit(store);
         }
@@ -149,6 +137,7 @@ static double measure(struct store_view *view, struct trust *trust, struct known
 int main(int argc, char **argv)
 {
     unsigned users = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 100000;
+    unsigned only = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
     uint64_t now_ms = clock_wall_ms();
     char dir[] = "/tmp/decision-bench-XXXXXX", path[64], when[300], command[96];
     struct store *store;
@@ -176,6 +165,9 @@ int main(int argc, char **argv)
     printf("%u users, %d domains, %d rules\n", users, DOMAINS, RULES);
     for (unsigned recipients = 1; recipients <= 100; recipients *= 10) {
         size_t encrypted;
+        if (only != 0 && recipients != only) {
+            continue;
+        }
         double took = measure(view, trust, known, rules, recipients, now_ms, &encrypted);
         printf("%3u recipients, %2zu encrypted %8.1f us each\n", recipients, encrypted, took);
     }

@@ -33,6 +33,25 @@ static void slices_compare_by_their_bytes(void **state)
     assert_int_equal(slice_trim(SLICE_LITERAL(" \t ")).len, 0);
 }
 
+static void a_part_is_found_in_any_case(void **state)
+{
+    static const struct {
+        const char *text, *part;
+        size_t at;
+    } table[] = {{"", "", 0},         {"abc", "", 0},
+                 {"", "a", 0},        {"abc", "abcd", 3},
+                 {"xAbc", "aBC", 1},  {"aaab", "AAB", 1},
+                 {"aAaAb", "aab", 2}, {"[x] [y]", "[Y", 4},
+                 {"abab", "ba", 1},   {"@abc", "`abc", 4},
+                 {"AxaxAy", "ay", 4}, {"abc", "C", 2},
+                 {"abc", "d", 3},     {"\xc3\x84", "\xc3\xa4", 2}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_int_equal(slice_find_nocase(slice_of_text(table[i].text), slice_of_text(table[i].part)),
+                         table[i].at);
+}
+
 static void numbers_are_read_whole_or_not_at_all(void **state)
 {
     static const struct {
@@ -210,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_compare_by_their_bytes),
+        cmocka_unit_test(a_part_is_found_in_any_case),
         cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(text_is_well_formed_utf8_without_controls),
         cmocka_unit_test(a_buffer_never_passes_its_maximum),

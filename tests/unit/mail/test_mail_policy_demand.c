@@ -331,6 +331,43 @@ static void proposals_stand_at_their_level(void **state)
     world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
 }
 
+/* encrypt.also_to of both senders and the recipient, as set or supposed; of the null sender the global one.
+ * It names a certificate that is not there: whoever it holds for is refused. */
+static void escrow_holds_for_each_side(void **state)
+{
+    static const char missing[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    static const struct {
+        enum setting_level level;
+        const char *scope, *envelope;
+        enum status status;
+    } table[] = {
+        {SETTING_DOMAIN, "other.example", NULL, STATUS_OK},
+        {SETTING_DOMAIN, "ours.example", NULL, STATUS_POLICY},
+        {SETTING_USER, "bob@partner.example", NULL, STATUS_POLICY},
+        {SETTING_USER, "list@ours.example", NULL, STATUS_OK},
+        {SETTING_USER, "list@ours.example", "list@ours.example", STATUS_POLICY},
+        {SETTING_DOMAIN, "ours.example", "", STATUS_POLICY}, /* the address in From */
+        {SETTING_GLOBAL, "", "", STATUS_POLICY},
+    };
+    (void)state;
+    world_set(&w, SETTING_GLOBAL, "", "encrypt.mode", "mandatory");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct policy_proposal p = {.setting = setting_at(SETTING_ENCRYPT_ALSO_TO),
+                                    .level = table[i].level,
+                                    .scope = slice_of_text(table[i].scope),
+                                    .text = slice_of_text(missing)};
+        struct question q = {.envelope = table[i].envelope, .proposal = &p};
+        struct policy_decision d = decide(&q);
+        assert_int_equal(d.recipients[0].status, table[i].status);
+        world_set(&w, table[i].level, table[i].scope, "encrypt.also_to", missing);
+        q.proposal = NULL;
+        d = decide(&q);
+        assert_int_equal(d.recipients[0].status, table[i].status);
+        world_set(&w, table[i].level, table[i].scope, "encrypt.also_to", NULL);
+    }
+    world_set(&w, SETTING_GLOBAL, "", "encrypt.mode", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +379,7 @@ int main(void)
         cmocka_unit_test(rules_tighten_and_loosen),
         cmocka_unit_test(what_cannot_be_encrypted_may_be_deferred),
         cmocka_unit_test(proposals_stand_at_their_level),
+        cmocka_unit_test(escrow_holds_for_each_side),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
