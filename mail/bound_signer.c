@@ -2,34 +2,20 @@
 #include "mail/bound_signer.h"
 
 #include "crypto/cms_scan.h"
-#include "store/records_trust.h"
+#include "crypto/x509.h"
 
 struct bound_search {
-    struct store_view *view;
     uint8_t signer[THUMBPRINT_SIZE];
-    uint64_t now_ms;
     bool needs_pin, found;
-    enum status status;
 };
 
 static bool look(void *context, const struct certificate_record *record, uint64_t flags)
 {
     struct bound_search *s = context;
-    struct ctl_record ctl;
     if (memcmp(record->thumbprint, s->signer, THUMBPRINT_SIZE) != 0) {
         return true;
     }
-    if (record->state != CERT_ACTIVE || (record->uses & CERT_USE_SIGN) == 0 ||
-        s->now_ms > record->not_after_ms || s->now_ms < record->not_before_ms ||
-        (s->needs_pin && (flags & BINDING_PINNED) == 0)) {
-        return false;
-    }
-    enum status status = store_ctl_get(s->view, s->signer, &ctl);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-        s->status = status;
-        return false;
-    }
-    s->found = status == STATUS_NOT_FOUND || ctl_in_force(&ctl, s->now_ms) != CTL_DENY;
+    s->found = record->state == CERT_ACTIVE && (!s->needs_pin || (flags & BINDING_PINNED) != 0);
     return false;
 }
 
@@ -39,12 +25,37 @@ static bool has_one_signer(struct slice cms)
     return cms_scan(cms, &facts) == STATUS_OK && facts.signers == 1;
 }
 
-enum status bound_signer_find(struct store_view *view, struct slice from, const struct smime_verified *result,
-                              struct slice cms, uint64_t now_ms, enum bound_signer *out)
+/* The path of a MISMATCH was walked with its revocations; that of a pinned one ends at itself. */
+static enum status judge(struct trust *trust, const struct smime_verified *result, uint64_t now_ms,
+                         enum bound_signer *out, struct failure *why)
 {
-    struct bound_search s = {.view = view, .now_ms = now_ms, .status = STATUS_OK};
-    s.needs_pin = result->verdict == SMIME_UNTRUSTED;
+    enum status status =
+        result->verdict == SMIME_MISMATCH
+            ? STATUS_OK
+            : trust_check_pinned(trust, result->signer_certificate, TRUST_FOR_SIGNATURE, now_ms, why);
+    switch (status) {
+    case STATUS_OK:
+        why->status = STATUS_OK;
+        return STATUS_OK;
+    case STATUS_REVOKED:
+    case STATUS_EXPIRED:
+    case STATUS_UNTRUSTED:
+    case STATUS_INVALID:
+        *out = BOUND_NOT;
+        return STATUS_OK;
+    default:
+        *out = BOUND_NOT;
+        return status;
+    }
+}
+
+enum status bound_signer_find(struct store_view *view, struct trust *trust, struct slice from,
+                              const struct smime_verified *result, struct slice cms, uint64_t now_ms,
+                              enum bound_signer *out, struct failure *why)
+{
+    struct bound_search s = {.needs_pin = result->verdict == SMIME_UNTRUSTED};
     *out = BOUND_NOT;
+    *why = (struct failure){.status = STATUS_OK};
     if (view == NULL || from.len == 0 || result->signer_certificate.len == 0 ||
         (result->verdict != SMIME_MISMATCH && result->verdict != SMIME_UNTRUSTED) || !has_one_signer(cms)) {
         return STATUS_OK;
@@ -57,5 +68,5 @@ enum status bound_signer_find(struct store_view *view, struct slice from, const 
         status = store_domain_bindings(view, address_domain(from), look, &s);
         *out = s.found ? BOUND_TO_DOMAIN : BOUND_NOT;
     }
-    return status != STATUS_OK ? status : s.status;
+    return status == STATUS_OK && *out != BOUND_NOT ? judge(trust, result, now_ms, out, why) : status;
 }

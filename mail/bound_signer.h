@@ -11,9 +11,12 @@
 enum bound_signer { BOUND_NOT, BOUND_TO_ADDRESS, BOUND_TO_DOMAIN };
 
 /* Does a signature that holds, and is MISMATCH or UNTRUSTED, count as valid for `from` after all? UNTRUSTED
- * needs a pinned binding of the one signer's certificate. Quarantined, denied and expired certificates never
- * count. A status that is not OK is the store's. */
-enum status bound_signer_find(struct store_view *view, struct slice from, const struct smime_verified *result,
-                              struct slice cms, uint64_t now_ms, enum bound_signer *out) MUST_CHECK;
+ * needs a pinned binding of the one signer's certificate. Quarantined, denied, revoked and expired
+ * certificates never count: a pin replaces the path to an anchor and nothing else. With BOUND_NOT,
+ * `why->status` is REVOKED, EXPIRED, UNTRUSTED or INVALID and its text tells why when there is a binding that
+ * would have counted, else OK. A status that is not OK is the store's. */
+enum status bound_signer_find(struct store_view *view, struct trust *trust, struct slice from,
+                              const struct smime_verified *result, struct slice cms, uint64_t now_ms,
+                              enum bound_signer *out, struct failure *why) MUST_CHECK;
 
 #endif

@@ -40,14 +40,20 @@ static enum status apply_binding(const struct layers_reading *r, const struct la
                                  const struct smime_verified *result, struct verdict *v)
 {
     enum bound_signer bound = BOUND_NOT;
-    enum status status =
-        bound_signer_find(r->view, from, result, buf_slice(&layer->shape.cms), r->now_ms, &bound);
+    struct failure why;
+    enum status status = bound_signer_find(r->view, r->trust, from, result, buf_slice(&layer->shape.cms),
+                                           r->now_ms, &bound, &why);
     if (status == STATUS_OK && bound != BOUND_NOT) {
         v->verdict = SMIME_VALID;
         v->domain = bound == BOUND_TO_DOMAIN;
         v->reason[0] = '\0';
         memcpy(v->signer, from.data, from.len);
         v->signer[from.len] = '\0';
+    } else if (status == STATUS_OK && why.status != STATUS_OK) { /* what speaks against the pinned one */
+        v->verdict = why.status == STATUS_REVOKED   ? SMIME_REVOKED
+                     : why.status == STATUS_EXPIRED ? SMIME_EXPIRED
+                                                    : v->verdict;
+        memcpy(v->reason, why.text, sizeof v->reason);
     }
     return status;
 }

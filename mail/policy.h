@@ -89,6 +89,7 @@ struct policy_signer {
     struct slice encryption_certificate; /* DER: another one that the sender is to be encrypted to; else "" */
     enum smime_digest digest;            /* smime.digest */
     bool pss;                            /* smime.pss */
+    bool of_domain; /* it is bound to the sender's domain: the sender has none (sign.on_missing_key) */
 };
 
 struct policy_decision {

@@ -6,7 +6,8 @@
  * encryption, not in quarantine or replaced, and chain to a trust anchor (a pinned binding needs no path);
  * with cert.select=newest only the one that became valid last. At most POLICY_CERTIFICATES_MAX. Then the
  * certificates of encrypt.also_to join in. The signer is the certificate of the sender that is valid longest,
- * and whose key we hold. Whatever cannot be judged (the store or a stored certificate cannot be read) is an
+ * and whose key we hold; with sign.on_missing_key=domain-key, if there is none, one that is bound to the
+ * sender's domain. Whatever cannot be judged (the store or a stored certificate cannot be read) is an
  * error, never "there is none": opportunistic encryption would go out in plain text on a damaged store. Opens
  * no private key. Pure; any thread.
  */
@@ -345,50 +346,76 @@ static enum status choose_encryption_certificate(struct policy_context *c, const
     return STATUS_OK;
 }
 
-enum status policy_choose_signer(struct policy_context *c, struct json_writer *w, struct failure *why)
+/* The certificate of the list that is valid longest and whose key is here, into c->out->signer. NO_KEY: `why`
+ * says what speaks against the last one. */
+static enum status choose_signer_among(struct policy_context *c, const struct candidates *list,
+                                       struct json_writer *w, struct failure *why)
 {
-    struct candidates list;
     struct failure reason;
     struct policy_signer *signer = &c->out->signer;
     const struct certificate_record *best = NULL;
-    enum status status = candidates_of(c, c->sender, &list, why);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    (void)failure_set(why, STATUS_NO_KEY, "no certificate with its key is stored");
-    json_open_array(w, "certificates");
-    for (size_t i = 0; i < list.count; i++) {
-        const struct certificate_record *record = &list.list[i]->record;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct certificate_record *record = &list->list[i]->record;
         if (!store_has_key(c->view, record->thumbprint)) {
             continue;
         }
-        status = judge(c, list.list[i], c->sender, TRUST_FOR_SIGNATURE, &reason);
+        enum status status = judge(c, list->list[i], c->sender, TRUST_FOR_SIGNATURE, &reason);
         trace_certificate(w, record, "sign", status == STATUS_OK, reason.text);
         if (status != STATUS_OK) {
             *why = reason;
             if (!is_no(status)) {
-                json_close_array(w);
                 return status;
             }
         } else if (best == NULL || record->not_after_ms > best->not_after_ms) {
             best = record;
         }
     }
-    json_close_array(w);
     if (best == NULL) {
         return STATUS_NO_KEY;
     }
-    if ((status = store_key_get(c->view, best->thumbprint, &signer->sealed_key)) != STATUS_OK) {
+    enum status status = store_key_get(c->view, best->thumbprint, &signer->sealed_key);
+    if (status != STATUS_OK) {
         return failure_set(why, status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status,
                            "the key of %.*s could not be read", SLICE_ARGS(c->sender));
     }
     signer->certificate = best->der;
-    if ((best->uses & CERT_USE_ENCRYPT) == 0) {
-        status = choose_encryption_certificate(c, &list, &signer->encryption_certificate, why);
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
     memcpy(signer->thumbprint, best->thumbprint, THUMBPRINT_SIZE);
-    return STATUS_OK;
+    return (best->uses & CERT_USE_ENCRYPT) != 0
+               ? STATUS_OK
+               : choose_encryption_certificate(c, list, &signer->encryption_certificate, why);
+}
+
+static enum status choose_domain_signer(struct policy_context *c, struct json_writer *w, struct failure *why)
+{
+    struct candidates list;
+    struct slice domain = address_domain(c->sender);
+    struct failure own = *why, reason = {.status = STATUS_OK};
+    (void)failure_set(&reason, STATUS_NO_KEY, "no certificate with its key is bound to it");
+    enum status status = candidates_of_domain(c, domain, &list, &reason);
+    if (status == STATUS_OK) {
+        status = choose_signer_among(c, &list, w, &reason);
+    }
+    c->out->signer.of_domain = status == STATUS_OK;
+    return status == STATUS_NO_KEY ? failure_set(why, status, "%s; of the domain %.*s: %s", own.text,
+                                                 SLICE_ARGS(domain), reason.text)
+           : status != STATUS_OK   ? failure_set(why, status, "%s", reason.text)
+                                   : status;
+}
+
+enum status policy_choose_signer(struct policy_context *c, struct json_writer *w, struct failure *why)
+{
+    struct candidates list;
+    enum status status = candidates_of(c, c->sender, &list, why);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    (void)failure_set(why, STATUS_NO_KEY, "no certificate with its key is stored");
+    json_open_array(w, "certificates");
+    status = choose_signer_among(c, &list, w, why);
+    if (status == STATUS_NO_KEY &&
+        policy_value_is(&c->of_sender->of[SETTING_SIGN_ON_MISSING_KEY], "domain-key")) {
+        status = choose_domain_signer(c, w, why);
+    }
+    json_close_array(w);
+    return status;
 }

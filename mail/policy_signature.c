@@ -64,14 +64,19 @@ enum status policy_decide_signature(struct policy_context *c, struct policy_reci
         return STATUS_OK;
     }
     if (c->signer_status == STATUS_OK && r->smime) {
+        bool of_domain = c->out->signer.of_domain;
         r->protection |= PROTECT_SIGN;
-        policy_step(c, steps, "the sender has a key: signed");
+        c->out->lacks_key = c->out->lacks_key || of_domain; /* one on demand would be better */
+        policy_step(c, steps,
+                    of_domain ? "the sender has no usable key: signed with the domain's (sign.on_missing_key)"
+                              : "the sender has a key: signed");
         return STATUS_OK;
     }
     c->out->lacks_key = c->out->lacks_key || (r->smime && c->signer_status == STATUS_NO_KEY);
     if (!must && c->signer_status == STATUS_NO_KEY &&
-        policy_value_is(&c->of_sender->of[SETTING_SIGN_ON_MISSING_KEY], "unsigned")) {
-        policy_step(c, steps, "the sender has no usable key (sign.on_missing_key is unsigned): not signed");
+        !policy_value_is(&c->of_sender->of[SETTING_SIGN_ON_MISSING_KEY], "refuse")) {
+        policy_step(c, steps, "the sender has no usable key (sign.on_missing_key is %.*s): not signed",
+                    SLICE_ARGS(c->of_sender->of[SETTING_SIGN_ON_MISSING_KEY].text));
         return STATUS_OK;
     }
     policy_step(c, steps, "it cannot be signed: refused");

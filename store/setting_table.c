@@ -123,9 +123,11 @@ static const struct setting settings[] = {
 
     [SETTING_SIGN_MODE] = CHOICE("sign.mode", "with-encryption", "none|request|with-encryption|always", GDU,
                                  SETTING_OF_SENDER, "when mail of this sender is signed"),
-    [SETTING_SIGN_ON_MISSING_KEY] =
-        CHOICE("sign.on_missing_key", "unsigned", "unsigned|refuse", GD, SETTING_OF_SENDER,
-               "what becomes of mail that is to be signed when the sender has no usable key"),
+    [SETTING_SIGN_ON_MISSING_KEY] = CHOICE(
+        "sign.on_missing_key", "unsigned", "unsigned|domain-key|refuse", GD, SETTING_OF_SENDER,
+        "what becomes of mail that is to be signed when the sender has no usable key; domain-key: it is "
+        "signed with the certificate that is bound to the sender's domain, and goes as with unsigned "
+        "when there is none"),
     [SETTING_SIGN_ALREADY] = CHOICE("sign.already", "keep", "keep|replace", GD, SETTING_OF_SENDER,
                                     "what becomes of a signature that mail of this sender already bears"),
     [SETTING_ENCRYPT_ALREADY] = CHOICE(

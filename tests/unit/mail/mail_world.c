@@ -65,7 +65,7 @@ void world_file_read(struct world *w, const char *name, struct buf *out)
     file_read(path, false, out);
 }
 
-static void apply(struct world *w, struct command *c)
+void world_apply(struct world *w, struct command *c)
 {
     struct buf encoded = BUF_INIT(COMMAND_MAX);
     struct apply_result result;
@@ -87,7 +87,7 @@ static void apply(struct world *w, struct command *c)
     buf_release(&encoded);
 }
 
-static struct command start(struct world *w, enum command_number number)
+struct command world_command(struct world *w, enum command_number number)
 {
     struct command c;
     command_init(&c, number, w->now_ms, SLICE_LITERAL("test"));
@@ -98,18 +98,18 @@ void world_set(struct world *w, enum setting_level level, const char *scope, con
                const char *value)
 {
     const char *text = value != NULL ? value : setting_find(slice_of_text(name))->default_text;
-    struct command c = start(w, COMMAND_SETTING_SET);
+    struct command c = world_command(w, COMMAND_SETTING_SET);
     c.values[0].number = level;
     c.values[1].bytes = slice_of_text(scope);
     c.values[2].bytes = slice_of_text(name);
     c.values[3].bytes = slice_of_text(text);
-    apply(w, &c);
+    world_apply(w, &c);
     if (value == NULL) {
-        c = start(w, COMMAND_SETTING_UNSET);
+        c = world_command(w, COMMAND_SETTING_UNSET);
         c.values[0].number = level;
         c.values[1].bytes = slice_of_text(scope);
         c.values[2].bytes = slice_of_text(name);
-        apply(w, &c);
+        world_apply(w, &c);
     }
 }
 
@@ -125,13 +125,13 @@ static void trust_certificate(struct world *w, const char *file)
     OK(certificate_file_read(buf_slice(&pem), &a, certificates, &f));
     OK(certificate_describe(certificates->der[0], SLICE_LITERAL("import"), w->now_ms, &a, &record, &f));
     OK(certificate_record_encode(&record, &encoded));
-    struct command c = start(w, COMMAND_CERT_ADD);
+    struct command c = world_command(w, COMMAND_CERT_ADD);
     c.values[0].bytes = buf_slice(&encoded);
-    apply(w, &c);
-    c = start(w, COMMAND_TRUST_ADD);
+    world_apply(w, &c);
+    c = world_command(w, COMMAND_TRUST_ADD);
     c.values[0].bytes = slice_of(record.thumbprint, THUMBPRINT_SIZE);
     c.values[1].bytes = SLICE_LITERAL("test");
-    apply(w, &c);
+    world_apply(w, &c);
     free(certificates);
     buf_release(&pem);
     buf_release(&encoded);
@@ -158,15 +158,15 @@ static void import_identity(struct world *w, const struct identity *id)
     OK(key_from_der(buf_slice(&der), &key));
     OK(certificate_describe(certificates->der[0], SLICE_LITERAL("import"), w->now_ms, &a, &record, &f));
     OK(certificate_record_encode(&record, &encoded));
-    struct command c = start(w, COMMAND_CERT_ADD);
+    struct command c = world_command(w, COMMAND_CERT_ADD);
     c.values[0].bytes = buf_slice(&encoded);
-    apply(w, &c);
+    world_apply(w, &c);
     if (id->with_key) {
         OK(private_key_seal(&w->keyring, record.thumbprint, key, &sealed, &f));
-        c = start(w, COMMAND_KEY_ADD);
+        c = world_command(w, COMMAND_KEY_ADD);
         c.values[0].bytes = slice_of(record.thumbprint, THUMBPRINT_SIZE);
         c.values[1].bytes = buf_slice(&sealed);
-        apply(w, &c);
+        world_apply(w, &c);
     }
     EVP_PKEY_free(key);
     free(certificates);
@@ -210,25 +210,25 @@ void world_add_record(struct world *w, const struct certificate_record *record)
 {
     struct buf encoded = BUF_INIT(65536);
     OK(certificate_record_encode(record, &encoded));
-    struct command c = start(w, COMMAND_CERT_ADD);
+    struct command c = world_command(w, COMMAND_CERT_ADD);
     c.values[0].bytes = buf_slice(&encoded);
-    apply(w, &c);
+    world_apply(w, &c);
     buf_release(&encoded);
 }
 
 static void add_domain(struct world *w, const char *name, const char *locality)
 {
-    struct command c = start(w, COMMAND_DOMAIN_ADD);
+    struct command c = world_command(w, COMMAND_DOMAIN_ADD);
     c.values[0].bytes = slice_of_text(name);
     c.values[1].bytes = slice_of_text(locality);
-    apply(w, &c);
+    world_apply(w, &c);
 }
 
 static void add_user(struct world *w, const char *address)
 {
-    struct command c = start(w, COMMAND_USER_ADD);
+    struct command c = world_command(w, COMMAND_USER_ADD);
     c.values[0].bytes = slice_of_text(address);
-    apply(w, &c);
+    world_apply(w, &c);
 }
 
 void world_make(struct world *w)
@@ -251,14 +251,14 @@ void world_make(struct world *w)
     assert_true(snprintf(path, sizeof path, "%s/state", w->dir) > 0);
     OK(store_open_writer(path, SLICE_LITERAL("00000000-0000-0000-0000-000000000000"), &w->writer, &f));
     OK(store_open_reader(path, &w->reader, &f));
-    struct command c = start(w, COMMAND_CLUSTER_INIT);
+    struct command c = world_command(w, COMMAND_CLUSTER_INIT);
     c.values[0].bytes = slice_of(w->keyring.data_key_id, sizeof w->keyring.data_key_id);
     c.values[1].bytes = SLICE_LITERAL("test");
     c.values[2].bytes = SLICE_LITERAL("no certificate of a CA is needed here");
     c.values[3].bytes = SLICE_LITERAL("and no key of one, which is sealed in reality");
     c.values[4].bytes = slice_of(w->keyring.data_key_id, sizeof w->keyring.data_key_id);
     c.values[5].bytes = buf_slice(&wrapped);
-    apply(w, &c);
+    world_apply(w, &c);
     buf_release(&wrapped);
     add_domain(w, "ours.example", "internal");
     add_domain(w, "partner.example", "external");

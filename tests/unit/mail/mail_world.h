@@ -32,6 +32,9 @@ void world_shell(struct world *w, const char *format, ...) __attribute__((format
 bool world_try(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void world_make(struct world *w);
 void world_end(struct world *w);
+/* A command in the world's time; the caller fills its fields, and applies it: a refusal fails the test. */
+struct command world_command(struct world *w, enum command_number number);
+void world_apply(struct world *w, struct command *c);
 /* `value` NULL: no longer set. */
 void world_set(struct world *w, enum setting_level level, const char *scope, const char *name,
                const char *value);
