@@ -8,6 +8,19 @@
 
 extern const struct api_object ca_object, cas_object, ca_issued_object, ca_issued_list_object;
 
+/* Whose certificate it is to be, in the body of a request for one. */
+#define CA_OWNER_FIELDS                                                                                      \
+    {.name = "address",                                                                                      \
+     .type = API_TEXT,                                                                                       \
+     .flags = API_REQUIRED,                                                                                  \
+     .min = 3,                                                                                               \
+     .max = ADDRESS_MAX,                                                                                     \
+     .help = "mail address of the owner"},                                                                   \
+    {                                                                                                        \
+        .name = "name", .type = API_TEXT, .max = 4 * CA_COMMON_NAME_MAX,                                     \
+        .help = "common name, at most 64 characters; the address if not given"                               \
+    }
+
 json_t *ca_to_json(struct store_view *view, const struct ca_record *ca);
 json_t *ca_issued_to_json(struct store_view *view, const struct ca_issued_record *issued);
 

@@ -4,10 +4,11 @@
 
 #include "api/certificate_import.h"
 
-/* For each certificate whose key waits for it, adds the command that stores both; behind those of the import.
- * false: the exchange was failed. */
-bool ca_request_answers_add(struct exchange *x, const struct certificate_import *import, size_t *found);
-/* Were they stored? false: the exchange was failed. */
-bool ca_request_answers_stored(struct exchange *x, const struct certificate_import *import);
+/* Reads the certificates of the body's field `data` (CERTIFICATE_DATA_FIELD), and adds a command for each that
+ * is not stored yet and one for each whose key waits for it (`found` counts those). In the arena; NULL: the
+ * exchange was failed. */
+struct certificate_import *certificates_of_body(struct exchange *x, size_t *found);
+/* Runs the commands; the answer lists what became of each certificate. */
+void certificates_store(struct exchange *x, struct certificate_import *import);
 
 #endif

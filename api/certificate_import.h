@@ -7,7 +7,14 @@
 
 #include "api/exchange.h"
 
-#define CERTIFICATE_DATA_MAX ((uint32_t)2 << 20) /* bytes of one file */
+#define CERTIFICATE_DATA_MAX   ((uint32_t)2 << 20) /* bytes of one file */
+#define CERTIFICATE_DATA_KINDS "PEM as it is; DER or PKCS#7 in base64"
+/* The field of a body that import_file_of_body() reads. */
+#define CERTIFICATE_DATA_FIELD(text)                                                                         \
+    {                                                                                                        \
+        .name = "data", .type = API_BASE64, .flags = API_REQUIRED, .min = 1, .max = CERTIFICATE_DATA_MAX,    \
+        .help = (text)                                                                                       \
+    }
 
 struct certificate_import {
     struct certificate_record *records; /* in the arena of the exchange */

@@ -12,16 +12,7 @@
 #include "base/hex.h"
 
 static const struct api_field request_fields[] = {
-    {.name = "address",
-     .type = API_TEXT,
-     .flags = API_REQUIRED,
-     .min = 3,
-     .max = ADDRESS_MAX,
-     .help = "mail address of the owner"},
-    {.name = "name",
-     .type = API_TEXT,
-     .max = 4 * CA_COMMON_NAME_MAX,
-     .help = "common name, at most 64 characters; the address if not given"},
+    CA_OWNER_FIELDS,
     {.name = "another", .type = API_BOOL, .help = "also when the address has one already"},
     {.name = "once", .type = API_BOOL, .help = "it is not issued anew ahead of its end"},
 };

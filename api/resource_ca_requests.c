@@ -15,16 +15,7 @@
 #define ID_SIZE_BYTES 32
 
 static const struct api_field request_fields[] = {
-    {.name = "address",
-     .type = API_TEXT,
-     .flags = API_REQUIRED,
-     .min = 3,
-     .max = ADDRESS_MAX,
-     .help = "mail address of the owner"},
-    {.name = "name",
-     .type = API_TEXT,
-     .max = 4 * CA_COMMON_NAME_MAX,
-     .help = "common name, at most 64 characters; the address if not given"},
+    CA_OWNER_FIELDS,
     {.name = "key",
      .type = API_TEXT,
      .min = 1,
@@ -35,12 +26,7 @@ static const struct api_field request_fields[] = {
 const struct api_object csr_request_object = {.name = "CsrRequest", API_FIELDS(request_fields)};
 
 static const struct api_field complete_fields[] = {
-    {.name = "data",
-     .type = API_BASE64,
-     .flags = API_REQUIRED,
-     .min = 1,
-     .max = CERTIFICATE_DATA_MAX,
-     .help = "the CA's answer: PEM as it is; DER or PKCS#7 in base64"},
+    CERTIFICATE_DATA_FIELD("the CA's answer: " CERTIFICATE_DATA_KINDS),
 };
 const struct api_object csr_complete_object = {.name = "CsrComplete", API_FIELDS(complete_fields)};
 
@@ -260,7 +246,9 @@ static enum status answer_add(struct exchange *x, struct store_view *view,
     return status;
 }
 
-bool ca_request_answers_add(struct exchange *x, const struct certificate_import *import, size_t *found)
+/* For each certificate whose key waits for it, adds the command that stores both; behind those of the import.
+ * false: the exchange was failed. */
+static bool answers_add(struct exchange *x, const struct certificate_import *import, size_t *found)
 {
     struct failure f = {.status = STATUS_OK};
     struct store_view *view = exchange_view(x);
@@ -287,7 +275,28 @@ bool ca_request_answers_add(struct exchange *x, const struct certificate_import 
     return true;
 }
 
-bool ca_request_answers_stored(struct exchange *x, const struct certificate_import *import)
+struct certificate_import *certificates_of_body(struct exchange *x, size_t *found)
+{
+    struct buf content = BUF_INIT(API_BODY_MAX);
+    struct failure f = {.status = STATUS_OK};
+    struct certificate_file *file = arena_alloc(&x->arena, sizeof(*file));
+    struct certificate_import *import = arena_alloc(&x->arena, sizeof(*import));
+    bool good = file != NULL && import != NULL;
+    if (!good) {
+        exchange_failf(x, STATUS_NO_MEMORY, "there is no memory for the certificates");
+    }
+    good = good && import_file_of_body(x, "data", &content);
+    if (good && certificate_file_read(buf_slice(&content), &x->arena, file, &f) != STATUS_OK) {
+        exchange_fail_field(x, &f, "data");
+        good = false;
+    }
+    good = good && import_certificates(x, file, import) && answers_add(x, import, found);
+    buf_release(&content);
+    return good ? import : NULL;
+}
+
+/* Were they stored? false: the exchange was failed. */
+static bool answers_stored(struct exchange *x, const struct certificate_import *import)
 {
     for (size_t i = import->count > 0 ? import->writes[import->count - 1] + 1 : 0; i < x->write_count; i++) {
         const struct exchange_write *w = &x->writes[i];
@@ -300,40 +309,35 @@ bool ca_request_answers_stored(struct exchange *x, const struct certificate_impo
     return true;
 }
 
-static void completed(struct exchange *x, const struct bus_answer *answer)
+static void imported(struct exchange *x, const struct bus_answer *answer)
 {
     json_t *items;
     (void)answer;
-    if (ca_request_answers_stored(x, x->state) && import_results(x, x->state, &items)) {
+    if (answers_stored(x, x->state) && import_results(x, x->state, &items)) {
         exchange_answer(x, json_page(items, NULL));
     }
 }
 
+void certificates_store(struct exchange *x, struct certificate_import *import)
+{
+    x->state = import;
+    exchange_write_run(x, false, imported);
+}
+
 void csr_complete(struct exchange *x)
 {
-    struct buf content = BUF_INIT(API_BODY_MAX);
-    struct failure f = {.status = STATUS_OK};
-    struct certificate_file *file = arena_alloc(&x->arena, sizeof(*file));
-    struct certificate_import *import = arena_alloc(&x->arena, sizeof(*import));
-    size_t found = 0;
-    if (file == NULL || import == NULL) {
-        exchange_failf(x, STATUS_NO_MEMORY, "there is no memory for the certificates");
-    } else if (import_file_of_body(x, "data", &content)) {
-        if (certificate_file_read(buf_slice(&content), &x->arena, file, &f) != STATUS_OK) {
-            exchange_fail_field(x, &f, "data");
-        } else if (import_certificates(x, file, import) && ca_request_answers_add(x, import, &found)) {
-            if (found == 0) {
-                exchange_failf(
-                    x, STATUS_NOT_FOUND,
-                    "no key waits for any of the certificates in the file; ca csr-list shows those "
-                    "that do");
-            } else {
-                x->state = import;
-                exchange_write_run(x, false, completed);
-            }
-        }
+    size_t found;
+    struct certificate_import *import = certificates_of_body(x, &found);
+    if (import == NULL) {
+        return;
     }
-    buf_release(&content);
+    if (found == 0) {
+        exchange_failf(
+            x, STATUS_NOT_FOUND,
+            "no key waits for any of the certificates in the file; ca csr-list shows those that do");
+        return;
+    }
+    certificates_store(x, import);
 }
 
 /* --- giving one up --- */

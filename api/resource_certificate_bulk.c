@@ -13,12 +13,7 @@
 #define RECORDS_MAX (COMMAND_MAX - ((size_t)280 << 10)) /* bytes before a command is full: one more fits */
 
 static const struct api_field request_fields[] = {
-    {.name = "data",
-     .type = API_BASE64,
-     .flags = API_REQUIRED,
-     .min = 1,
-     .max = CERTIFICATE_DATA_MAX,
-     .help = "PEM as it is; DER or PKCS#7 in base64"},
+    CERTIFICATE_DATA_FIELD(CERTIFICATE_DATA_KINDS),
     {.name = "skip", .type = API_NUMBER, .max = 10000000, .help = "entries to pass over: \"done\" of before"},
 };
 const struct api_object bulk_request_object = {.name = "BulkRequest", API_FIELDS(request_fields)};
@@ -124,7 +119,7 @@ static enum status add_one(struct bulk *b, size_t i, struct failure *f)
         return failure_set(f, status, "certificate %zu is too large", b->skip + i);
     }
     b->listed++;
-    return b->list.len > RECORDS_MAX || b->listed == CERT_ADD_MANY_MAX ? flush(b, f) : STATUS_OK;
+    return b->list.len > RECORDS_MAX || b->listed == CERT_ADD_AT_ONCE ? flush(b, f) : STATUS_OK;
 }
 
 /* --- the report --- */

@@ -10,12 +10,7 @@
 #include "store/records_trust.h"
 
 static const struct api_field request_fields[] = {
-    {.name = "data",
-     .type = API_BASE64,
-     .flags = API_REQUIRED,
-     .min = 1,
-     .max = CERTIFICATE_DATA_MAX,
-     .help = "PEM as it is; DER or PKCS#7 in base64; several certificates at once are fine"},
+    CERTIFICATE_DATA_FIELD(CERTIFICATE_DATA_KINDS "; several certificates at once are fine"),
 };
 const struct api_object certificates_request_object = {.name = "CertificatesRequest",
                                                        API_FIELDS(request_fields)};
@@ -214,33 +209,13 @@ void certificate_get(struct exchange *x)
 
 /* --- import --- */
 
-static void imported(struct exchange *x, const struct bus_answer *answer)
-{
-    json_t *items;
-    (void)answer;
-    if (ca_request_answers_stored(x, x->state) && import_results(x, x->state, &items)) {
-        exchange_answer(x, json_page(items, NULL));
-    }
-}
-
 void certificates_import(struct exchange *x)
 {
     size_t found; /* keys that waited for one of them */
-    struct buf content = BUF_INIT(API_BODY_MAX);
-    struct failure f = {.status = STATUS_OK};
-    struct certificate_file *file = arena_alloc(&x->arena, sizeof(*file));
-    struct certificate_import *import = arena_alloc(&x->arena, sizeof(*import));
-    if (file == NULL || import == NULL) {
-        exchange_failf(x, STATUS_NO_MEMORY, "there is no memory for the certificates");
-    } else if (import_file_of_body(x, "data", &content)) {
-        if (certificate_file_read(buf_slice(&content), &x->arena, file, &f) != STATUS_OK) {
-            exchange_fail_field(x, &f, "data");
-        } else if (import_certificates(x, file, import) && ca_request_answers_add(x, import, &found)) {
-            x->state = import;
-            exchange_write_run(x, false, imported);
-        }
+    struct certificate_import *import = certificates_of_body(x, &found);
+    if (import != NULL) {
+        certificates_store(x, import);
     }
-    buf_release(&content);
 }
 
 /* --- removal --- */

@@ -8,12 +8,7 @@
 #include "api/resources.h"
 
 static const struct api_field request_fields[] = {
-    {.name = "data",
-     .type = API_BASE64,
-     .flags = API_REQUIRED,
-     .min = 1,
-     .max = CERTIFICATE_DATA_MAX,
-     .help = "PEM as it is; DER or PKCS#7 in base64"},
+    CERTIFICATE_DATA_FIELD(CERTIFICATE_DATA_KINDS),
     {.name = "comment", .type = API_TEXT, .max = 200, .help = "why it is trusted"},
     {.name = "force", .type = API_BOOL, .help = "also a certificate that is neither a CA's nor self-signed"},
 };

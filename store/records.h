@@ -127,7 +127,9 @@ enum status binding_scope_normalise(struct slice scope, char out[ADDRESS_MAX + 1
 enum harvest_on_change { HARVEST_REVIEW, HARVEST_REPLACE, HARVEST_KEEP };
 enum harvest_flags { HARVEST_SAME_KEY = 1, HARVEST_CAPABILITIES = 2 };
 
-#define CERT_ADD_MANY_MAX 256 /* records of COMMAND_CERT_ADD_MANY */
+#define CERT_ADD_MANY_MAX 256 /* records of COMMAND_CERT_ADD_MANY that a node takes */
+/* Records of one such command that are proposed: core's loop stands still while it applies one. */
+#define CERT_ADD_AT_ONCE 16
 
 struct node_record {
     uint64_t id;

@@ -3,7 +3,8 @@
  * (1.2 KB of DER each, names out of lists), then times searches of several kinds, the first page of 100 each,
  * three times each; the slowest counts.
  *
- *   certificate_search FOLDER [RECORDS]      tab-separated: search, found, ms; then the size of the map
+ *   certificate_search FOLDER [RECORDS [A_COMMAND]]    tab-separated: search, found, ms; then the size of the
+ * map
  */
 #include "store/certificate_search.h"
 #include "base/msgpack_write.h"
@@ -13,7 +14,6 @@
 #include <time.h>
 
 #define DER_SIZE 1200
-#define BATCH    250
 #define DAY_MS   ((uint64_t)86400000)
 #define NOW_MS   ((uint64_t)1795521600 * 1000)
 
@@ -69,7 +69,7 @@ static void record_put(struct buf *out, size_t i)
     need(certificate_record_encode(&r, out) == STATUS_OK, "encode");
 }
 
-static void fill(struct store *store, size_t count)
+static void fill(struct store *store, size_t count, size_t batch)
 {
     struct buf list = BUF_INIT(COMMAND_MAX), encoded = BUF_INIT(COMMAND_MAX);
     double begin = now(), longest = 0;
@@ -79,7 +79,7 @@ static void fill(struct store *store, size_t count)
         struct command c;
         struct apply_result result;
         struct failure f = {0};
-        size_t n = count - i < BATCH ? count - i : BATCH, size;
+        size_t n = count - i < batch ? count - i : batch, size;
         uint8_t *entry;
         double before;
 
@@ -104,8 +104,8 @@ static void fill(struct store *store, size_t count)
             longest = now() - before;
         free(entry);
     }
-    printf("filled\t%zu\t%.0f ms, %.1f us each; the longest command of %d took %.0f ms\n", count,
-           now() - begin, (now() - begin) * 1000 / (double)count, BATCH, longest);
+    printf("filled\t%zu\t%.0f ms, %.1f us each; the longest command of %zu took %.0f ms\n", count,
+           now() - begin, (now() - begin) * 1000 / (double)count, batch, longest);
     buf_release(&list);
     buf_release(&encoded);
 }
@@ -158,7 +158,7 @@ int main(int argc, char **argv)
     need(store_open_writer(argv[1], SLICE_LITERAL("11111111-2222-3333-4444-555555555555"), &store, &f) ==
              STATUS_OK,
          "open a store");
-    fill(store, count);
+    fill(store, count, argc > 3 ? (size_t)strtoul(argv[3], NULL, 10) : CERT_ADD_AT_ONCE);
     search(store, "one address", QUERY(.address = SLICE_LITERAL("anna.surname0@firm0.example")));
     search(store, "a rare word", QUERY(.text = SLICE_LITERAL("surname12345")));
     search(store, "beginning of a word", QUERY(.text = SLICE_LITERAL("surname123")));

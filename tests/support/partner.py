@@ -25,8 +25,12 @@ class Partner:
 
     def issue(self, name, address, gcm=False, ec=False, days=365, not_after=None):
         """name.key, name.pem and name.p12 (password: secret) for a mail address."""
+        wanted = repr((address, gcm, ec, days, not_after))
         if self.path(f"{name}.p12").exists():
+            there = self.path(f"{name}.wanted").read_text()
+            assert there == wanted, f"{name} was issued as {there} before, and now {wanted} is asked for: take another name"
             return
+        self.path(f"{name}.wanted").write_text(wanted)
         if ec:
             openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.path(f"{name}.key"))
         else:
