@@ -122,7 +122,7 @@ def test_a_request_is_answered_by_a_ca_elsewhere(ready, partner):
     made = ready.ctl_json("ca", "csr", address, "--name", "C. S. Request", "--key", "p256", node=1)
     (ready.tmp / "r.pem").write_text(made["pem"])
     assert "C. S. Request" in openssl("req", "-in", ready.tmp / "r.pem", "-verify", "-noout", "-subject").decode()
-    assert [r["id"] for r in ready.ctl_json("ca", "csr-list", node=2)["items"]] == [made["id"]]
+    assert [r["id"] for r in ready.ctl_json("ca", "csr-list", "--consistent", node=2)["items"]] == [made["id"]]
     (ready.tmp / "r.ext").write_text(f"subjectAltName=email:{address}\nkeyUsage=critical,digitalSignature,keyAgreement\nextendedKeyUsage=emailProtection\n")
     openssl("x509", "-req", "-in", ready.tmp / "r.pem", "-CA", partner.path("ca.pem"), "-CAkey", partner.path("ca.key"), "-CAcreateserial", "-days", "30",
             "-extfile", ready.tmp / "r.ext", "-out", ready.tmp / "answer.pem")
