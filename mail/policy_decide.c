@@ -4,7 +4,7 @@
  *
  * In this order, and docs/policy.md tells it to administrators:
  *   1. domain.locality of the recipient says whether the message comes in (decrypt, verify) or goes out
- * (sign, encrypt).
+ * (sign, encrypt); encrypt.internal makes mail among our own domains go out too (policy_direction.c).
  *   2. Rules (mail/rule.h) are asked; one that refuses, or cannot be evaluated, ends it.
  *   3. A message that is encrypted as a whole already passes (encrypt.already) and counts as protected.
  *   4. How strictly to encrypt (policy_demand.c), by which method (policy_methods.c); what must be encrypted
@@ -194,6 +194,26 @@ static bool apply_rules(struct policy_context *c, struct policy_recipient *r,
     return false;
 }
 
+/* Nobody's settings would protect it: it goes nowhere. */
+static bool apply_unknown_sender(struct policy_context *c, struct policy_recipient *r,
+                                 struct policy_steps *steps, enum status *status)
+{
+    const struct setting_value *value = &c->global->of[SETTING_RELAY_UNKNOWN_SENDER];
+    if (!policy_sender_is_unknown(c, r)) {
+        return false;
+    }
+    policy_step(c, steps, "the sender is of no domain of ours: relay.unknown_sender is %.*s (%s)",
+                SLICE_ARGS(value->text), policy_value_origin(value, c->arena));
+    if (!policy_value_is(value, "refuse")) {
+        return false;
+    }
+    *status = policy_refuse(c, r, STATUS_POLICY,
+                            "the sender %.*s is of no domain of ours, and mail of others is not sent on "
+                            "(relay.unknown_sender)",
+                            SLICE_ARGS(c->sender.len > 0 ? c->sender : SLICE_LITERAL("<>")));
+    return true;
+}
+
 /* A message that programs may read differently. */
 static bool apply_malformed(struct policy_context *c, struct policy_recipient *r, struct policy_steps *steps,
                             enum status *status)
@@ -218,7 +238,8 @@ static bool apply_malformed(struct policy_context *c, struct policy_recipient *r
 
 static void trace_recipient_settings(const struct policy_recipient *r, struct json_writer *w)
 {
-    static const enum setting_id of_both[] = {SETTING_DOMAIN_LOCALITY, SETTING_SMIME_ENABLED};
+    static const enum setting_id of_both[] = {SETTING_DOMAIN_LOCALITY, SETTING_SMIME_ENABLED,
+                                              SETTING_ENCRYPT_INTERNAL};
     static const enum setting_id outgoing[] = {SETTING_ENCRYPT_MODE,        SETTING_ENCRYPT_METHODS,
                                                SETTING_SMIME_CIPHER,        SETTING_SMIME_OPAQUE,
                                                SETTING_SMIME_KEY_TRANSPORT, SETTING_SMIME_COMPRESS};
@@ -285,7 +306,9 @@ static enum status decide_one(struct policy_context *c, struct policy_recipient 
     if (status != STATUS_OK) {
         return status;
     }
-    if (!apply_rules(c, r, rules, &steps, &status) && !apply_malformed(c, r, &steps, &status)) {
+    policy_direction_tell(c, r, &steps);
+    if (!apply_rules(c, r, rules, &steps, &status) && !apply_unknown_sender(c, r, &steps, &status) &&
+        !apply_malformed(c, r, &steps, &status)) {
         if (r->direction == POLICY_OUTGOING) {
             status = decide_outgoing(c, r, rules, w, &steps);
         } else {
@@ -372,10 +395,9 @@ static enum status read_recipients(struct policy_context *c, const struct slice 
         if (status != STATUS_OK) {
             break;
         }
-        bool internal = policy_value_is(&r->settings->of[SETTING_DOMAIN_LOCALITY], "internal");
-        r->direction = internal ? POLICY_INCOMING : POLICY_OUTGOING;
+        policy_direction(c, r);
         policy_recipient_algorithms(r);
-        *outgoing = *outgoing || !internal;
+        *outgoing = *outgoing || r->direction == POLICY_OUTGOING;
     }
     return status;
 }

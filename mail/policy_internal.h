@@ -53,6 +53,17 @@ const char *policy_value_origin(const struct setting_value *value, struct arena 
  * something for its domain or user; of two that do, the stricter). `values` has `count` (at least one). */
 size_t policy_value_counts(const struct setting_value *const *values, size_t count);
 
+struct policy_steps;
+
+/* --- which way (policy_direction.c) --- */
+/* After the senders' settings are known: r->direction, and why when it is not the recipient's locality. */
+void policy_direction(const struct policy_context *c, struct policy_recipient *r);
+/* Why the direction is what it is, where encrypt.internal has a say. */
+void policy_direction_tell(struct policy_context *c, const struct policy_recipient *r,
+                           struct policy_steps *steps);
+/* Is it mail to the outside that no domain of ours answers for, which relay.unknown_sender refuses? */
+bool policy_sender_is_unknown(const struct policy_context *c, const struct policy_recipient *r);
+
 /* --- triggers (policy_trigger.c) --- */
 /* Fills c->triggers, and the decision's subject. Not OK: an expression could not be evaluated (the failure
  * says which), or memory ended: the message must be refused. */

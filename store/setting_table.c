@@ -65,6 +65,14 @@ static const struct setting settings[] = {
         "partial.recipients", "refuse-all", "refuse-all|split", GD, SETTING_OF_SENDER,
         "when some recipients cannot be served: refuse the message for all, or deliver to the others and "
         "send the sender a bounce for those"),
+    [SETTING_ENCRYPT_INTERNAL] =
+        FLAG("encrypt.internal", "no", GDU, SETTING_OF_RECIPIENT,
+             "whether mail between our own domains that comes from encrypt.internal_from is signed and "
+             "encrypted like mail that leaves; no: it is decrypted and verified like mail that comes in"),
+    [SETTING_ENCRYPT_INTERNAL_FROM] = RANGE(
+        "encrypt.internal_from", SETTING_NETWORKS, "", 0, 0, G, SETTING_OF_NODE,
+        "our own mail servers, from which mail of our own domains' senders is theirs in truth: only that is "
+        "signed for encrypt.internal. Never a server that takes mail from the internet"),
     [SETTING_ENCRYPT_CALENDAR] = CHOICE(
         "encrypt.calendar", "protect", "plain-if-opportunistic|protect", GD, SETTING_OF_RECIPIENT,
         "calendar invitations: encrypted like other mail, or left plain where encrypt.mode is opportunistic; "
@@ -225,6 +233,11 @@ static const struct setting settings[] = {
     [SETTING_RELAY_NETWORKS] =
         RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,
               "networks whose hosts may send mail through this gateway; all others are refused"),
+    [SETTING_RELAY_UNKNOWN_SENDER] = CHOICE(
+        "relay.unknown_sender", "refuse", "pass|refuse", G, SETTING_OF_NODE,
+        "what becomes of mail to the outside when neither its From address nor the envelope's sender is of "
+        "a domain of ours, so that nobody's settings protect it; reports and automatic replies of the null "
+        "sender always pass"),
     [SETTING_SMTP_MAX_SIZE] = RANGE("smtp.max_size", SETTING_BYTES, "50M", 1024, (uint64_t)1 << 30, G,
                                     SETTING_OF_NODE, "largest message, in bytes"),
     [SETTING_SMTP_MAX_RECIPIENTS] =

@@ -249,6 +249,7 @@ static void the_policy_is_explained(void **state)
 {
     (void)state;
     ASK(200, "PUT", "/v1/settings/encrypt.mode?domain=partner.example", "{\"value\": \"mandatory\"}");
+    ASK(200, "PUT", "/v1/settings/relay.unknown_sender", "{\"value\": \"pass\"}");
     ASK(200, "POST", "/v1/policy/explain",
         "{\"from\": \"alice@ours.example\", \"to\": [\"bob@partner.example\", \"eve@other.example\"]}");
     assert_true(json_is_true(world_json(&w, "refused")));

@@ -263,6 +263,7 @@ void world_make(struct world *w)
     add_domain(w, "ours.example", "internal");
     add_domain(w, "partner.example", "external");
     add_user(w, "alice@ours.example");
+    world_set(w, SETTING_GLOBAL, "", "relay.unknown_sender", "pass"); /* what senders do is each test's */
     world_shell(
         w,
         "openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=test-ca -keyout ca.key -out ca.pem "
@@ -316,6 +317,7 @@ static void counted_cb(void *context, void *out, size_t len)
 void world_process(struct world *w, const char *sender, const char *const *recipients, struct slice message)
 {
     struct job_message job = {.job = 1, .now_ms = w->now_ms, .sender = slice_of_text(sender)};
+    job.client_ip = slice_of_text(w->client_ip != NULL ? w->client_ip : "");
     world_look(w);
     while (recipients[job.recipient_count] != NULL) {
         job.recipient_count++;

@@ -16,7 +16,8 @@ struct world {
     char dir[64];
     struct store *writer, *reader;
     uint64_t index, random;
-    uint64_t now_ms; /* ten days ahead of the clock: certificates of one day have expired */
+    uint64_t now_ms;       /* ten days ahead of the clock: certificates of one day have expired */
+    const char *client_ip; /* of world_process(); NULL: none */
     struct keyring keyring;
     struct arena arena; /* of the last call */
     struct store_view *view;
