@@ -1,5 +1,6 @@
 """Other programs that speak S/MIME, against one node over real SMTP. The fixtures of whole clusters are those of tests/cluster/conftest.py."""
 import email.policy
+import email.utils
 import hashlib
 import importlib.util
 import pathlib
@@ -53,6 +54,7 @@ class Gateway:
             self.set(sender, **{n: v for n, v in settings.items() if n in ("smime__digest", "smime__pss")})
             message = EmailMessage()
             message["From"], message["To"], message["Subject"] = sender, recipient, "A letter"
+            message["Date"] = email.utils.localtime()
             message.set_content(SECRET + "\n")
             self.sent[key] = self.through(sender, recipient, message.as_bytes(policy=email.policy.SMTP))
         return self.sent[key]
