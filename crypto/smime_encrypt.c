@@ -112,17 +112,16 @@ static enum status add_recipient(CMS_ContentInfo *cms, const struct smime_recipi
 enum status smime_encrypt(const struct smime_recipient *recipients, size_t count, enum smime_cipher cipher,
                           struct slice entity, struct buf *out, struct failure *f)
 {
-    BIO *in = smime_bio_of(entity);
     CMS_ContentInfo *cms = CMS_encrypt(NULL, NULL, cipher_of(cipher), CMS_BINARY | CMS_PARTIAL);
     enum status status = STATUS_OK;
 
     if (count == 0 || count > CMS_RECIPIENT_INFOS_MAX)
         status = failure_set(f, STATUS_INVALID, "cannot encrypt to %zu certificates", count);
-    else if (in == NULL || cms == NULL || CMS_set_detached(cms, 0) != 1)
+    else if (cms == NULL || CMS_set_detached(cms, 0) != 1)
         status = smime_failure(f, "cannot encrypt");
     for (size_t i = 0; i < count && status == STATUS_OK; i++)
         status = add_recipient(cms, &recipients[i], f);
-    if (status == STATUS_OK && CMS_final(cms, in, NULL, CMS_BINARY) != 1)
+    if (status == STATUS_OK && !smime_final(cms, entity))
         status = smime_failure(f, "cannot encrypt");
     if (status == STATUS_OK) {
         status = smime_to_der(cms, out);
@@ -130,7 +129,6 @@ enum status smime_encrypt(const struct smime_recipient *recipients, size_t count
             (void)failure_set(f, status, "cannot write an encrypted message: %s", status_text(status));
     }
     CMS_ContentInfo_free(cms);
-    BIO_free(in);
     ERR_clear_error();
     return status;
 }

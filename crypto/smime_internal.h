@@ -15,6 +15,9 @@ X509 *smime_certificate(struct slice der);
 /* NULL if the bytes are no CMS. BER is fine. */
 CMS_ContentInfo *smime_parse(struct slice cms);
 enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out) MUST_CHECK;
+/* As CMS_final() with CMS_BINARY: gives an object that was begun with CMS_PARTIAL its content. Its memory is
+ * taken once: OpenSSL grows it by a third again and again, and copies and clears what it left. */
+bool smime_final(CMS_ContentInfo *cms, struct slice content) MUST_CHECK;
 /* A ContentInfo (RFC 5652 section 3) of this type around a SEQUENCE with this content. */
 enum status smime_wrap(int nid, struct slice content, struct buf *out) MUST_CHECK;
 /* smime_sign() for an Ed25519 key, whose certificate is x. */

@@ -96,22 +96,20 @@ static bool kind_is_supported(const EVP_PKEY *key)
 static enum status sign_by_openssl(const struct smime_signer *signer, X509 *x, struct slice entity,
                                    uint64_t now_ms, unsigned flags, struct buf *out, struct failure *f)
 {
-    BIO *in = smime_bio_of(entity);
     CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
     CMS_SignerInfo *si = cms == NULL ? NULL
                                      : CMS_add1_signer(cms, x, signer->key, digests[digest_of(signer)].md(),
                                                        flags | CMS_NOSMIMECAP | CMS_KEY_PARAM);
     enum status status;
 
-    if (in == NULL || si == NULL || !set_padding(si, signer) || !add_attributes(si, signer, x, now_ms) ||
-        !add_chain(cms, signer) || CMS_final(cms, in, NULL, flags) != 1) {
+    if (si == NULL || !set_padding(si, signer) || !add_attributes(si, signer, x, now_ms) ||
+        !add_chain(cms, signer) || !smime_final(cms, entity)) {
         status = smime_failure(f, "cannot sign");
     } else {
         status = smime_to_der(cms, out);
         if (status != STATUS_OK)
             status = failure_set(f, status, "cannot write a signature: %s", status_text(status));
     }
-    BIO_free(in);
     CMS_ContentInfo_free(cms);
     return status;
 }

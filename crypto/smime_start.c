@@ -72,6 +72,31 @@ enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out)
     return STATUS_OK;
 }
 
+/* For the content, encrypted or not, when the object is to hold it. Without memory it grows on its own. */
+static void make_room(BIO *chain, size_t size)
+{
+    BIO *memory = BIO_find_type(chain, BIO_TYPE_MEM);
+    BUF_MEM *room = NULL;
+
+    if (memory != NULL && BIO_get_mem_ptr(memory, &room) == 1 && BUF_MEM_grow(room, size) != 0)
+        room->length = 0;
+}
+
+bool smime_final(CMS_ContentInfo *cms, struct slice content)
+{
+    BIO *chain = content.len > CMS_MAX ? NULL : CMS_dataInit(cms, NULL);
+    size_t written = 0;
+    bool good = chain != NULL;
+
+    if (good && content.len > 0) /* what is never written to never belongs to the object */
+        make_room(chain, content.len + EVP_MAX_BLOCK_LENGTH);
+    if (good && content.len > 0)
+        good = BIO_write_ex(chain, content.data, content.len, &written) == 1 && written == content.len;
+    good = good && BIO_flush(chain) == 1 && CMS_dataFinal(cms, chain) == 1;
+    BIO_free_all(chain);
+    return good;
+}
+
 enum status smime_wrap(int nid, struct slice content, struct buf *out)
 {
     const ASN1_OBJECT *object = OBJ_nid2obj(nid);

@@ -80,8 +80,8 @@ struct flow {
     struct incoming_options *options_of; /* incoming, by recipient */
     enum header_form *headers_of;        /* outgoing, by recipient */
 
-    struct buf entity;                             /* outgoing: the content with its fields */
-    struct buf payloads[HEADER_FORM_COUNT];        /* outgoing: that with protected header fields */
+    struct buf content_header;                     /* outgoing: of the content, with the empty line */
+    struct buf payloads[HEADER_FORM_COUNT];        /* outgoing: the content with protected header fields */
     struct buf signed_forms[2][HEADER_FORM_COUNT]; /* outgoing: those signed, clear [0] and opaque [1] */
     struct received **received;                    /* incoming; in the arena */
     size_t received_count, received_capacity;

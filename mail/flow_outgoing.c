@@ -28,11 +28,11 @@ static enum status check_header(const struct flow *fl, struct failure *f)
     return STATUS_OK;
 }
 
-/* The content with its fields. A message without MIME gets the fields that say what it is. */
-static enum status content_entity_make(struct flow *fl, struct failure *f)
+/* The header of the content: its fields, and for a message without MIME those that say what it is. */
+static enum status content_header_write(struct flow *fl, struct failure *f)
 {
     const struct entity *e = &fl->message;
-    struct buf *out = &fl->entity;
+    struct buf *out = &fl->content_header;
     if (out->len > 0) {
         return STATUS_OK;
     }
@@ -41,8 +41,7 @@ static enum status content_entity_make(struct flow *fl, struct failure *f)
         return status;
     }
     *out = BUF_INIT(fl->content_max);
-    status = buf_reserve(out, e->bytes.len + 128);
-    if (status == STATUS_OK && entity_field(e, "Content-Type") == NULL) {
+    if (entity_field(e, "Content-Type") == NULL) {
         status = buf_printf(out, "Content-Type: text/plain; charset=%s\r\n", charset_guess(e->body));
         if (status == STATUS_OK && entity_field(e, "Content-Transfer-Encoding") == NULL &&
             mime_has_8bit(e->body)) {
@@ -58,14 +57,39 @@ static enum status content_entity_make(struct flow *fl, struct failure *f)
     if (status == STATUS_OK) {
         status = buf_append_text(out, "\r\n");
     }
-    if (status == STATUS_OK) {
-        status = buf_append_slice(out, e->body);
-    }
     if (status != STATUS_OK) {
         buf_reset(out);
         return failure_set(f, STATUS_NO_MEMORY, "no memory for a message");
     }
     return STATUS_OK;
+}
+
+/* The content as an entity: its bytes are the header alone, the body is the message's. */
+static enum status content_read(struct flow *fl, struct entity *content, struct failure *f)
+{
+    enum status status = content_header_write(fl, f);
+    if (status == STATUS_OK) {
+        status = entity_read(buf_slice(&fl->content_header), fl->arena, content, f);
+    }
+    content->body = fl->message.body;
+    return status;
+}
+
+/* The content in one piece. */
+static enum status content_append(struct flow *fl, struct buf *out, struct failure *f)
+{
+    enum status status = content_header_write(fl, f);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    status = buf_reserve(out, fl->content_header.len + fl->message.body.len);
+    if (status == STATUS_OK) {
+        status = buf_append_slice(out, buf_slice(&fl->content_header));
+    }
+    if (status == STATUS_OK) {
+        status = buf_append_slice(out, fl->message.body);
+    }
+    return status == STATUS_OK ? STATUS_OK : failure_set(f, STATUS_NO_MEMORY, "no memory for a message");
 }
 
 /* --- header protection --- */
@@ -106,10 +130,7 @@ enum status outgoing_headers(struct flow *fl, struct failure *f)
         }
         if (!read) {
             struct failure later = {.status = STATUS_OK};
-            enum status made = content_entity_make(fl, &later);
-            if (made == STATUS_OK) {
-                made = entity_read(buf_slice(&fl->entity), fl->arena, &content, &later);
-            }
+            enum status made = content_read(fl, &content, &later);
             fits = made == STATUS_OK && header_protection_fits(&content);
             read = true;
             /* A header that is malformed fails again when the variant is made, and refuses only those who
@@ -126,22 +147,35 @@ enum status outgoing_headers(struct flow *fl, struct failure *f)
     return STATUS_OK;
 }
 
+static enum status payload_write(struct flow *fl, enum header_form form, struct buf *out, struct failure *f)
+{
+    struct entity content;
+    struct buf whole = BUF_INIT(fl->content_max);
+    if (form == HEADERS_BARE) {
+        return content_append(fl, out, f);
+    }
+    whole.wipe = true;
+    enum status status = form == HEADERS_HIDDEN_LEGACY ? content_append(fl, &whole, f) : STATUS_OK;
+    if (status == STATUS_OK) {
+        status = form == HEADERS_HIDDEN_LEGACY ? entity_read(buf_slice(&whole), fl->arena, &content, f)
+                                               : content_read(fl, &content, f);
+    }
+    if (status == STATUS_OK) {
+        status = header_protection_payload(&fl->message, &content, form, fl->arena, out, f);
+    }
+    buf_release(&whole);
+    return status;
+}
+
 static enum status payload_make(struct flow *fl, enum header_form form, struct failure *f)
 {
     struct buf *out = &fl->payloads[form];
-    struct entity content;
     if (out->len > 0) {
         return STATUS_OK;
     }
-    enum status status = content_entity_make(fl, f);
-    if (status == STATUS_OK) {
-        status = entity_read(buf_slice(&fl->entity), fl->arena, &content, f);
-    }
-    if (status == STATUS_OK) {
-        *out = BUF_INIT(fl->content_max);
-        out->wipe = true;
-        status = header_protection_payload(&fl->message, &content, form, fl->arena, out, f);
-    }
+    *out = BUF_INIT(fl->content_max);
+    out->wipe = true;
+    enum status status = payload_write(fl, form, out, f);
     if (status != STATUS_OK) {
         buf_reset(out);
     }
@@ -150,7 +184,7 @@ static enum status payload_make(struct flow *fl, enum header_form form, struct f
 
 void outgoing_release(struct flow *fl)
 {
-    buf_release(&fl->entity);
+    buf_release(&fl->content_header);
     for (size_t i = 0; i < HEADER_FORM_COUNT; i++) {
         buf_release(&fl->payloads[i]);
         buf_release(&fl->signed_forms[0][i]);
@@ -199,15 +233,11 @@ static enum status sign_with(struct flow *fl, EVP_PKEY *key, bool opaque, struct
     return status;
 }
 
-static enum status signed_form_make(struct flow *fl, bool opaque, enum header_form form, struct failure *f)
+static enum status signed_append(struct flow *fl, bool opaque, enum header_form form, struct buf *out,
+                                 struct failure *f)
 {
-    struct buf *out = &fl->signed_forms[opaque][form];
     struct buf sendable = BUF_INIT(fl->content_max);
     EVP_PKEY *key = NULL;
-    if (out->len > 0) {
-        return STATUS_OK;
-    }
-    *out = BUF_INIT(fl->content_max);
     struct slice entity = buf_slice(&fl->payloads[form]);
     enum status status = STATUS_OK;
     /* Signed although it was: sign.already says that the signature is to be replaced. */
@@ -225,12 +255,33 @@ static enum status signed_form_make(struct flow *fl, bool opaque, enum header_fo
     if (status == STATUS_OK) {
         status = sign_with(fl, key, opaque, entity, out, f);
     }
-    if (status != STATUS_OK) {
-        buf_reset(out);
-    }
     EVP_PKEY_free(key);
     buf_release(&sendable);
     return status;
+}
+
+/* For all groups that want it. */
+static enum status signed_form_make(struct flow *fl, bool opaque, enum header_form form, struct failure *f)
+{
+    struct buf *out = &fl->signed_forms[opaque][form];
+    if (out->len > 0) {
+        return STATUS_OK;
+    }
+    *out = BUF_INIT(fl->content_max);
+    enum status status = signed_append(fl, opaque, form, out, f);
+    if (status != STATUS_OK) {
+        buf_reset(out);
+    }
+    return status;
+}
+
+/* What was made on the way is as large as the message: where no other group can want it, it goes as soon as
+ * it was used. */
+static void drop_if_last(const struct flow *fl, struct buf *made)
+{
+    if (fl->group_count == 1) {
+        buf_release(made);
+    }
 }
 
 /* Certificates of all of a group's recipients, each once: two addresses may share one. */
@@ -290,9 +341,11 @@ static enum status compressed_form(struct flow *fl, struct slice entity, struct 
     return status;
 }
 
-static enum status encrypted_append(struct flow *fl, const struct flow_group *group, struct slice entity,
+/* `made` holds what is to be encrypted. */
+static enum status encrypted_append(struct flow *fl, const struct flow_group *group, struct buf *made,
                                     struct buf *out, struct failure *f)
 {
+    struct slice entity = buf_slice(made);
     struct buf cms = BUF_INIT(fl->content_max);
     struct smime_recipient *recipients = NULL;
     size_t count = 0;
@@ -311,6 +364,7 @@ static enum status encrypted_append(struct flow *fl, const struct flow_group *gr
         status = smime_encrypt(recipients, count, cipher, entity, &cms, f);
     }
     buf_release(&packed);
+    drop_if_last(fl, made);
     if (status == STATUS_OK) {
         status = compose_pkcs7(smime_cipher_is_gcm(cipher) ? "authEnveloped-data" : "enveloped-data",
                                buf_slice(&cms), out);
@@ -321,48 +375,55 @@ static enum status encrypted_append(struct flow *fl, const struct flow_group *gr
     return status;
 }
 
+/* *start: where in `content` the protected entity begins. */
 static enum status protect(struct flow *fl, const struct flow_group *group, struct buf *content,
-                           struct failure *f)
+                           size_t *start, struct failure *f)
 {
     bool sign = (group->protection & PROTECT_SIGN) != 0, encrypt = (group->protection & PROTECT_ENCRYPT) != 0;
+    bool at_once = sign && !encrypt && fl->group_count == 1; /* into its place, since nobody shares it */
     enum header_form form = group->headers;
+    struct buf *payload = &fl->payloads[form];
+    struct buf *made = sign ? &fl->signed_forms[group->opaque][form] : payload;
     enum status status = payload_make(fl, form, f);
-    if (status == STATUS_OK && sign) {
+    if (status == STATUS_OK && sign && !at_once) {
         status = signed_form_make(fl, group->opaque, form, f);
+        drop_if_last(fl, payload);
     }
     if (status != STATUS_OK) {
         return status;
     }
-    struct slice entity = buf_slice(sign ? &fl->signed_forms[group->opaque][form] : &fl->payloads[form]);
     json_put_text(&fl->trace, "headers", slice_of_text(header_form_name(form)));
-    status =
-        buf_reserve(content, fl->message.header.len + (encrypt ? entity.len * 3 / 2 : entity.len) + 4096);
+    size_t size = at_once ? payload->len : made->len;
+    status = buf_reserve(content, fl->message.header.len + (encrypt ? size * 3 / 2 : size) + 4096);
     if (status == STATUS_OK) {
         status = header_protection_outer(&fl->message, form, content);
     }
     if (status == STATUS_OK) {
         status = buf_append_text(content, "MIME-Version: 1.0\r\n");
     }
-    if (status == STATUS_OK) {
-        status =
-            encrypt ? encrypted_append(fl, group, entity, content, f) : buf_append_slice(content, entity);
+    *start = content->len;
+    if (status != STATUS_OK) {
+        return status;
     }
-    return status;
+    return encrypt   ? encrypted_append(fl, group, made, content, f)
+           : at_once ? signed_append(fl, group->opaque, form, content, f)
+                     : buf_append_slice(content, buf_slice(made));
 }
 
 enum status outgoing_make(struct flow *fl, const struct flow_group *group, struct job_variant *v,
                           struct buf *content, struct failure *f)
 {
     static const char *const names[] = {"none", "smime-signed", "smime-encrypted", "smime-signed-encrypted"};
+    size_t start = 0;
     v->protection = slice_of_text(names[group->protection & (PROTECT_SIGN | PROTECT_ENCRYPT)]);
     if (group->protection == PROTECT_NONE) {
         v->needs_8bit = mime_has_8bit(fl->message.body);
         v->unchanged = !fl->header_changes && group->first->tag_count == 0;
         return v->unchanged ? STATUS_OK : compose_message(&fl->message, content);
     }
-    enum status status = protect(fl, group, content, f);
+    enum status status = protect(fl, group, content, &start, f);
     if (status == STATUS_OK && (group->protection & PROTECT_ENCRYPT) == 0) {
-        v->needs_8bit = mime_has_8bit(buf_slice(&fl->signed_forms[group->opaque][group->headers]));
+        v->needs_8bit = mime_has_8bit(slice_of(content->data + start, content->len - start));
     }
     return status;
 }

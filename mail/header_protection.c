@@ -173,14 +173,11 @@ enum status header_protection_payload(const struct entity *message, const struct
                                       enum header_form form, struct arena *a, struct buf *out,
                                       struct failure *f)
 {
-    struct buf displayed = BUF_INIT(content->bytes.len * 4 + 65536);
+    struct buf displayed = BUF_INIT((content->header.len + content->body.len) * 4 + 65536);
     struct entity with_display = *content;
     enum status status = STATUS_OK;
     const struct header_field *subject = entity_field(message, "Subject");
     displayed.wipe = true;
-    if (form == HEADERS_BARE) {
-        return buf_append_slice(out, content->bytes);
-    }
     if (form == HEADERS_HIDDEN_LEGACY && subject != NULL) {
         struct slice text;
         status = words_decode(subject->value, SUBJECT_MAX, a, &text);
@@ -192,7 +189,8 @@ enum status header_protection_payload(const struct entity *message, const struct
         }
     }
     if (status == STATUS_OK) {
-        status = buf_reserve(out, message->header.len * 2 + with_display.bytes.len + 1024);
+        status = buf_reserve(out, message->header.len * 2 + with_display.header.len + with_display.body.len +
+                                      1024);
     }
     if (status == STATUS_OK) {
         status = fields_append(message, form, a, out);

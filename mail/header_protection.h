@@ -23,8 +23,9 @@ const char *header_form_name(enum header_form form);
 bool header_protection_fits(const struct entity *content);
 
 /* Appends to `out` the Cryptographic Payload: protected fields of `message`, HP-Outer fields, Content-*
- * fields with hp=, body. `content` is read from `message`'s Content-* fields and body. For HEADERS_BARE: as
- * it is. */
+ * fields with hp=, body. `content` is read from `message`'s Content-* fields and body; its body may lie
+ * elsewhere than its header but for HEADERS_HIDDEN_LEGACY, where its bytes are the whole. Not for
+ * HEADERS_BARE. */
 enum status header_protection_payload(const struct entity *message, const struct entity *content,
                                       enum header_form form, struct arena *a, struct buf *out,
                                       struct failure *f) MUST_CHECK;

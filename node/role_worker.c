@@ -27,6 +27,7 @@
 #include "raft/core_protocol.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -37,16 +38,19 @@
 #define WORKER_BOUNDED 1
 #endif
 
-/* Bytes of private memory: signing and encrypting take some ten times a message's size. */
+/* Bytes of private memory: signing and encrypting take some three times a message's size, each variant that
+ * others share more. */
 #define WORKER_MEMORY_MAX ((size_t)3 << 30)
 /* Bytes of a message: what smtp.max_size allows at most, and the Received field. */
 #define WORKER_MESSAGE_MAX ((size_t)1025 << 20)
 #define WORKER_ARENA_MAX   ((size_t)128 << 20)
-#define STORE_FOLDER       "state"
-#define POLL_MS            200
-#define POLL_STARTING_MS   20 /* until it has work: a node is to be ready within a second */
-#define CONNECT_PAUSE_MS   40
-#define ANSWER_TIMEOUT_MS  30000
+/* Bytes of a message after which what malloc keeps for the next one goes back to the system. */
+#define WORKER_KEPT_MESSAGE ((size_t)16 << 20)
+#define STORE_FOLDER        "state"
+#define POLL_MS             200
+#define POLL_STARTING_MS    20 /* until it has work: a node is to be ready within a second */
+#define CONNECT_PAUSE_MS    40
+#define ANSWER_TIMEOUT_MS   30000
 /* A message that hangs the parser ends this process; smtp gives up waiting before that (JOB_HUNG_MS). */
 #define JOB_SECONDS_MAX 75
 
@@ -368,7 +372,11 @@ static void do_job(struct worker *w, struct channel_frame *frame)
         answer(w, &out, frame->fds[0]);
         mail_output_release(&out);
     }
+    bool large = mapping_slice(&input).len > WORKER_KEPT_MESSAGE;
     mapping_close(&input);
+    if (large) {
+        (void)malloc_trim(0);
+    }
 }
 
 static enum status say_ready(struct worker *w)

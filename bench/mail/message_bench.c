@@ -4,7 +4,8 @@
  * from the same bytes with keys and certificates that it keeps parsed, and writes it as DER: no MIME, no
  * base64, no decision.
  *
- *   message_bench [ROUNDS]       one line a case, tab-separated: case, bytes, ours (us), bare (us), ratio
+ *   message_bench [ROUNDS [CASE [BYTES]]]     one line a case, tab-separated: case, bytes, ours (us), bare
+ *                                             (us), ratio; CASE: only this one ("p-256, sign"), to profile
  *
  * Both run in one process, in turns, so that a noisy machine is noisy for both; the least of all rounds
  * counts. Two stores with the same people: in one, alice's domain is internal and bob's is not; in the other
@@ -269,6 +270,8 @@ struct bench {
     STACK_OF(X509) * to;
     const char *key_name;
     size_t rounds;
+    const char *only; /* name of the one case to run, and its bytes; NULL, 0: all */
+    uint64_t only_bytes;
 };
 
 static void message_make(struct bench *b, size_t size, struct buf *out, size_t *header)
@@ -330,7 +333,12 @@ static void measure(struct bench *b, enum operation operation, size_t size, size
                                               "decrypted"};
     struct buf message = BUF_INIT((size_t)64 << 20), sent = {0};
     size_t header, receiver = operation == DECRYPT_AND_VERIFY;
+    char name[64];
     double best_ours = 1e18, best_bare = 1e18;
+    require(snprintf(name, sizeof name, "%s, %s", b->key_name, operation_names[operation]) > 0, "no text");
+    if ((b->only != NULL && strcmp(b->only, name) != 0) || (b->only_bytes != 0 && b->only_bytes != size)) {
+        return;
+    }
     message_make(b, size, &message, &header);
     struct slice entity = slice_of(message.data + header, message.len - header), input = buf_slice(&message);
     struct bare_input bare = {.entity = entity, .anchors = X509_STORE_new()};
@@ -356,8 +364,7 @@ static void measure(struct bench *b, enum operation operation, size_t size, size
         best_ours = round > 0 && mine < best_ours ? mine : best_ours;
         best_bare = round > 0 && theirs < best_bare ? theirs : best_bare;
     }
-    printf("%s, %s\t%zu\t%.0f\t%.0f\t%.2f\n", b->key_name, operation_names[operation], size, best_ours,
-           best_bare, best_ours / best_bare);
+    printf("%s\t%zu\t%.0f\t%.0f\t%.2f\n", name, size, best_ours, best_bare, best_ours / best_bare);
     (void)fflush(stdout);
     free_slice(bare.signature);
     free_slice(bare.enveloped);
@@ -377,17 +384,22 @@ int main(int argc, char **argv)
     static const struct {
         size_t size, repeats;
     } sizes[] = {{10 << 10, 40}, {50 << 10, 20}, {(size_t)5 << 20, 2}};
-    uint64_t rounds = 5;
+    uint64_t rounds = 5, bytes = 0;
     struct failure f;
-    if (argc > 2 || (argc == 2 && (!slice_parse_u64(slice_of_text(argv[1]), &rounds) || rounds == 0))) {
-        (void)fprintf(stderr, "usage: message_bench [ROUNDS]\n");
+    if (argc > 4 || (argc > 1 && (!slice_parse_u64(slice_of_text(argv[1]), &rounds) || rounds == 0)) ||
+        (argc > 3 && !slice_parse_u64(slice_of_text(argv[3]), &bytes))) {
+        (void)fprintf(stderr, "usage: message_bench [ROUNDS [CASE [BYTES]]]\n");
         return 2;
     }
     now_ms = clock_wall_ms();
     require(smime_start(&f) == STATUS_OK, f.text);
     printf("case\tbytes\tours_us\tbare_us\tratio\n");
     for (unsigned kind = 0; kind < 3; kind++) {
-        struct bench b = {.to = sk_X509_new_null(), .key_name = kinds[kind], .rounds = (size_t)rounds};
+        struct bench b = {.to = sk_X509_new_null(),
+                          .key_name = kinds[kind],
+                          .rounds = (size_t)rounds,
+                          .only = argc > 2 ? argv[2] : NULL,
+                          .only_bytes = bytes};
         person_make(&b.people[0], "alice@ours.example", key_make(kind));
         person_make(&b.people[1], "bob@partner.example", key_make(kind));
         require(b.to != NULL && sk_X509_push(b.to, b.people[1].x) > 0, "no memory");
