@@ -186,6 +186,99 @@ static void a_signature_that_was_asked_for_is_made_or_refused(void **state)
     d = decide(&(struct question){.from = "ann@rich.example", .message = "X-Level: 2\r\n\r\nx"});
     expect(&d, PLAIN, STATUS_OK, "below the level");
     world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", NULL);
+    /* What a rule wants signed is not left out because sign.on_missing_key would allow it. */
+    d = decide(&(struct question){.from = "keyless@ours.example", .when = "always", .then = "sign"});
+    expect(&d, PLAIN, STATUS_NO_KEY, "a rule wants it signed");
+    d = decide(&(struct question){.when = "always", .then = "sign"});
+    assert_true((d.recipients[0].protection & PROTECT_SIGN) != 0);
+}
+
+/* A report is never held up by a signature that nobody can make for it; a message without an author is. */
+static void a_null_sender_is_never_signed_for(void **state)
+{
+    (void)state;
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
+    world_set(&w, SETTING_GLOBAL, "", "sign.mode", "always");
+    world_set(&w, SETTING_GLOBAL, "", "sign.on_missing_key", "refuse");
+    struct policy_decision d = decide(&(struct question){.envelope = ""});
+    expect(&d, ENC, STATUS_OK, "the null sender");
+    d = decide(&(struct question){.from = "", .envelope = "alice@ours.example"});
+    expect(&d, PLAIN, STATUS_NO_KEY, "no author");
+    world_set(&w, SETTING_GLOBAL, "", "sign.mode", NULL);
+    world_set(&w, SETTING_GLOBAL, "", "sign.on_missing_key", NULL);
+}
+
+struct lifetime {
+    uint64_t from_ms, until_ms;
+};
+
+static bool note_lifetime(void *context, const struct certificate_record *record)
+{
+    *(struct lifetime *)context = (struct lifetime){record->not_before_ms, record->not_after_ms};
+    return true;
+}
+
+/* To the second, and with a reason that says on which side. */
+static void a_certificate_is_used_within_its_time(void **state)
+{
+    (void)state;
+    struct lifetime life = {0};
+    uint64_t now_ms = w.now_ms;
+    world_look(&w);
+    OK(store_certificates_for(w.view, SLICE_LITERAL("bob@partner.example"), note_lifetime, &life));
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
+    const struct {
+        uint64_t at_ms;
+        const char *reason; /* NULL: it is used */
+    } table[] = {
+        {life.from_ms - 1000, " is not valid before 20"},
+        {life.until_ms - 1000, NULL},
+        {life.until_ms + 1, " expired 20"},
+        {life.until_ms + 1000, " expired 20"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        w.now_ms = table[i].at_ms;
+        world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "none");
+        struct policy_decision d = decide(&(struct question){0});
+        expect(&d, table[i].reason == NULL ? ENC : PLAIN, table[i].reason == NULL ? STATUS_OK : STATUS_NO_KEY,
+               "at a boundary of its time");
+        assert_true(table[i].reason == NULL || slice_holds(d.recipients[0].reason, table[i].reason));
+    }
+    w.now_ms = now_ms;
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+}
+
+/* Somebody's true certificate, proposed for an address that it does not name. */
+static void a_harvested_certificate_must_name_the_address(void **state)
+{
+    (void)state;
+    struct certificate_file *file = calloc(1, sizeof *file);
+    struct certificate_record record;
+    struct buf pem = BUF_INIT(65536);
+    struct failure f = {.status = STATUS_OK};
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    world_shell(&w,
+                "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=mallory "
+                "-keyout mallory.key -out mallory.csr && printf "
+                "'[e]\\nsubjectAltName=email:mallory@evil.example\\nkeyUsage=keyAgreement\\n' >mallory.ext "
+                "&& openssl x509 -req -in mallory.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 300 "
+                "-extfile mallory.ext -extensions e -out mallory.pem");
+    world_file_read(&w, "mallory.pem", &pem);
+    OK(certificate_file_read(buf_slice(&pem), &a, file, &f));
+    OK(certificate_describe(file->der[0], SLICE_LITERAL("harvest"), w.now_ms, &a, &record, &f));
+    record.addresses[0] = SLICE_LITERAL("victim@partner.example");
+    record.address_count = 1;
+    world_add_record(&w, &record);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
+    struct policy_decision d = decide(&(struct question){.recipient = "victim@partner.example"});
+    expect(&d, PLAIN, STATUS_NO_KEY, "another's certificate");
+    assert_true(slice_holds(d.recipients[0].reason, "does not name the address"));
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    free(file);
+    buf_release(&pem);
+    arena_release(&a);
 }
 
 static void a_plain_word_loosens_what_may_be_loosened(void **state)
@@ -380,6 +473,9 @@ int main(void)
         cmocka_unit_test(what_cannot_be_encrypted_may_be_deferred),
         cmocka_unit_test(proposals_stand_at_their_level),
         cmocka_unit_test(escrow_holds_for_each_side),
+        cmocka_unit_test(a_null_sender_is_never_signed_for),
+        cmocka_unit_test(a_certificate_is_used_within_its_time),
+        cmocka_unit_test(a_harvested_certificate_must_name_the_address),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
