@@ -212,3 +212,17 @@ bool smime_attributes_name(CMS_SignerInfo *si, X509 *x)
     return md != NULL && ber_next_is(&id.content, BER_OCTETS, &hash) &&
            X509_digest(x, md, digest, &len) == 1 && slice_equal(hash.content, slice_of(digest, len));
 }
+
+bool smime_attributes_as_content(CMS_SignerInfo *si, struct slice content)
+{
+    struct ber_element set, attribute, member;
+
+    if (CMS_signed_get_attr_count(si) > 0 || !ber_next_is(&content, BER_SET, &set) || content.len > 0)
+        return false;
+    while (set.content.len > 0)
+        if (!ber_next_is(&set.content, BER_SEQUENCE, &attribute) ||
+            !ber_next_is(&attribute.content, BER_OID, &member) ||
+            !ber_next_is(&attribute.content, BER_SET, &member))
+            return false;
+    return true;
+}

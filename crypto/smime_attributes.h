@@ -23,6 +23,12 @@ void smime_attributes_release(struct smime_attributes *a);
  * somebody has put another certificate for the same key into the message. */
 bool smime_attributes_name(CMS_SignerInfo *si, X509 *x);
 
+/* Is `content`, which the signer signed without signed attributes, what a SET OF attributes looks like? Then
+ * it may be the signed attributes of another message of the signer's: what is signed with and without
+ * attributes looks the same to the key, and anybody can leave the attributes out and show them as a message.
+ */
+bool smime_attributes_as_content(CMS_SignerInfo *si, struct slice content);
+
 /* IssuerAndSerialNumber's two members. */
 enum status smime_put_issuer_and_serial(X509 *x, struct buf *out) MUST_CHECK;
 

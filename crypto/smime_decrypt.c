@@ -152,7 +152,8 @@ enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t
 
     memset(out, 0, sizeof(*out));
     out->entity = (struct buf){.max = CMS_MAX, .wipe = true};
-    if (parsed == NULL)
+    if (parsed == NULL &&
+        !facts.has_attributes) /* those are told by name, whether OpenSSL reads them or not */
         return failure_set(f, STATUS_MALFORMED, "this is no encrypted CMS object");
     cipher = cipher_index(facts.cipher);
     if (cipher < 0)

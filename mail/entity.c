@@ -154,8 +154,10 @@ bool field_stays_behind(const struct header_field *field)
 
 struct content_type entity_content_type(const struct entity *e)
 {
-    struct content_type unclear = {
-        .type = SLICE_LITERAL("application"), .subtype = SLICE_LITERAL("octet-stream"), .present = true};
+    struct content_type unclear = {.type = SLICE_LITERAL("application"),
+                                   .subtype = SLICE_LITERAL("octet-stream"),
+                                   .present = true,
+                                   .unclear = true};
     size_t count = entity_field_count(e, "Content-Type");
     if (count == 0) {
         return (struct content_type){.type = SLICE_LITERAL("text"), .subtype = SLICE_LITERAL("plain")};

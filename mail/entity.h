@@ -49,6 +49,7 @@ struct content_type {
         subtype; /* as written; "text" and "plain" when there is no field (RFC 2045 section 5.2) */
     struct slice parameters; /* raw, what follows the subtype */
     bool present;
+    bool unclear; /* programs may read another one: two fields, or one that does not parse */
 };
 /* Two Content-Type fields, or one that does not parse, count as application/octet-stream: programs read them
  * differently. */

@@ -131,7 +131,7 @@ enum status outgoing_headers(struct flow *fl, struct failure *f)
         if (!read) {
             struct failure later = {.status = STATUS_OK};
             enum status made = content_read(fl, &content, &later);
-            fits = made == STATUS_OK && header_protection_fits(&content);
+            fits = made == STATUS_OK && fl->shape.kind == SHAPE_PLAIN && header_protection_fits(&content);
             read = true;
             /* A header that is malformed fails again when the variant is made, and refuses only those who
              * would have got it. Anything else might not, and then leave without what was to be hidden. */

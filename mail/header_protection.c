@@ -46,7 +46,7 @@ bool header_protection_fits(const struct entity *content)
                      content_type_is(&type, "application", "pkcs7-mime") ||
                      content_type_is(&type, "application", "x-pkcs7-mime");
     return entity_field_count(content, "Content-Type") == 1 && !content->malformed && !own_layer &&
-           !content_type_is(&type, "application", "octet-stream");
+           !type.unclear;
 }
 
 /* --- which fields --- */

@@ -94,6 +94,21 @@ static enum status begin_rules(struct policy_context *c, struct failure *f)
     return status == STATUS_OK ? STATUS_OK : failure_set(f, status, "the rules could not be asked");
 }
 
+static bool is_within(struct slice domain, struct slice parent)
+{
+    return domain.len > parent.len && domain.data[domain.len - parent.len - 1] == '.' &&
+           slice_equal(slice_of(domain.data + domain.len - parent.len, parent.len), parent);
+}
+
+/* From is what its writer wants it to be. A stranger's message under one of our addresses, which a mailbox of
+ * ours forwards, comes by the same way as our own, but with his envelope: it must not get our signature. */
+static bool may_sign(struct policy_context *c)
+{
+    struct slice from = address_domain(c->facts->from), sent = address_domain(c->facts->envelope_sender);
+    return c->of_envelope == NULL || slice_equal(from, sent) || is_within(sent, from) ||
+           policy_value_is(&c->of_envelope->of[SETTING_DOMAIN_LOCALITY], "internal");
+}
+
 /* The signer is looked for once, and only when some recipient may need one. */
 static void choose_signer(struct policy_context *c, bool outgoing, struct json_writer *w)
 {
@@ -103,7 +118,13 @@ static void choose_signer(struct policy_context *c, bool outgoing, struct json_w
     (void)failure_set(&c->no_signer, STATUS_NO_KEY, "the message has no clear sender");
     json_open_object(w, "signer");
     json_put_text(w, "address", c->sender);
-    if (outgoing && c->facts->from.len > 0 && c->facts->envelope_sender.len > 0 && wanted) {
+    if (outgoing && c->facts->from.len > 0 && c->facts->envelope_sender.len > 0 && !may_sign(c)) {
+        c->foreign = true;
+        (void)failure_set(
+            &c->no_signer, STATUS_NO_KEY,
+            "the envelope's sender %.*s is neither of the domain of From nor of an internal one",
+            SLICE_ARGS(c->facts->envelope_sender));
+    } else if (outgoing && c->facts->from.len > 0 && c->facts->envelope_sender.len > 0 && wanted) {
         c->signer_status = policy_choose_signer(c, w, &c->no_signer);
     }
     json_put_bool(w, "found", c->signer_status == STATUS_OK);

@@ -40,6 +40,7 @@ struct policy_context {
     struct rule_run *rules;    /* NULL: there are none */
     struct failure no_signer;  /* why there is no signer */
     enum status signer_status; /* OK, NO_KEY, or an error that lets nothing be sent */
+    bool foreign;              /* NO_KEY: somebody else's envelope, so no key is made either */
 };
 
 /* --- settings (policy_setting.c) --- */

@@ -72,10 +72,11 @@ enum status policy_decide_signature(struct policy_context *c, struct policy_reci
                               : "the sender has a key: signed");
         return STATUS_OK;
     }
-    c->out->lacks_key = c->out->lacks_key || (r->smime && c->signer_status == STATUS_NO_KEY);
+    c->out->lacks_key = c->out->lacks_key || (r->smime && c->signer_status == STATUS_NO_KEY && !c->foreign);
     if (!must && c->signer_status == STATUS_NO_KEY &&
         !policy_value_is(&c->of_sender->of[SETTING_SIGN_ON_MISSING_KEY], "refuse")) {
-        policy_step(c, steps, "the sender has no usable key (sign.on_missing_key is %.*s): not signed",
+        policy_step(c, steps, "%s (sign.on_missing_key is %.*s): not signed",
+                    c->foreign ? c->no_signer.text : "the sender has no usable key",
                     SLICE_ARGS(c->of_sender->of[SETTING_SIGN_ON_MISSING_KEY].text));
         return STATUS_OK;
     }

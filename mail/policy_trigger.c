@@ -252,10 +252,14 @@ static enum status subject_trigger(struct policy_context *c, enum setting_id id,
     return *because != NULL ? STATUS_OK : failure_set(f, STATUS_NO_MEMORY, "no memory for the decision");
 }
 
-/* May the envelope's sender, if that is another, ask for it as well? */
+/* May the envelope's sender, if that is another, ask for it as well? The null sender may not: it is nobody.
+ */
 static enum status check_plain(struct policy_context *c, struct failure *f)
 {
     struct slice word = {0};
+    if (c->facts->envelope_sender.len == 0) {
+        c->triggers.plain = NULL;
+    }
     if (c->triggers.plain == NULL || c->of_envelope == NULL) {
         return STATUS_OK;
     }

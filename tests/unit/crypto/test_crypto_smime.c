@@ -5,6 +5,8 @@
 #include "command.h"
 #include "crypto_test.h"
 
+#include "crypto/cms_scan.h"
+#include "crypto/der.h"
 #include "crypto/smime.h"
 
 #include <openssl/cms.h>
@@ -494,6 +496,53 @@ static void signatures_are_judged(void **state)
     buf_release(&bob);
 }
 
+/* The signed attributes of a signature, as the key signs them: a SET OF. */
+static void signed_attributes_of(struct slice cms, struct buf *out)
+{
+    struct cms_facts facts;
+    struct ber_element info, member, attributes;
+
+    OK(cms_scan(cms, &facts));
+    assert_true(ber_next_is(&facts.signer_infos, BER_SEQUENCE, &info));
+    assert_true(ber_next_is(&info.content, BER_INTEGER, &member));  /* version */
+    assert_true(ber_next_is(&info.content, BER_SEQUENCE, &member)); /* issuer and serial number */
+    assert_true(ber_next_is(&info.content, BER_SEQUENCE, &member)); /* digest */
+    assert_true(ber_next_is(&info.content, BER_CONTEXT_0, &attributes));
+    OK(der_put(out, BER_SET, attributes.content));
+}
+
+/* What alice signed once with attributes is also a good signature without any, over the attributes: it must
+ * not be shown as a message of hers. */
+static void attributes_are_no_message(void **state)
+{
+    struct buf signature = sign_as(&people[ALICE], true), content = BUF_INIT(MAX), cms = BUF_INIT(MAX);
+
+    (void)state;
+    signed_attributes_of(buf_slice(&signature), &content);
+    file_put("attributes", buf_slice(&content));
+    for (int detached = 0; detached < 2; detached++) {
+        struct smime_verified out;
+        struct arena a;
+
+        command("openssl cms -sign -binary -noattr -outform DER -signer alice.crt -inkey alice.key %s "
+                "-in attributes -out cms",
+                detached ? "" : "-nodetach");
+        buf_reset(&cms);
+        file_get("cms", &cms);
+        arena_init(&a, (size_t)1 << 20);
+        OK(smime_verify(buf_slice(&cms), buf_slice(&content), detached, TEXT("alice@x.org"), trust, NOW_MS,
+                        &a, &out));
+        assert_int_equal(out.verdict, SMIME_INVALID);
+        assert_non_null(strstr(out.reason, "attributes"));
+        assert_int_equal(out.content.len, 0);
+        smime_verified_release(&out);
+        arena_release(&a);
+    }
+    buf_release(&signature);
+    buf_release(&content);
+    buf_release(&cms);
+}
+
 static void certificates_decide_the_verdict(void **state)
 {
     struct made foreign = pki_make(&(struct recipe){.name = "Foreign root", .ca = true, .key = 2}, NULL);
@@ -629,6 +678,7 @@ int main(void)
         cmocka_unit_test(we_sign_and_openssl_verifies),
         cmocka_unit_test(openssl_signs_and_we_verify),
         cmocka_unit_test(signatures_are_judged),
+        cmocka_unit_test(attributes_are_no_message),
         cmocka_unit_test(certificates_decide_the_verdict),
         cmocka_unit_test(the_chain_comes_along),
         cmocka_unit_test(bad_signers_are_refused),

@@ -6,6 +6,7 @@
 #include "crypto_test.h"
 
 #include "crypto/cms_scan.h"
+#include "crypto/der.h"
 
 #include <openssl/err.h>
 
@@ -239,6 +240,40 @@ static void too_many_parts_are_refused(void **state)
     buf_release(&infos);
 }
 
+/* What is AES-GCM, put into an EnvelopedData, which has no place for its tag: nothing would show that it was
+ * changed, and it must not be told as if something did. */
+static void gcm_without_a_tag_stays_closed(void **state)
+{
+    struct buf data = BUF_INIT(MAX), inside = BUF_INIT(MAX), cms = BUF_INIT(MAX);
+    struct slice in = buf_slice(&shapes[0]);
+    struct ber_element whole, oid, explicit, version, infos, content;
+    struct smime_key key = {.key = alice.key, .certificate = alice.der};
+    struct smime_decrypted out;
+
+    (void)state;
+    assert_true(ber_next_is(&in, BER_SEQUENCE, &whole) && ber_next_is(&whole.content, BER_OID, &oid) &&
+                ber_next_is(&whole.content, BER_CONTEXT_0, &explicit) &&
+                ber_next_is(&explicit.content, BER_SEQUENCE, &whole) &&
+                ber_next_is(&whole.content, BER_INTEGER, &version) &&
+                ber_next_is(&whole.content, BER_SET, &infos) &&
+                ber_next_is(&whole.content, BER_SEQUENCE, &content));
+    OK(der_put(&data, BER_INTEGER, SLICE_LITERAL("\x02")));
+    OK(buf_append_slice(&data, infos.whole));
+    OK(buf_append_slice(&data, content.whole));
+    OK(der_put(&inside, BER_SEQUENCE, buf_slice(&data)));
+    buf_reset(&data);
+    OK(der_put(&data, BER_OID, SLICE_LITERAL("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03")));
+    OK(der_put(&data, BER_CONTEXT_0, buf_slice(&inside)));
+    OK(der_put(&cms, BER_SEQUENCE, buf_slice(&data)));
+    assert_int_equal(smime_kind(buf_slice(&cms)), CMS_KIND_ENVELOPED);
+    assert_int_not_equal(smime_decrypt(buf_slice(&cms), &key, 1, &out, NULL), STATUS_OK);
+    assert_int_equal(out.entity.len, 0);
+    smime_decrypted_release(&out);
+    buf_release(&data);
+    buf_release(&inside);
+    buf_release(&cms);
+}
+
 /* Indefinite lengths, one in the other: the scan has a bound, and needs no stack for it. */
 static void deep_nesting_is_refused(void **state)
 {
@@ -263,6 +298,7 @@ int main(void)
         cmocka_unit_test(cut_short),
         cmocka_unit_test(with_bytes_changed),
         cmocka_unit_test(too_many_parts_are_refused),
+        cmocka_unit_test(gcm_without_a_tag_stays_closed),
         cmocka_unit_test(deep_nesting_is_refused),
     };
     int failed = cmocka_run_group_tests_name("smime_hostile", tests, set_up, tear_down);

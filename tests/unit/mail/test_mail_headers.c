@@ -162,6 +162,25 @@ static void odd_subjects_are_hidden_too(void **state)
     }
 }
 
+/* Scanners and programs send a file as the whole message: its type is clear, and its name is no secret less.
+ */
+static void a_file_as_the_message_hides_its_subject(void **state)
+{
+    (void)state;
+    struct buf text = BUF_INIT(65536);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "protect.headers", "hide-subject");
+    world_process_text(&w, OURS, to_partner,
+                       "From: alice@ours.example\r\nTo: bob@partner.example\r\nSubject: Globex offer\r\n"
+                       "MIME-Version: 1.0\r\nContent-Type: application/octet-stream; name=globex.pdf\r\n"
+                       "Content-Transfer-Encoding: base64\r\n\r\nAAEC\r\n");
+    assert_true(slice_holds(header_of(accepted()), "\r\nSubject: [...]\r\n"));
+    assert_false(slice_holds(header_of(accepted()), "lobex"));
+    payload_read(true, true, &text);
+    assert_true(slice_holds(buf_slice(&text), "Subject: Globex offer\r\n"));
+    assert_true(slice_holds(buf_slice(&text), "application/octet-stream; hp=\"cipher\""));
+    buf_release(&text);
+}
+
 static void what_cannot_carry_it_stays_as_it_is(void **state)
 {
     (void)state;
@@ -479,6 +498,7 @@ int main(void)
         cmocka_unit_test(older_forms_are_read),
         cmocka_unit_test(the_display_goes_where_no_signature_stays),
         cmocka_unit_test(tags_and_banner),
+        cmocka_unit_test(a_file_as_the_message_hides_its_subject),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -281,6 +281,37 @@ static void a_harvested_certificate_must_name_the_address(void **state)
     arena_release(&a);
 }
 
+/* What a stranger wrote under an address of ours, and a mailbox of ours forwards, has his envelope. */
+static void a_strangers_envelope_gets_no_signature(void **state)
+{
+    static const struct {
+        const char *envelope;
+        unsigned protection;
+    } table[] = {
+        {"alice@ours.example", BOTH}, {"bounces+17@ours.example", BOTH}, {"bounces@mail.ours.example", BOTH},
+        {"alice@too.example", BOTH}, /* internal, below */
+        {"eve@evil.example", ENC},    {"eve@evilours.example", ENC},     {"eve@example", ENC},
+    };
+    (void)state;
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "too.example", "domain.locality", "internal");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct policy_decision d = decide(&(struct question){.envelope = table[i].envelope});
+        expect(&d, table[i].protection, STATUS_OK, table[i].envelope);
+    }
+    world_set(&w, SETTING_DOMAIN, "too.example", "domain.locality", NULL);
+    /* Whom nobody may be signed for gets no key made either. */
+    struct policy_decision d =
+        decide(&(struct question){.from = "nobody@ours.example", .envelope = "eve@evil.example"});
+    assert_false(d.lacks_key);
+    d = decide(&(struct question){.from = "nobody@ours.example"});
+    assert_true(d.lacks_key);
+    /* A signature that is demanded is not left out: the message is refused. */
+    d = decide(&(struct question){.envelope = "eve@evil.example", .when = "always", .then = "sign"});
+    expect(&d, PLAIN, STATUS_NO_KEY, "demanded");
+    assert_true(slice_holds(d.recipients[0].reason, "envelope's sender eve@evil.example"));
+}
+
 static void a_plain_word_loosens_what_may_be_loosened(void **state)
 {
     (void)state;
@@ -295,6 +326,8 @@ static void a_plain_word_loosens_what_may_be_loosened(void **state)
     d = decide(
         &(struct question){.from = "ann@rich.example", .envelope = "alice@ours.example", .message = message});
     expect(&d, ENC, STATUS_OK, "another's From");
+    d = decide(&(struct question){.from = "ann@rich.example", .envelope = "", .message = message});
+    expect(&d, ENC, STATUS_OK, "the null sender is nobody who may");
     world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
     d = decide(&(struct question){.from = "ann@rich.example", .message = message});
     expect(&d, ENC, STATUS_OK, "mandatory");
@@ -467,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_side_that_says_something_counts),
         cmocka_unit_test(what_was_asked_for_is_done_or_refused),
         cmocka_unit_test(a_signature_that_was_asked_for_is_made_or_refused),
+        cmocka_unit_test(a_strangers_envelope_gets_no_signature),
         cmocka_unit_test(a_plain_word_loosens_what_may_be_loosened),
         cmocka_unit_test(kinds_are_no_silent_exceptions),
         cmocka_unit_test(rules_tighten_and_loosen),
