@@ -5,6 +5,7 @@
  */
 #include "crypto/smime_attributes.h"
 
+#include <openssl/cmserr.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
@@ -35,11 +36,19 @@ const char *smime_micalg(const struct smime_signer *signer)
     return digests[digest_of(signer)].micalg;
 }
 
+/* One that is there already stays there once: a signer's chain may name it twice. */
 static bool add_certificate(CMS_ContentInfo *cms, struct slice der)
 {
     X509 *x = smime_certificate(der);
-    bool good = x != NULL && CMS_add1_cert(cms, x) == 1;
+    bool good = false;
 
+    if (x != NULL) {
+        ERR_clear_error();
+        good = CMS_add1_cert(cms, x) == 1 ||
+               ERR_GET_REASON(ERR_peek_last_error()) == CMS_R_CERTIFICATE_ALREADY_PRESENT;
+        if (good)
+            ERR_clear_error();
+    }
     X509_free(x);
     return good;
 }

@@ -619,6 +619,12 @@ static void the_chain_comes_along(void **state)
     signer.chain_count = 1;
     OK(smime_sign(&signer, TEXT(ENTITY), NOW_MS, &cms, NULL));
     assert_verdict(buf_slice(&cms), ENTITY, "dave@x.org", SMIME_VALID, "dave@x.org", "");
+    buf_reset(&cms);
+    signer.chain[1] = inter.der; /* named twice, and the signer's own as well */
+    signer.chain[2] = dave.der;
+    signer.chain_count = 3;
+    OK(smime_sign(&signer, TEXT(ENTITY), NOW_MS, &cms, NULL));
+    assert_verdict(buf_slice(&cms), ENTITY, "dave@x.org", SMIME_VALID, "dave@x.org", "");
     buf_release(&cms);
     pki_release(&inter);
     pki_release(&dave);
