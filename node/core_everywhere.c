@@ -72,6 +72,7 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_OCSP_REMOVE:
     case COMMAND_CA_ADD:
     case COMMAND_CA_ISSUE:
+    case COMMAND_CA_AUTO_ISSUE:
     case COMMAND_CA_REVOKE:
     case COMMAND_CA_REQUEST_COMPLETE:
         return true;

@@ -227,8 +227,9 @@ struct client_request {
 /* Exactly once; frees the request. `results` are raw MessagePack values. */
 void client_answer(struct client_request *q, enum status status, const char *text, struct slice results,
                    size_t count);
-/* Not every role may make every change. */
-bool client_may_propose(const struct client_request *q, struct slice command);
+/* Not every role may make every change: node/client_permission.h. */
+enum status client_request_permitted(const struct client_request *q, struct slice command,
+                                     struct failure *f) MUST_CHECK;
 void core_request_serve(struct core *core, struct client_request *q,
                         struct msgpack_reader *args); /* core_requests.c */
 /* --- core_messages.c: the message logs of all nodes --- */

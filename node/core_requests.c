@@ -125,6 +125,7 @@ void core_request_serve(struct core *core, struct client_request *q, struct msgp
 {
     struct slice bytes = SLICE_LITERAL("");
     uint64_t number = 0, count = 0;
+    struct failure f = {.status = STATUS_OK};
     switch (q->type) {
     case CORE_PROPOSE:
         bytes = read_bytes(args, COMMAND_MAX);
@@ -155,8 +156,10 @@ void core_request_serve(struct core *core, struct client_request *q, struct msgp
     }
     switch (q->type) {
     case CORE_PROPOSE:
-        if (!client_may_propose(q, bytes)) {
-            client_answer(q, STATUS_DENIED, "this role may not make this change", SLICE_LITERAL(""), 0);
+        status = client_request_permitted(q, bytes, &f);
+        if (status != STATUS_OK) {
+            log_event(LOG_WARN, "a role may not make a change", LOG_TEXT("reason", f.text));
+            client_answer(q, status, f.text, SLICE_LITERAL(""), 0);
             return;
         }
         core_propose(core, bytes, proposed_cb, q);

@@ -6,20 +6,19 @@
  * Answers go out at once; what the socket does not take waits, up to OUT_MAX, in order. A session ends when
  * its socket or a limit says so; it is freed when the last of its requests is answered.
  */
+#include "node/client_permission.h"
 #include "node/core_internal.h"
 
-#include "store/records_ca.h"
-
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/msgpack_write.h"
 
 #include <unistd.h>
 
-#define OUT_MAX            ((size_t)64 << 20) /* bytes of answers that wait */
-#define HARVESTED_A_MINUTE 120                /* certificates that one worker may propose */
-#define OPEN_MAX           65536              /* requests of one role under way */
-#define FRAMES_A_TURN      64
-#define ANSWER_MAX         ((size_t)40 << 20) /* the message logs of all nodes */
+#define OUT_MAX       ((size_t)64 << 20) /* bytes of answers that wait */
+#define OPEN_MAX      65536              /* requests of one role under way */
+#define FRAMES_A_TURN 64
+#define ANSWER_MAX    ((size_t)40 << 20) /* the message logs of all nodes */
 
 struct out_frame {
     struct out_frame *next;
@@ -36,8 +35,7 @@ struct client_session {
     uint64_t hello_number;
     char role[32];
     size_t open; /* requests under way */
-    uint64_t harvest_minute;
-    unsigned harvested; /* proposals of a worker in that minute */
+    struct client_permission permission;
     struct out_frame *out, **out_tail;
     size_t out_bytes;
 };
@@ -262,36 +260,10 @@ static bool role_may_ask(const char *role, uint64_t type)
            ((strcmp(role, "fetch") == 0 || strncmp(role, "worker", 6) == 0) && type == CORE_PROPOSE);
 }
 
-/* Certificates that a worker saw in mail: to propose them makes nothing trusted
- * (node/worker_harvest.h). So many a minute, that a worker that was taken over cannot fill the log. */
-static bool worker_has_room(struct client_session *c)
+enum status client_request_permitted(const struct client_request *q, struct slice command, struct failure *f)
 {
-    uint64_t minute = clock_monotonic_ms() / 60000 + 1;
-    if (c->harvest_minute != minute) {
-        c->harvest_minute = minute;
-        c->harvested = 0;
-    }
-    return c->harvested++ < HARVESTED_A_MINUTE;
-}
-
-bool client_may_propose(const struct client_request *q, struct slice command)
-{
-    struct command c;
-    struct failure f;
-    if (strcmp(q->session->role, "api") == 0) {
-        return true;
-    }
-    if (command_decode(command, &c, &f) != STATUS_OK) {
-        return false;
-    }
-    if (strcmp(q->session->role, "fetch") == 0) {
-        return c.number == COMMAND_CERT_ADD ||
-               (c.number >= COMMAND_CRL_BEGIN && c.number <= COMMAND_CRL_SWEEP);
-    }
-    if (c.number == COMMAND_CERT_HARVEST) {
-        return worker_has_room(q->session);
-    }
-    return c.number == COMMAND_CA_ISSUE && c.values[2].number == CA_ISSUE_IF_NONE;
+    struct client_session *c = q->session;
+    return client_may_propose(&c->permission, c->role, command, clock_wall_ms(), clock_monotonic_ms(), f);
 }
 
 static void frame_serve(struct client_session *c, struct slice payload)

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/ca.h"
-#include "store/setting.h"
+#include "store/ca_allowance.h"
 
 #include <poll.h>
 
@@ -51,23 +51,6 @@ static void wait_for(struct core_client *core, const struct asked *a)
     }
 }
 
-/* --- may the address have one? --- */
-
-static enum status is_wanted(struct store_view *view, struct slice address, struct failure *f)
-{
-    struct setting_value automatic, locality;
-    enum status status = setting_get(view, setting_at(SETTING_CA_AUTO_REQUEST), address, &automatic);
-    if (status == STATUS_OK) {
-        status = setting_get(view, setting_at(SETTING_DOMAIN_LOCALITY), address_domain(address), &locality);
-    }
-    if (status != STATUS_OK) {
-        return failure_set(f, status, "the settings of %.*s cannot be read", SLICE_ARGS(address));
-    }
-    return setting_bool(&automatic) && slice_equal(locality.text, SLICE_LITERAL("internal"))
-               ? STATUS_OK
-               : STATUS_NOT_FOUND;
-}
-
 /* --- proposing --- */
 
 static enum status propose(struct worker_issue *w, const struct ca_order *order, uint64_t *index,
@@ -78,7 +61,7 @@ static enum status propose(struct worker_issue *w, const struct ca_order *order,
     struct asked asked = {.done = false};
     struct buf encoded = {.max = ENCODED_MAX, .wipe = true};
     arena_init(&a, ARENA_MAX);
-    command_init(&c, COMMAND_CA_ISSUE, clock_wall_ms(), SLICE_LITERAL(ACTOR_LITERAL));
+    command_init(&c, COMMAND_CA_AUTO_ISSUE, clock_wall_ms(), SLICE_LITERAL(ACTOR_LITERAL));
     enum status status = ca_order_fill(order, w->keys, &a, &c, NULL, f);
     if (status == STATUS_OK) {
         status = command_check(&c, f);
@@ -146,14 +129,17 @@ static enum status issue_key_cb(struct mail_environment *env, struct slice addre
     struct worker_issue *w = env->issue_context;
     struct ca_order order = {.how = CA_ISSUE_IF_NONE, .flags = CA_ISSUED_RENEWS};
     uint64_t start = clock_monotonic_ms();
-    enum status status = w->tried || address.len >= sizeof(order.address) ? STATUS_NOT_FOUND
-                                                                          : is_wanted(env->view, address, f);
-    if (status != STATUS_OK) {
+    enum status status = w->tried || address.len >= sizeof(order.address)
+                             ? STATUS_NOT_FOUND
+                             : store_ca_allowance_check(env->view, address, clock_wall_ms(), f);
+    if (status != STATUS_OK && status != STATUS_POLICY) {
         return status;
     }
     w->tried = true;
     memcpy(order.address, address.data, address.len);
-    status = ca_order_read(&order, env->view, w->keys, f);
+    if (status == STATUS_OK) {
+        status = ca_order_read(&order, env->view, w->keys, f);
+    }
     if (status == STATUS_OK) {
         status = issue(w, env, &order, f);
     }
@@ -163,8 +149,8 @@ static enum status issue_key_cb(struct mail_environment *env, struct slice addre
               LOG_TEXT("reason", status == STATUS_OK ? "" : f->text),
               LOG_NUMBER("ms", clock_monotonic_ms() - start));
     ca_order_release(&order);
-    /* A CA that is not there, or has expired, is a mistake of the settings: sign.on_missing_key says what
-     * becomes of the mail, as for any sender without a key. */
+    /* A CA that is not there, or has expired, is a mistake of the settings; and there may have been too many
+     * within the hour: sign.on_missing_key says what becomes of the mail, as for any sender without a key. */
     return status == STATUS_OK || status_retryable(status) ? status : STATUS_NOT_FOUND;
 }
 

@@ -10,6 +10,7 @@
 #include "store/apply_certificates_internal.h"
 
 #include "base/hex.h"
+#include "store/ca_allowance.h"
 #include "store/ca_rows.h"
 
 static enum status ca_of(struct store_apply *a, struct slice name, struct ca_record *out)
@@ -286,6 +287,34 @@ enum status apply_ca_issue(struct store_apply *a)
         issued_put(a, &second, 7, slice_of(first.thumbprint, THUMBPRINT_SIZE));
     if (apply_number(a, 2) == CA_ISSUE_RENEW)
         set_successors(a, apply_bytes(a, 3), slice_of(first.thumbprint, THUMBPRINT_SIZE));
+    return STATUS_OK;
+}
+
+/* One more for `who` in the hour of the command. */
+static void allowance_count(struct store_apply *a, struct slice who)
+{
+    struct store_view view = {.store = a->store, .txn = a->txn};
+    struct ca_allowance now;
+    struct buf row = BUF_INIT(CA_ALLOWANCE_ROW_MAX);
+    enum status status = store_ca_allowance_get(&view, who, a->command->time_ms, &now);
+
+    now.count++;
+    put_row(a, TABLE_CA_ALLOWANCE, who, status == STATUS_OK ? ca_allowance_row_write(&now, &row) : status,
+            &row);
+}
+
+enum status apply_ca_auto_issue(struct store_apply *a)
+{
+    struct store_view view = {.store = a->store, .txn = a->txn};
+    struct slice address = apply_bytes(a, 1);
+    enum status status = store_ca_allowance_check(&view, address, a->command->time_ms, &a->result->failure);
+
+    if (status == STATUS_OK)
+        status = apply_ca_issue(a);
+    if (status != STATUS_OK)
+        return status;
+    allowance_count(a, address_domain(address));
+    allowance_count(a, SLICE_LITERAL(CA_ALLOWANCE_CLUSTER));
     return STATUS_OK;
 }
 

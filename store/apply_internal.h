@@ -84,6 +84,7 @@ enum status apply_checkpoint(struct store_apply *a);
 enum status apply_ca_add(struct store_apply *a);
 enum status apply_ca_remove(struct store_apply *a);
 enum status apply_ca_issue(struct store_apply *a);
+enum status apply_ca_auto_issue(struct store_apply *a);
 enum status apply_ca_revoke(struct store_apply *a);
 enum status apply_ca_crl(struct store_apply *a);
 enum status apply_ca_request_add(struct store_apply *a);

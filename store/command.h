@@ -144,6 +144,9 @@ enum command_number {
     COMMAND_CERT_UNBIND = 53,
     /* array of certificate records; those that are there already are passed over */
     COMMAND_CERT_ADD_MANY = 54,
+    /* --- 60 to 64: the CAs of this cluster, continued --- */
+    /* as COMMAND_CA_ISSUE with CA_ISSUE_IF_NONE, on demand of a worker: within store/ca_allowance.h */
+    COMMAND_CA_AUTO_ISSUE = 60,
     COMMAND_NUMBER_END
 };
 

@@ -69,6 +69,13 @@ enum status check_ca_issue(const struct command *c, struct failure *f)
     return status;
 }
 
+enum status check_ca_auto_issue(const struct command *c, struct failure *f)
+{
+    if (c->values[2].number != CA_ISSUE_IF_NONE)
+        return failure_set(f, STATUS_INVALID, "on demand there is a certificate only for who has none");
+    return check_ca_issue(c, f);
+}
+
 enum status check_ca_revoke(const struct command *c, struct failure *f)
 {
     if (c->values[2].number <= REASON_MAX && c->values[2].number != 7)

@@ -38,6 +38,7 @@ enum status check_cert_add_many(const struct command *c, struct failure *f);
 /* store/command_check_ca.c */
 enum status check_ca_add(const struct command *c, struct failure *f);
 enum status check_ca_issue(const struct command *c, struct failure *f);
+enum status check_ca_auto_issue(const struct command *c, struct failure *f);
 enum status check_ca_revoke(const struct command *c, struct failure *f);
 enum status check_ca_request_add(const struct command *c, struct failure *f);
 enum status check_ca_request_complete(const struct command *c, struct failure *f);

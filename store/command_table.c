@@ -313,6 +313,8 @@ static const struct command_type types[] = {
            "remove a CA that has issued nothing"),
     ROW_OF(2, COMMAND_CA_ISSUE, "ca.issue", "ca.issue", ca_issue_fields, check_ca_issue, apply_ca_issue,
            "certificate and key for a user"),
+    ROW_OF(2, COMMAND_CA_AUTO_ISSUE, "ca.auto_issue", "ca.issue", ca_issue_fields, check_ca_auto_issue,
+           apply_ca_auto_issue, "the first certificate and key of a sender, on demand"),
     ROW_OF(2, COMMAND_CA_REVOKE, "ca.revoke", "ca.issue", ca_revoke_fields, check_ca_revoke, apply_ca_revoke,
            "revoke a certificate, with the list that says so"),
     ROW_OF(2, COMMAND_CA_CRL, "ca.crl", "ca.issue", ca_crl_fields, NULL, apply_ca_crl,

@@ -312,6 +312,11 @@ static const struct setting settings[] = {
     [SETTING_CA_AUTO_REQUEST] =
         FLAG("ca.auto_request", "no", GDU, SETTING_OF_SENDER,
              "an internal sender who is to be signed for and has no usable key gets one from ca.default"),
+    [SETTING_CA_AUTO_REQUEST_LIMIT] =
+        RANGE("ca.auto_request_limit", SETTING_INTEGER, "100", 1, 100000, GD, SETTING_OF_SENDER,
+              "senders of a domain who get a certificate by ca.auto_request within an hour; of all domains "
+              "together "
+              "ten times the global value"),
     [SETTING_CA_PROFILE] = CHOICE("ca.profile", "single", "single|dual", GD, SETTING_OF_SENDER,
                                   "single: one certificate for signing and encrypting; dual: one for each"),
     [SETTING_CA_KEY_TYPE] =

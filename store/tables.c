@@ -37,6 +37,7 @@ const char *const table_names[TABLE_COUNT] = {
     [TABLE_CA_ISSUED] = "ca_issued",
     [TABLE_CA_REVOKED] = "ca_revoked",
     [TABLE_CA_REQUESTS] = "ca_requests",
+    [TABLE_CA_ALLOWANCE] = "ca_allowance",
 };
 
 enum status tables_failure(struct failure *f, int lmdb_error, const char *doing)

@@ -47,6 +47,7 @@
  *       thumbprint of the certificate issued with it or "" bin, thumbprint of its successor or "" bin]
  *   ca_revoked: CA name, NUL, serial -> [thumbprint bin, revoked ms, reason, notAfter ms]
  *   ca_requests: SHA-256 of the public key -> [address, name, PKCS#10 DER bin, key sealed bin, added ms]
+ *   ca_allowance: domain, or "*" for all -> [hour since 1970, certificates on demand in it]
  *   cluster: "cluster" -> [id bin, name, CA certificate bin, CA key sealed bin, data key id bin, data key
  * bin]
  *   rules: u64 position -> [name, enabled, when, then, comment, changed ms]
@@ -95,6 +96,7 @@ enum table {
     TABLE_CA_ISSUED,
     TABLE_CA_REVOKED,
     TABLE_CA_REQUESTS,
+    TABLE_CA_ALLOWANCE,
     TABLE_COUNT
 };
 

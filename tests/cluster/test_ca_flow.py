@@ -2,6 +2,7 @@
 import base64
 import concurrent.futures
 import json
+import smtplib
 import time
 
 import pytest
@@ -54,7 +55,6 @@ def test_nobody_gets_a_certificate_who_is_not_to_have_one(automatic):
 def test_all_nodes_at_once_end_with_one_certificate(automatic):
     address = "busy@ours.example"
     before = len(automatic.sink.messages())
-    import smtplib
 
     def one(node):
         with smtplib.SMTP("127.0.0.1", automatic.smtp_port(node), timeout=60) as session:
@@ -66,6 +66,18 @@ def test_all_nodes_at_once_end_with_one_certificate(automatic):
     assert all(is_signed(content) for _, content in came)
     assert len(issued(automatic, address)) == 1
     automatic.verify()
+
+
+def test_the_limit_of_an_hour_leaves_the_decision_to_on_missing_key(automatic):
+    automatic.ctl("domain", "add", "few.example", "--locality", "internal")
+    for name, value in (("sign.mode", "always"), ("ca.auto_request", "yes"), ("ca.auto_request_limit", "1")):
+        automatic.ctl("settings", "set", name, value, "--domain", "few.example")
+    assert is_signed(send(automatic, 1, "one@few.example", "x@else.example"))
+    assert not is_signed(send(automatic, 2, "two@few.example", "x@else.example"))
+    assert issued(automatic, "two@few.example") == []
+    automatic.ctl("settings", "set", "sign.on_missing_key", "refuse", "--domain", "few.example")
+    with pytest.raises(smtplib.SMTPDataError, match="must be signed for two@few.example"):
+        send(automatic, 3, "two@few.example", "x@else.example")
 
 
 def test_a_default_that_is_no_ca_leaves_the_decision(automatic):

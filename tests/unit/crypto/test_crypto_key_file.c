@@ -51,6 +51,15 @@ static const struct attempt attempts[] = {
      "geheim", STATUS_OK, "", 2},
     {"openssl pkcs12 -export -legacy -in own.crt -inkey own.key -passout pass:geheim -out file", "geheim",
      STATUS_OK, "", 1}, /* RC2-40 for the certificate, 3DES for the key */
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg "
+     "sha1 -passout pass:geheim -out file",
+     "geheim", STATUS_OK, "", 1},
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -keypbe AES-256-CBC -certpbe AES-256-CBC -macalg "
+     "sha256 -passout pass:geheim -out file",
+     "geheim", STATUS_OK, "", 1}, /* PBES2 with PBKDF2 */
+    {"openssl pkcs12 -export -in own.crt -inkey own.key -keypbe AES-256-CBC -certpbe AES-256-CBC -macalg "
+     "sha1 -passout pass:geheim -out file",
+     "falsch", STATUS_WRONG_PASSWORD, "does not open", 0},
     {"openssl pkcs12 -export -in own.crt -inkey own.key -passout pass: -out file", "", STATUS_OK, "", 1},
     {"openssl pkcs12 -export -in own.crt -inkey own.key -nomac -passout pass:geheim -out file", "geheim",
      STATUS_UNSUPPORTED, "no MAC", 0},

@@ -21,7 +21,8 @@ static struct slice value_for(const struct command_type *type, const struct comm
         {"locality", "internal"},        {"address", "Alice@Example.ORG"}, {"role", "admin"}};
     uint8_t thumbprint[THUMBPRINT_SIZE];
 
-    if (strcmp(type->name, "ca.issue") == 0 && strcmp(field->name, "address") == 0)
+    if ((strcmp(type->name, "ca.issue") == 0 || strcmp(type->name, "ca.auto_issue") == 0) &&
+        strcmp(field->name, "address") == 0)
         return slice_of_text(address); /* of the certificate's record */
     if (strcmp(type->name, "ca.add") == 0 && strcmp(field->name, "certificate") == 0) {
         if (ca_record.len == 0)
@@ -98,6 +99,8 @@ static void fill(struct command *c, const struct command_type *type)
         fill_harvest(c);
     else if (type->number == COMMAND_CERT_ADD_MANY)
         fill_many(c);
+    else if (type->number == COMMAND_CA_AUTO_ISSUE)
+        c->values[2].number = CA_ISSUE_IF_NONE;
     else if (type->number == COMMAND_CERT_STATE)
         c->values[1].number = CERT_QUARANTINE;
     else if (type->number == COMMAND_CERT_BIND)
