@@ -96,6 +96,58 @@ static void signed_mail_carries_its_header(void **state)
     buf_release(&text);
 }
 
+/* Whoever hides subjects shares no copy with who does not; who is not signed for, none with who is. */
+static void what_differs_is_not_shared(void **state)
+{
+    (void)state;
+    static const char hidden[] = "mallory@partner.example";
+    static const char two[] =
+        "From: alice@ours.example\r\nTo: bob@partner.example, mallory@partner.example\r\n"
+        "Subject: Merger\r\n\r\nIt is on.\r\n";
+    world_set(&w, SETTING_USER, PARTNER, "protect.headers", "sign");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", "opportunistic");
+    world_set(&w, SETTING_USER, hidden, "protect.headers", "hide-subject");
+    world_process_text(&w, OURS, (const char *const[]){PARTNER, hidden, NULL}, two);
+    assert_int_equal(w.out.result.status, STATUS_OK);
+    assert_int_equal(w.out.result.variant_count, 2);
+    assert_true(slice_holds(buf_slice(&w.out.contents[world_variant_of(&w, 0)]), "Subject: Merger"));
+    assert_false(slice_holds(buf_slice(&w.out.contents[world_variant_of(&w, 1)]), "Merger"));
+    world_set(&w, SETTING_USER, hidden, "protect.headers", NULL);
+    world_set(&w, SETTING_USER, PARTNER, "protect.headers", NULL);
+
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "always");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", "none");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "protect.headers", "none");
+    world_set(&w, SETTING_USER, hidden, "smime.enabled", "no");
+    world_process_text(&w, OURS, (const char *const[]){PARTNER, hidden, NULL}, two);
+    assert_int_equal(w.out.result.status, STATUS_OK);
+    assert_int_equal(w.out.result.variant_count, 2);
+    assert_slice(w.out.result.variants[world_variant_of(&w, 0)].protection, "smime-signed");
+    assert_slice(w.out.result.variants[world_variant_of(&w, 1)].protection, "none");
+    world_set(&w, SETTING_USER, hidden, "smime.enabled", NULL);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "protect.headers", NULL);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", "opportunistic");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "with-encryption");
+}
+
+/* partial.recipients of From counts as well as the envelope's sender's. */
+static void both_senders_must_say_split(void **state)
+{
+    (void)state;
+    const char *const recipients[] = {PARTNER, "keyless@partner.example", NULL};
+    static const char from_us[] = "From: alice@ours.example\r\nTo: bob@partner.example\r\n\r\nIt is on.\r\n";
+    static const char from_else[] = "From: x@lax.example\r\nTo: bob@partner.example\r\n\r\nIt is on.\r\n";
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "partial.recipients", "split");
+    world_process_text(&w, OURS, recipients, from_us);
+    assert_int_equal(w.out.result.status, STATUS_OK);
+    assert_int_equal(w.out.result.refusal_count, 1);
+    world_process_text(&w, OURS, recipients, from_else);
+    assert_int_equal(w.out.result.status, STATUS_NO_KEY);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "partial.recipients", NULL);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+}
+
 static void encrypted_mail_carries_its_header(void **state)
 {
     (void)state;
@@ -499,6 +551,8 @@ int main(void)
         cmocka_unit_test(the_display_goes_where_no_signature_stays),
         cmocka_unit_test(tags_and_banner),
         cmocka_unit_test(a_file_as_the_message_hides_its_subject),
+        cmocka_unit_test(what_differs_is_not_shared),
+        cmocka_unit_test(both_senders_must_say_split),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
