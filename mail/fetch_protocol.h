@@ -6,11 +6,14 @@
  *
  *   ISSUERS   signer's certificate bin, [ certificate that came along bin, ... ] -> [ certificate bin, ... ]
  *             The certificates that are missing on the way to a trust anchor, each issuer of the one before.
- *   PEOPLE    [ address str, ... ] -> count u64. Asks the directories of `cert.lookup`; what is found is in
- * this node's store when it answers OK with a count above 0. LIST      -> node str, leader str, [ source, ...
- * ]: every source of lists and its state source: [ kind str, url str, issuer str, state str, last error str,
- * fetched ms u64, next ms u64, failures u64 ]; times are wall clock, 0: never NOW       -> count u64: every
- * source is due now; only the leader's node fetches STATS     -> map of name str to u64, for /metrics
+ *   PEOPLE    [ address str, ... ] -> count u64, [ position u64, ... ]. Asks the directories of
+ *             `cert.lookup`; what is found is in this node's store when it answers OK with a count above 0.
+ *             The positions are those of addresses of which it is not known, since a directory failed.
+ *   LIST      -> node str, leader str, [ source, ... ]: everything that is fetched on schedule.
+ *             source: [ kind str, url str, issuer str, state str, last error str, fetched ms u64,
+ *             next ms u64, failures u64 ]; times are wall clock, 0: never
+ *   NOW       -> count u64: every source is due now; only the leader's node fetches
+ *   STATS     -> map of name str to u64, for /metrics
  *
  * Workers may ask ISSUERS and PEOPLE, api LIST, NOW and STATS; fetch itself decides what it asks of whom.
  */

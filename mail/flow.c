@@ -108,18 +108,33 @@ static enum status read_message(struct flow *fl, struct slice message, struct fa
                                : failure_set(f, status, "no memory for the addresses of the message");
 }
 
-/* Recipients for whom a certificate is wanted and none is stored: are there some elsewhere? */
-static bool looked_up(struct flow *fl)
+/* Recipients for whom a certificate is wanted and none is stored: are there some elsewhere? What cannot be
+ * found out goes into the facts. *again: there is more to decide on than before. */
+static enum status look_up(struct flow *fl, struct policy_facts *facts, bool *again, struct failure *f)
 {
-    size_t count = 0;
+    size_t count = 0, unanswered = 0;
     struct slice *wanted = arena_alloc_array(fl->arena, fl->job->recipient_count, sizeof wanted[0]);
-    for (size_t i = 0; wanted != NULL && i < fl->decision.recipient_count; i++) {
+    bool *failed = arena_alloc_array(fl->arena, fl->job->recipient_count, sizeof failed[0]);
+    if (wanted == NULL || failed == NULL) {
+        return failure_set(f, STATUS_NO_MEMORY, "no memory for what is looked up");
+    }
+    for (size_t i = 0; i < fl->decision.recipient_count; i++) {
         if (fl->decision.recipients[i].lacks_certificate) {
+            failed[count] = false;
             wanted[count++] = fl->addresses[i];
         }
     }
-    return count > 0 && fl->env->fetch_certificates != NULL &&
-           fl->env->fetch_certificates(fl->env, wanted, count);
+    *again = count > 0 && fl->env->fetch_certificates != NULL &&
+             fl->env->fetch_certificates(fl->env, wanted, count, failed);
+    for (size_t i = 0; i < count; i++) {
+        if (failed[i]) {
+            wanted[unanswered++] = wanted[i];
+        }
+    }
+    facts->unanswered = wanted;
+    facts->unanswered_count = unanswered;
+    *again = *again || unanswered > 0;
+    return STATUS_OK;
 }
 
 static enum status decide(struct flow *fl, struct failure *f)
@@ -145,7 +160,11 @@ static enum status decide(struct flow *fl, struct failure *f)
     }
     enum status status = policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses,
                                        fl->job->recipient_count, fl->arena, &fl->decision, f);
-    if (status == STATUS_OK && looked_up(fl)) { /* what was decided is of a view that is gone */
+    bool again = false;
+    if (status == STATUS_OK) {
+        status = look_up(fl, &facts, &again, f);
+    }
+    if (status == STATUS_OK && again) { /* what was decided may be of a view that is gone */
         facts.rules = fl->env->rules;
         status = policy_decide(fl->env->view, fl->env->trust, &facts, fl->addresses, fl->job->recipient_count,
                                fl->arena, &fl->decision, f);

@@ -37,10 +37,11 @@ struct mail_environment {
     struct ruleset *rules;         /* NULL: none */
     mail_random_cb random;         /* for MIME boundaries */
     void *random_context;
-    /* For these addresses the store has no certificate that can be used, and one is wanted. true: the
-     * decision is to be made anew; view, trust, issuers and rules are those of the newest state, and slices
-     * of the view before are gone. */
-    bool (*fetch_certificates)(struct mail_environment *env, const struct slice *addresses, size_t count);
+    /* For these addresses the store has no certificate that can be used, and one is wanted. true: view,
+     * trust, issuers and rules are those of the newest state, and slices of the view before are gone.
+     * unanswered[i] is set where it could not be found out whether there is one. */
+    bool (*fetch_certificates)(struct mail_environment *env, const struct slice *addresses, size_t count,
+                               bool *unanswered);
     /* No path leads from `signer` (DER) by way of the certificates `sent` with it to a trust anchor. true:
      * trust knows an intermediate more, which is worth another try; the view stays. */
     bool (*fetch_issuers)(struct mail_environment *env, struct slice signer, const struct slice *sent,

@@ -48,6 +48,8 @@ struct policy_facts {
     struct ruleset *rules; /* NULL: none */
     const struct policy_proposal *proposals;
     size_t proposal_count;
+    const struct slice *unanswered; /* addresses of recipients whose directories could not be asked */
+    size_t unanswered_count;
 };
 
 #define POLICY_CERTIFICATES_MAX 16

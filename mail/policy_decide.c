@@ -133,6 +133,30 @@ static void choose_signer(struct policy_context *c, bool outgoing, struct json_w
 
 /* --- one recipient --- */
 
+/* Nothing can be used, and cert.lookup may know more. True: the directories could not be asked, and the
+ * message is to wait until they can. */
+static bool lookup_defers(struct policy_context *c, const struct policy_recipient *r,
+                          struct policy_steps *steps)
+{
+    const struct setting_value *value = &r->settings->of[SETTING_CERT_LOOKUP_ON_FAILURE];
+    bool failed = false;
+    for (size_t i = 0; i < c->facts->unanswered_count && !failed; i++) {
+        failed = slice_equal(c->facts->unanswered[i], r->address);
+    }
+    if (failed) {
+        policy_step(c, steps,
+                    "a directory of cert.lookup could not be asked: cert.lookup_on_failure is %.*s (%s)",
+                    SLICE_ARGS(value->text), policy_value_origin(value, c->arena));
+    } else if ((c->facts->flags & POLICY_TELL_ALL) != 0 &&
+               r->settings->of[SETTING_CERT_LOOKUP].text.len > 0) {
+        policy_step(c, steps,
+                    "a message would now make the directories of cert.lookup be asked; "
+                    "if they do not answer: %.*s (cert.lookup_on_failure, %s)",
+                    SLICE_ARGS(value->text), policy_value_origin(value, c->arena));
+    }
+    return failed && policy_value_is(value, "defer");
+}
+
 /* Step 4. */
 static enum status decide_encryption(struct policy_context *c, struct policy_recipient *r,
                                      const struct rule_outcome *rules, struct json_writer *w,
@@ -154,6 +178,10 @@ static enum status decide_encryption(struct policy_context *c, struct policy_rec
         r->protection |= PROTECT_ENCRYPT;
         policy_step(c, steps, "encrypted by %s", policy_method_name(r->method));
         return STATUS_OK;
+    }
+    if (r->lacks_certificate && lookup_defers(c, r, steps)) {
+        return policy_refuse(c, r, STATUS_UNAVAILABLE,
+                             "no directory could say whether there is a certificate: try again later");
     }
     if (demand.level == DEMAND_OPPORTUNISTIC) {
         policy_step(c, steps, "opportunistic, and nothing can be used: not encrypted");
@@ -270,6 +298,10 @@ static void trace_recipient_settings(const struct policy_recipient *r, struct js
     }
     for (size_t i = 0; r->direction == POLICY_OUTGOING && i < sizeof outgoing / sizeof outgoing[0]; i++) {
         trace_setting(w, &r->settings->of[outgoing[i]], SIDE_RECIPIENT);
+    }
+    if (r->direction == POLICY_OUTGOING && r->settings->of[SETTING_CERT_LOOKUP].text.len > 0) {
+        trace_setting(w, &r->settings->of[SETTING_CERT_LOOKUP], SIDE_RECIPIENT);
+        trace_setting(w, &r->settings->of[SETTING_CERT_LOOKUP_ON_FAILURE], SIDE_RECIPIENT);
     }
     json_close_array(w);
 }

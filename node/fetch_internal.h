@@ -36,7 +36,7 @@ void fetch_failed(struct fetch_shared *s, const uint8_t key[FETCH_KEY_SIZE], uin
 bool fetch_may_ask(struct fetch_shared *s, const char *host);
 
 struct fetch_counts {
-    uint64_t issuers_asked, issuers_found, people_asked, people_found, proposals_failed;
+    uint64_t issuers_asked, issuers_found, people_asked, people_found, people_failed, proposals_failed;
     uint64_t lists_fetched, lists_failed;
 };
 

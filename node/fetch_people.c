@@ -7,9 +7,10 @@
  * store with the source "ldap"; when they are there, the worker is told how many, and decides anew. Whether
  * they are trusted is for the decision to say.
  *
- * What can go wrong: no directory answers in time, or none knows the address. Then the count is 0 and the
- * message is decided with what is stored. An address that was looked up is not looked up again for ten
- * minutes, whatever came of it; after an error for one minute.
+ * What can go wrong: none knows the address: then the count is 0 and the message is decided with what is
+ * stored. A directory fails: the answer says of whom nothing is known, and `cert.lookup_on_failure` says what
+ * becomes of their mail. An address that was looked up is not looked up again for ten minutes, whatever came
+ * of it; after an error for one minute, in which the answer is the same.
  */
 #include "node/fetch_internal.h"
 
@@ -31,7 +32,11 @@ struct people_task {
     struct arena arena;
     uint64_t deadline_ms;
     struct slice allowed;
-    struct slice addresses[FETCH_PEOPLE_MAX], lookups[FETCH_PEOPLE_MAX]; /* lookups: cert.lookup of each */
+    struct person {
+        struct slice address, lookups; /* lookups: its cert.lookup */
+        size_t position;               /* in the question */
+        bool failed;                   /* it is not known whether there is a certificate */
+    } people[FETCH_PEOPLE_MAX];
     size_t count;
     struct slice found[FOUND_MAX];
     size_t found_count;
@@ -50,12 +55,12 @@ static void task_free(struct fetch_task *t)
 }
 
 /* The directory is not asked for this address anew if it, or the setting, is the same. */
-static void person_key(struct slice lookups, struct slice address, uint8_t key[FETCH_KEY_SIZE])
+static void person_key(const char *kind, const struct person *p, uint8_t key[FETCH_KEY_SIZE])
 {
     struct buf text = BUF_INIT(SETTING_VALUE_MAX + ADDRESS_MAX + 16);
     memset(key, 0, FETCH_KEY_SIZE);
-    if (buf_append_text(&text, "person ") == STATUS_OK && buf_append_slice(&text, address) == STATUS_OK &&
-        buf_append_byte(&text, ' ') == STATUS_OK && buf_append_slice(&text, lookups) == STATUS_OK) {
+    if (buf_append_text(&text, kind) == STATUS_OK && buf_append_slice(&text, p->address) == STATUS_OK &&
+        buf_append_byte(&text, ' ') == STATUS_OK && buf_append_slice(&text, p->lookups) == STATUS_OK) {
         sha256(buf_slice(&text), key);
     }
     buf_release(&text);
@@ -104,35 +109,58 @@ static enum status ask(struct people_task *t, struct slice lookup, struct slice 
     return status;
 }
 
+static void look_up(struct people_task *t, struct person *p)
+{
+    uint8_t asked[FETCH_KEY_SIZE], failed[FETCH_KEY_SIZE];
+    struct slice rest = p->lookups, lookup;
+    size_t good = 0;
+    person_key("person ", p, asked);
+    person_key("person failed ", p, failed);
+    if (fetch_has_failed(t->shared, failed)) {
+        p->failed = true;
+        return;
+    }
+    if (fetch_has_failed(t->shared, asked)) {
+        return;
+    }
+    while (good == 0 && lookup_next(&rest, &lookup)) {
+        p->failed = ask(t, lookup, p->address, &good) != STATUS_OK || p->failed;
+    }
+    p->failed = p->failed && good == 0;
+    fetch_failed(t->shared, p->failed ? failed : asked, p->failed ? AFTER_ERROR_MS : AGAIN_MS);
+}
+
 static void task_run(struct fetch_task *base)
 {
     struct people_task *t = task_of(base);
     for (size_t i = 0; i < t->count; i++) {
-        uint8_t key[FETCH_KEY_SIZE];
-        struct slice rest = t->lookups[i], lookup;
-        size_t good = 0;
-        bool failed = false;
-        person_key(t->lookups[i], t->addresses[i], key);
-        if (fetch_has_failed(t->shared, key)) {
-            continue;
-        }
-        while (good == 0 && lookup_next(&rest, &lookup)) {
-            failed = ask(t, lookup, t->addresses[i], &good) != STATUS_OK || failed;
-        }
-        fetch_failed(t->shared, key, good == 0 && failed ? AFTER_ERROR_MS : AGAIN_MS);
+        look_up(t, &t->people[i]);
     }
 }
 
 static void stored_cb(struct fetch *r, void *context, size_t stored)
 {
     struct people_task *t = context;
-    struct buf result = BUF_INIT(16);
+    struct buf result = BUF_INIT(16 + 9 * FETCH_PEOPLE_MAX);
     struct msgpack_writer w;
+    size_t failed = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        /* What was found and could not be stored is as good as not asked for. */
+        t->people[i].failed = t->people[i].failed || stored < t->found_count;
+        failed += t->people[i].failed;
+    }
     msgpack_writer_init(&w, &result);
     write_u64(&w, stored);
+    write_array(&w, failed);
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->people[i].failed) {
+            write_u64(&w, t->people[i].position);
+        }
+    }
     r->counts.people_found += stored;
+    r->counts.people_failed += failed;
     enum status status = msgpack_writer_status(&w);
-    fetch_reply(r, &t->from, status, status_text(status), buf_slice(&result), status == STATUS_OK ? 1 : 0);
+    fetch_reply(r, &t->from, status, status_text(status), buf_slice(&result), status == STATUS_OK ? 2 : 0);
     buf_release(&result);
     task_free(&t->task);
 }
@@ -169,9 +197,12 @@ static enum status task_fill(struct people_task *t, struct store *store, const s
             continue;
         }
         struct slice text = slice_of_text(address);
-        status = text_copy(t, view, SETTING_CERT_LOOKUP, text, &t->lookups[t->count]);
-        if (status == STATUS_OK && t->lookups[t->count].len > 0) {
-            status = arena_copy(&t->arena, text, &t->addresses[t->count++]) ? STATUS_OK : STATUS_NO_MEMORY;
+        struct person *p = &t->people[t->count];
+        *p = (struct person){.position = i};
+        status = text_copy(t, view, SETTING_CERT_LOOKUP, text, &p->lookups);
+        if (status == STATUS_OK && p->lookups.len > 0) {
+            status = arena_copy(&t->arena, text, &p->address) ? STATUS_OK : STATUS_NO_MEMORY;
+            t->count++;
         }
     }
     store_view_end(view);

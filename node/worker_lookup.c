@@ -68,21 +68,53 @@ static bool is_looked_up(struct mail_environment *env, struct slice address)
            lookup.text.len > 0;
 }
 
-static bool fetch_certificates_cb(struct mail_environment *env, const struct slice *addresses, size_t count)
+/* One question; where: positions of its addresses in `unanswered`. The count of certificates that came. */
+static uint64_t ask_for_people(struct worker_lookup *l, struct fetch_question *q, const size_t *where,
+                               bool *unanswered)
+{
+    struct msgpack_reader results;
+    bool answered = ask(l, q, FETCH_PEOPLE_WAIT_MS, &results);
+    uint64_t stored = answered ? read_u64(&results) : 0;
+    size_t failed = answered ? read_array(&results, FETCH_PEOPLE_MAX) : 0;
+    for (size_t i = 0; i < failed; i++) {
+        uint64_t at = read_u64(&results);
+        if (at < q->count) {
+            unanswered[where[at]] = true;
+        }
+    }
+    if (!answered || msgpack_reader_status(&results, true) != STATUS_OK) {
+        for (size_t i = 0; i < q->count; i++) {
+            unanswered[where[i]] = true;
+        }
+        return 0;
+    }
+    return stored;
+}
+
+static bool fetch_certificates_cb(struct mail_environment *env, const struct slice *addresses, size_t count,
+                                  bool *unanswered)
 {
     struct worker_lookup *l = env->fetch_context;
     struct fetch_question q = {.type = FETCH_PEOPLE};
-    struct msgpack_reader results;
-    for (size_t i = 0; i < count && q.count < FETCH_PEOPLE_MAX; i++) {
+    size_t where[FETCH_PEOPLE_MAX];
+    uint64_t stored = 0;
+    for (size_t i = 0; i < count; i++) {
         if (is_looked_up(env, addresses[i])) {
+            where[q.count] = i;
             q.list[q.count++] = addresses[i];
         }
+        if (q.count == FETCH_PEOPLE_MAX || (i + 1 == count && q.count > 0)) {
+            stored += ask_for_people(l, &q, where, unanswered);
+            q.count = 0;
+        }
     }
-    if (q.count == 0 || !ask(l, &q, FETCH_PEOPLE_WAIT_MS, &results)) {
-        return false;
+    if (stored > 0 && l->renew(l->context, env)) {
+        return true;
     }
-    uint64_t stored = read_u64(&results);
-    return msgpack_reader_status(&results, true) == STATUS_OK && stored > 0 && l->renew(l->context, env);
+    for (size_t i = 0; i < count && stored > 0; i++) { /* what was found cannot be seen */
+        unanswered[i] = true;
+    }
+    return false;
 }
 
 void worker_lookup_offer(struct worker_lookup *l, struct mail_environment *env)

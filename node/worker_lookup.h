@@ -1,6 +1,7 @@
 /*
  * What a worker asks of the fetch role while a message waits: the callbacks of struct mail_environment.
- * Without an answer the message is decided with what is stored. One thread.
+ * Without an answer the message is decided with what is stored, or deferred (cert.lookup_on_failure). One
+ * thread.
  */
 #ifndef SEALPOST_NODE_WORKER_LOOKUP_H
 #define SEALPOST_NODE_WORKER_LOOKUP_H

@@ -351,6 +351,11 @@ static const struct setting settings[] = {
         "directories that are asked when no usable certificate of a recipient is stored: "
         "ldap://HOST[:PORT]/BASE?ATTRIBUTE?SCOPE?FILTER, where %s in the filter stands for the address; "
         "several are separated by spaces and asked in order"),
+    [SETTING_CERT_LOOKUP_ON_FAILURE] = CHOICE(
+        "cert.lookup_on_failure", "defer", "pass|defer", GD, SETTING_OF_RECIPIENT,
+        "when a directory of cert.lookup cannot be asked and no certificate can be used: defer the message "
+        "with 451, so that the sender's server tries again, or pass it on as if the directory knew none "
+        "(opportunistic mail then goes without encryption). defer costs delay while the directory is down"),
     [SETTING_CRL_REFRESH] =
         RANGE("crl.refresh", SETTING_DURATION, "12h", MINUTES(1), DAYS(7), G, SETTING_OF_NODE,
               "how often revocation lists are fetched that stored certificates name; sooner when a list ends "

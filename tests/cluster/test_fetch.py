@@ -181,14 +181,15 @@ def test_an_allowed_redirect_is_followed(ready, web, tmp_path):
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory, partner):
-    for name in ("ldapbob", "ldapeve", "ldapnew"):
+    for name in ("ldapbob", "ldapeve", "ldapnew", "ldaplate"):
         partner.issue(name, f"{name}@partner.example")
     der = {n: subprocess.run(["openssl", "x509", "-in", partner.path(f"{n}.pem"), "-outform", "DER"], check=True, capture_output=True).stdout
-           for n in ("ldapbob", "ldapeve", "ldapnew")}
+           for n in ("ldapbob", "ldapeve", "ldapnew", "ldaplate")}
     directory = Directory(tmp_path_factory.mktemp("ldap"), {
         "ldapbob@partner.example": der["ldapbob"],
         "victim@partner.example": der["ldapeve"],  # a certificate of somebody else
         "ldapnew@partner.example": der["ldapnew"],
+        "ldaplate@partner.example": der["ldaplate"],
     }).start()
     yield directory
     directory.stop()
@@ -229,6 +230,29 @@ def test_a_directory_in_a_private_network_is_not_asked(ready, people):
     assert people.searches() == before
     ready.ctl("settings", "unset", "encrypt.mode", "--domain", "partner.example")
     ready.ctl("settings", "set", "fetch.allow_networks", "127.0.0.0/8")
+
+
+def test_a_directory_that_is_down_defers_or_lets_pass(ready, people, partner):
+    people.stop()
+    try:
+        to = "ldapnew@partner.example"
+        start = time.monotonic()
+        for _ in range(2):  # the second time it is remembered
+            with pytest.raises(smtplib.SMTPDataError) as error:
+                send(ready, ALICE, to, letter(ALICE, to))
+            assert error.value.smtp_code == 451 and b"no directory could say" in error.value.smtp_error
+        assert time.monotonic() - start < 10
+        explained = ready.ctl("policy", "explain", "--from", ALICE, "--to", to).stdout
+        assert "if they do not answer: defer (cert.lookup_on_failure, factory default)" in explained
+        ready.ctl("settings", "set", "cert.lookup_on_failure", "pass", "--domain", "partner.example")
+        assert b"the secret of Ada" in arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to)))
+        ready.ctl("settings", "unset", "cert.lookup_on_failure", "--domain", "partner.example")
+    finally:
+        people.start()
+    # Another node has not been told to wait, and finds it.
+    to = "ldaplate@partner.example"
+    content = arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to), node=2))
+    assert b"the secret of Ada" in partner.decrypt("ldaplate", content)
 
 
 @pytest.mark.parametrize("value, text", [

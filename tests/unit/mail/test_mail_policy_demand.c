@@ -37,6 +37,8 @@ struct question {
     const char *message;                     /* header and body; NULL: "Subject: x" and a line */
     const char *when, *then;                 /* one rule */
     const struct policy_proposal *proposal;
+    const char *unanswered; /* an address whose directories do not answer */
+    unsigned flags;
 };
 
 static struct policy_decision decide(const struct question *q)
@@ -60,7 +62,13 @@ static struct policy_decision decide(const struct question *q)
                                  .message = &facts,
                                  .now_ms = w.now_ms,
                                  .proposals = q->proposal,
-                                 .proposal_count = q->proposal != NULL};
+                                 .proposal_count = q->proposal != NULL,
+                                 .flags = q->flags};
+    struct slice unanswered = q->unanswered != NULL ? slice_of_text(q->unanswered) : SLICE_LITERAL("");
+    if (q->unanswered != NULL) {
+        asked.unanswered = &unanswered;
+        asked.unanswered_count = 1;
+    }
     if (q->when != NULL) {
         OK(ruleset_new(&rules));
         OK(ruleset_add(rules, w.view, SLICE_LITERAL("test"), slice_of_text(q->when), slice_of_text(q->then),
@@ -494,6 +502,53 @@ static void escrow_holds_for_each_side(void **state)
     world_set(&w, SETTING_GLOBAL, "", "encrypt.mode", NULL);
 }
 
+static bool traced(const struct policy_decision *d, const char *text)
+{
+    return memmem(d->trace.data, d->trace.len, text, strlen(text)) != NULL;
+}
+
+static void a_directory_that_is_down_defers_or_lets_pass(void **state)
+{
+    static const struct {
+        const char *mode, *on_failure, *recipient; /* NULL: as by default */
+        enum status status;
+        unsigned protection;
+    } table[] = {
+        {NULL, NULL, "nobody@partner.example", STATUS_UNAVAILABLE, PLAIN},
+        {NULL, "defer", "nobody@partner.example", STATUS_UNAVAILABLE, PLAIN},
+        {NULL, "pass", "nobody@partner.example", STATUS_OK, PLAIN},
+        {"mandatory", "defer", "nobody@partner.example", STATUS_UNAVAILABLE, PLAIN},
+        {"mandatory", "pass", "nobody@partner.example", STATUS_NO_KEY, PLAIN},
+        {"none", "defer", "nobody@partner.example", STATUS_OK, PLAIN},
+        {NULL, "defer", "bob@partner.example", STATUS_OK, BOTH},    /* there is one in the store */
+        {NULL, "defer", "other@partner.example", STATUS_OK, PLAIN}, /* whose directory has answered */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", table[i].mode);
+        world_set(&w, SETTING_DOMAIN, "partner.example", "cert.lookup_on_failure", table[i].on_failure);
+        struct question q = {.recipient = table[i].recipient, .unanswered = table[i].recipient};
+        if (strcmp(table[i].recipient, "other@partner.example") == 0) {
+            q.unanswered = "nobody@partner.example";
+        }
+        struct policy_decision d = decide(&q);
+        expect(&d, table[i].protection, table[i].status, table[i].recipient);
+        assert_int_equal(traced(&d, "could not be asked: cert.lookup_on_failure is"),
+                         table[i].status != STATUS_OK || (i == 2));
+    }
+    assert_true(status_retryable(STATUS_UNAVAILABLE));
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "cert.lookup_on_failure", NULL);
+    /* Who asks beforehand is told of it. */
+    world_set(&w, SETTING_DOMAIN, "partner.example", "cert.lookup", "ldap://d.example/c?c?sub?(mail=%s)");
+    struct policy_decision d =
+        decide(&(struct question){.recipient = "nobody@partner.example", .flags = POLICY_TELL_ALL});
+    expect(&d, PLAIN, STATUS_OK, "explain");
+    assert_true(traced(&d, "if they do not answer: defer (cert.lookup_on_failure, factory default)"));
+    assert_true(traced(&d, "\"cert.lookup_on_failure\""));
+    world_set(&w, SETTING_DOMAIN, "partner.example", "cert.lookup", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -510,6 +565,7 @@ int main(void)
         cmocka_unit_test(a_null_sender_is_never_signed_for),
         cmocka_unit_test(a_certificate_is_used_within_its_time),
         cmocka_unit_test(a_harvested_certificate_must_name_the_address),
+        cmocka_unit_test(a_directory_that_is_down_defers_or_lets_pass),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
