@@ -266,6 +266,19 @@ enum status trust_allowed_check(struct trust *t, X509 *x, STACK_OF(X509) * untru
     return status == STATUS_OK ? revoked_by_any(t, x, untrusted, f) : status;
 }
 
+X509 *trust_issuer_of(struct trust *t, X509 *x)
+{
+    STACK_OF(X509) *const issuers[] = {t->issuers, t->intermediates};
+    X509 *found = NULL;
+
+    for (size_t k = 0; k < 2; k++)
+        for (int i = 0; i < sk_X509_num(issuers[k]) && found == NULL; i++)
+            if (issued(sk_X509_value(issuers[k], i), x))
+                found = sk_X509_value(issuers[k], i);
+    ERR_clear_error();
+    return found;
+}
+
 /* --- for people --- */
 
 static enum status tell(struct trust *t, X509 *x, X509 *issuer, uint64_t now_ms,

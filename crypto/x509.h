@@ -61,6 +61,9 @@ enum status trust_check(struct trust *t, struct slice der, STACK_OF(X509) * extr
 enum status trust_check_pinned(struct trust *t, struct slice der, enum trust_purpose purpose, uint64_t now_ms,
                                struct failure *f) MUST_CHECK;
 
+/* The stored CA certificate whose key signed this one: borrowed; NULL if there is none. */
+X509 *trust_issuer_of(struct trust *t, X509 *x);
+
 enum revocation_known { REVOCATION_UNKNOWN, REVOCATION_GOOD, REVOCATION_REVOKED };
 struct certificate_revocation {
     enum revocation_known known;

@@ -9,6 +9,7 @@ static const struct {
 } allowed[] = {
     {"fetch", COMMAND_CERT_ADD, COMMAND_CERT_ADD},
     {"fetch", COMMAND_CRL_BEGIN, COMMAND_CRL_SWEEP},
+    {"fetch", COMMAND_OCSP_PUT, COMMAND_OCSP_PUT},
     {"worker", COMMAND_CERT_HARVEST, COMMAND_CERT_HARVEST},
     {"worker", COMMAND_CA_AUTO_ISSUE, COMMAND_CA_AUTO_ISSUE},
 };

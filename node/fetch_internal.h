@@ -37,7 +37,7 @@ bool fetch_may_ask(struct fetch_shared *s, const char *host);
 
 struct fetch_counts {
     uint64_t issuers_asked, issuers_found, people_asked, people_found, people_failed, proposals_failed;
-    uint64_t lists_fetched, lists_failed;
+    uint64_t lists_fetched, lists_failed, ocsp_fetched, ocsp_failed;
 };
 
 struct fetch_session;
@@ -45,16 +45,19 @@ struct fetch {
     struct role_context *context;
     struct core_client *core;
     struct fetch_shared shared;
-    struct fetch_threads *askers;  /* for messages that wait */
-    struct fetch_threads *listers; /* for revocation lists */
-    struct fetch_lists *lists;     /* node/fetch_lists.h */
+    struct fetch_threads *askers;     /* for messages that wait */
+    struct fetch_threads *listers;    /* for revocation lists */
+    struct fetch_threads *responders; /* for OCSP */
+    struct fetch_lists *lists;        /* node/fetch_lists.h */
+    struct fetch_ocsp *ocsp;          /* node/fetch_ocsp.h */
     struct fetch_session *sessions;
     size_t session_count;
     uint64_t next_session;
     char leader[NODE_NAME_MAX + 1]; /* "" while unknown */
     struct fetch_counts counts;
 };
-bool fetch_leads(const struct fetch *r); /* is this the node that fetches lists? */
+bool fetch_leads(const struct fetch *r);    /* is this the node that fetches lists? */
+uint64_t fetch_refresh_ms(struct fetch *r); /* crl.refresh; as by default when it cannot be read */
 /* A setting's canonical text, copied to `out` (its maximum holds it). A failure is the store's: ask nobody
  * then. */
 enum status fetch_setting(struct store_view *view, enum setting_id id, struct slice address,

@@ -83,7 +83,7 @@ static struct list_source *source_of(struct fetch_lists *l, const char *url, boo
 
 /* --- what became of one --- */
 
-static uint64_t refresh_ms(struct fetch *r)
+uint64_t fetch_refresh_ms(struct fetch *r)
 {
     struct store_view *view = NULL;
     struct setting_value value = {.setting = setting_at(SETTING_CRL_REFRESH)};
@@ -102,7 +102,7 @@ static uint64_t refresh_ms(struct fetch *r)
 static void finished(struct fetch *r, struct list_task *t)
 {
     struct list_source *s = source_of(r->lists, t->url, t->delta);
-    struct list_times times = {.now_ms = clock_wall_ms(), .refresh_ms = refresh_ms(r)};
+    struct list_times times = {.now_ms = clock_wall_ms(), .refresh_ms = fetch_refresh_ms(r)};
     bool good = t->status == STATUS_OK || t->status == STATUS_EXISTS;
     random_bytes(&times.random, sizeof times.random);
     r->lists->under_way--;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/msgpack_write.h"
 #include "node/fetch_lists.h"
+#include "node/fetch_ocsp.h"
 
 #include <unistd.h>
 
@@ -104,7 +105,8 @@ static void stats_reply(struct fetch *r, const struct fetch_asker *to)
         {"issuers_asked", r->counts.issuers_asked},       {"issuers_found", r->counts.issuers_found},
         {"people_asked", r->counts.people_asked},         {"people_found", r->counts.people_found},
         {"proposals_failed", r->counts.proposals_failed}, {"lists_fetched", r->counts.lists_fetched},
-        {"lists_failed", r->counts.lists_failed},
+        {"lists_failed", r->counts.lists_failed},         {"people_failed", r->counts.people_failed},
+        {"ocsp_fetched", r->counts.ocsp_fetched},         {"ocsp_failed", r->counts.ocsp_failed},
     };
     struct buf map = BUF_INIT(4096);
     struct msgpack_writer w;
@@ -136,6 +138,26 @@ static void source_write(struct msgpack_writer *w, const struct list_source *s)
     write_u64(w, s->failures);
 }
 
+static void responder_write(struct msgpack_writer *w, const struct fetch_ocsp *o, size_t i)
+{
+    const struct ocsp_responder *p = fetch_ocsp_responder_at(o, i);
+    const char *state = p->busy               ? "fetching"
+                        : p->error[0] != '\0' ? "failed"
+                        : p->answered_ms != 0 ? "ok"
+                                              : "due";
+    char about[40];
+    int n = snprintf(about, sizeof about, "%zu certificates", p->certificates);
+    write_array(w, 8);
+    write_text(w, SLICE_LITERAL("ocsp"));
+    write_text(w, slice_of_text(p->url));
+    write_text(w, slice_of_text(n > 0 && (size_t)n < sizeof about ? about : ""));
+    write_text(w, slice_of_text(state));
+    write_text(w, slice_of_text(p->error));
+    write_u64(w, p->answered_ms);
+    write_u64(w, fetch_ocsp_next(o, i));
+    write_u64(w, p->failures);
+}
+
 static void list_reply(struct fetch *r, const struct fetch_asker *to)
 {
     struct buf results = BUF_INIT(ANSWER_MAX - 4096);
@@ -143,9 +165,12 @@ static void list_reply(struct fetch *r, const struct fetch_asker *to)
     msgpack_writer_init(&w, &results);
     write_text(&w, slice_of_text(core_client_node_name(r->core)));
     write_text(&w, slice_of_text(r->leader));
-    write_array(&w, fetch_lists_count(r->lists));
+    write_array(&w, fetch_lists_count(r->lists) + fetch_ocsp_responders(r->ocsp));
     for (size_t i = 0; i < fetch_lists_count(r->lists); i++) {
         source_write(&w, fetch_lists_at(r->lists, i));
+    }
+    for (size_t i = 0; i < fetch_ocsp_responders(r->ocsp); i++) {
+        responder_write(&w, r->ocsp, i);
     }
     enum status status = msgpack_writer_status(&w);
     fetch_reply(r, to, status, status_text(status), buf_slice(&results), status == STATUS_OK ? 3 : 0);
@@ -164,7 +189,7 @@ static void now_reply(struct fetch *r, const struct fetch_asker *to)
         fetch_reply(r, to, STATUS_NOT_LEADER, f.text, SLICE_LITERAL(""), 0);
         return;
     }
-    write_u64(&w, fetch_lists_now(r));
+    write_u64(&w, fetch_lists_now(r) + fetch_ocsp_now(r));
     enum status status = msgpack_writer_status(&w);
     fetch_reply(r, to, status, status_text(status), buf_slice(&result), status == STATUS_OK ? 1 : 0);
     buf_release(&result);

@@ -21,6 +21,7 @@
 #include "node/fetch_directory.h"
 #include "node/fetch_http.h"
 #include "node/fetch_lists.h"
+#include "node/fetch_ocsp.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,7 +33,8 @@
 #define ASKERS_WAITING   40
 #define LISTERS          2
 #define LISTERS_WAITING  4
-#define FIXED_POLLED     5
+#define RESPONDERS       3
+#define FIXED_POLLED     6
 #define POLLED_MAX       320
 
 static void core_event_cb_note(void *context, const struct core_event *event)
@@ -72,6 +74,7 @@ static size_t poll_fill(struct fetch *r, int listener, struct pollfd fds[POLLED_
     fds[2] = (struct pollfd){.fd = listener, .events = POLLIN};
     fds[3] = (struct pollfd){.fd = fetch_threads_fd(r->askers), .events = POLLIN};
     fds[4] = (struct pollfd){.fd = fetch_threads_fd(r->listers), .events = POLLIN};
+    fds[5] = (struct pollfd){.fd = fetch_threads_fd(r->responders), .events = POLLIN};
     for (struct fetch_session *s = r->sessions; s != NULL && count < POLLED_MAX; s = fetch_session_next(s)) {
         polled[count] = s;
         fds[count++] = (struct pollfd){.fd = fetch_session_fd(s), .events = POLLIN};
@@ -104,12 +107,16 @@ static void run(struct fetch *r, int listener)
         if (n > 0 && fds[4].revents != 0) {
             fetch_threads_collect(r->listers);
         }
+        if (n > 0 && fds[5].revents != 0) {
+            fetch_threads_collect(r->responders);
+        }
         if (n > 0 && fds[2].revents != 0) {
             fetch_sessions_accept(r, listener);
         }
         core_client_read(r->core);
         store_open_if_ready(r);
         fetch_lists_tick(r);
+        fetch_ocsp_tick(r);
         fetch_sessions_sweep(r);
     }
 }
@@ -132,8 +139,12 @@ int role_fetch_run(struct role_context *c)
         status = fetch_threads_start(LISTERS, LISTERS_WAITING, r, &r->listers);
     }
     if (status == STATUS_OK) {
+        status = fetch_threads_start(RESPONDERS, LISTERS_WAITING, r, &r->responders);
+    }
+    if (status == STATUS_OK) {
         r->lists = fetch_lists_new();
-        status = r->lists == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+        r->ocsp = fetch_ocsp_new();
+        status = r->lists == NULL || r->ocsp == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     }
     if (status == STATUS_OK) {
         status = core_client_new("fetch", CORE_SOCKET, core_event_cb_note, r, &r->core);
@@ -148,8 +159,10 @@ int role_fetch_run(struct role_context *c)
         fetch_http_stop(); /* what is under way ends now */
         fetch_threads_stop(r->askers);
         fetch_threads_stop(r->listers);
+        fetch_threads_stop(r->responders);
         core_client_free(r->core);
         fetch_lists_free(r->lists);
+        fetch_ocsp_free(r->ocsp);
         fetch_sessions_free(r);
         if (r->shared.store != NULL) {
             store_close(r->shared.store);

@@ -360,6 +360,11 @@ static const struct setting settings[] = {
         RANGE("crl.refresh", SETTING_DURATION, "12h", MINUTES(1), DAYS(7), G, SETTING_OF_NODE,
               "how often revocation lists are fetched that stored certificates name; sooner when a list ends "
               "sooner"),
+    [SETTING_OCSP_ENABLED] = FLAG(
+        "ocsp.enabled", "no", G, SETTING_OF_NODE,
+        "ask OCSP responders about the stored certificates that name one, ahead of time, on one node for all. "
+        "It costs a request and a change of the cluster's state for each such certificate (at most 2000) "
+        "whenever its answer ends, and tells responders which partners there are"),
     [SETTING_FETCH_ALLOW_NETWORKS] = RANGE(
         "fetch.allow_networks", SETTING_NETWORKS, "", 0, 0, G, SETTING_OF_NODE,
         "private networks in which lists, certificates and directories may be fetched; all other private, "

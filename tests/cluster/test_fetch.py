@@ -8,6 +8,7 @@ import pytest
 from authority import Authority
 from directory import Directory
 from partner import crlf
+from responder import Responder
 from web import Web
 
 ALICE = "alice@ours.example"
@@ -340,6 +341,61 @@ def test_a_forged_list_changes_nothing(ready, web, tmp_path):
     assert not crls(ready, "forge ca")
     to = "forgegood@listed.example"
     assert b"the secret" in ca.decrypt("forgegood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to))))
+
+
+# --- OCSP ---
+
+def state_of(cluster, thumbprint, node=1):
+    return cluster.api("GET", f"/v1/certificates/{thumbprint}", node=node).json["revocation"]
+
+
+def thumbprint_of(cluster, address):
+    [found] = cluster.api("GET", f"/v1/certificates?address={address}").json["items"]
+    return found["thumbprint"]
+
+
+def test_answers_of_a_responder_are_in_force_everywhere(ready, tmp_path):
+    responder, forger = Responder(), Responder()
+    ca = Authority(tmp_path / "ocsp", "ocsp ca")
+    names = {"ocspgood": responder, "ocspbad": responder, "ocspnew": responder, "ocspforged": forger}
+    for name, by in names.items():
+        ca.issue(name, f"{name}@answered.example", ocsp=by.url)
+    other = Authority(tmp_path / "other", "ocsp ca")
+    ca.known("ocspgood")
+    ca.revoke("ocspbad")
+    (tmp_path / "other" / "ocspforged.pem").write_bytes((tmp_path / "ocsp" / "ocspforged.pem").read_bytes())
+    other.revoke("ocspforged")
+    responder.start(ca)
+    forger.start(other, issuer=ca)  # the right names, signed by another key
+    try:
+        ready.ctl("settings", "set", "encrypt.mode", "mandatory", "--domain", "answered.example")
+        ready.ctl("ca", "trust", ca.path("pem"))
+        for name in names:
+            ready.ctl("cert", "import", tmp_path / "ocsp" / f"{name}.pem")
+        prints = {name: thumbprint_of(ready, f"{name}@answered.example") for name in names}
+        assert state_of(ready, prints["ocspgood"])["status"] == "unknown", "nobody is asked until ocsp.enabled says so"
+        ready.ctl("settings", "set", "ocsp.enabled", "yes")
+        wait_for(lambda: state_of(ready, prints["ocspbad"])["status"] == "revoked")
+        wait_for(lambda: state_of(ready, prints["ocspgood"])["status"] == "good")
+        assert state_of(ready, prints["ocspgood"])["source"] == "ocsp"
+        for node in (1, 2, 3):
+            with pytest.raises(smtplib.SMTPDataError) as error:
+                send(ready, ALICE, "ocspbad@answered.example", letter(ALICE, "ocspbad@answered.example"), node)
+            assert b"revoked" in error.value.smtp_error
+        # A forged answer, and none: unknown is used with soft, and refused with hard.
+        to = "ocspforged@answered.example"
+        assert state_of(ready, prints["ocspforged"])["status"] == "unknown"
+        assert b"the secret" in ca.decrypt("ocspforged", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to))))
+        ready.ctl("settings", "set", "smime.revocation", "hard")
+        to = "ocspgood@answered.example"
+        assert b"the secret" in ca.decrypt("ocspgood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to), node=2)))
+        assert "not known" in refused(ready, "ocspnew@answered.example")
+        assert "not known" in refused(ready, "ocspforged@answered.example")
+    finally:
+        ready.ctl("settings", "unset", "smime.revocation", code=None)
+        ready.ctl("settings", "unset", "ocsp.enabled", code=None)
+        responder.stop()
+        forger.stop()
 
 
 def test_another_node_fetches_when_the_leader_is_gone(ready, web, tmp_path):

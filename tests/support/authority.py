@@ -48,6 +48,10 @@ class Authority:
     def revoke(self, name):
         openssl("ca", "-batch", "-config", self.config, "-cert", self.path("pem"), "-keyfile", self.path("key"), "-revoke", self.folder / f"{name}.pem")
 
+    def known(self, name):
+        """The certificate is in the authority's book, so that its responder answers `good`."""
+        openssl("ca", "-batch", "-config", self.config, "-cert", self.path("pem"), "-keyfile", self.path("key"), "-valid", self.folder / f"{name}.pem")
+
     def crl(self, hours=24, dates=None):
         """DER of a list that is good for so long; dates: (lastUpdate, nextUpdate) as YYYYMMDDHHMMSSZ."""
         when = ["-crl_lastupdate", dates[0], "-crl_nextupdate", dates[1]] if dates else ["-crlhours", str(hours)]
