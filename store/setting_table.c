@@ -362,7 +362,8 @@ static const struct setting settings[] = {
               "sooner"),
     [SETTING_OCSP_ENABLED] = FLAG(
         "ocsp.enabled", "no", G, SETTING_OF_NODE,
-        "ask OCSP responders about the stored certificates that name one, ahead of time, on one node for all. "
+        "ask OCSP responders about the stored certificates that name one, ahead of time, on one node for "
+        "all. "
         "It costs a request and a change of the cluster's state for each such certificate (at most 2000) "
         "whenever its answer ends, and tells responders which partners there are"),
     [SETTING_FETCH_ALLOW_NETWORKS] = RANGE(
