@@ -71,6 +71,47 @@ static bool is_recipient(CMS_ContentInfo *cms, X509 *x)
     return false;
 }
 
+/* AES or triple DES as RFC 5753 section 7.1.3 has them. With padding (RFC 5649), OpenSSL before 3.0.22 writes
+ * eight zeros behind what it allocated when the key does not fit (CVE-2026-63072): anybody could write such
+ * a message. */
+static bool wrap_is_known(CMS_RecipientInfo *ri)
+{
+    X509_ALGOR *agreement = NULL, *wrap;
+    const ASN1_OBJECT *oid = NULL;
+    const void *parameter = NULL;
+    int type = V_ASN1_UNDEF, nid = NID_undef;
+
+    if (CMS_RecipientInfo_kari_get0_alg(ri, &agreement, NULL) != 1)
+        return false;
+    X509_ALGOR_get0(NULL, &type, &parameter, agreement);
+    if (type != V_ASN1_SEQUENCE)
+        return false;
+    const unsigned char *at = ASN1_STRING_get0_data(parameter);
+    wrap = d2i_X509_ALGOR(NULL, &at, ASN1_STRING_length(parameter));
+    if (wrap != NULL) {
+        X509_ALGOR_get0(&oid, NULL, NULL, wrap);
+        nid = OBJ_obj2nid(oid);
+    }
+    X509_ALGOR_free(wrap);
+    return nid == NID_id_aes256_wrap || nid == NID_id_aes192_wrap || nid == NID_id_aes128_wrap ||
+           nid == NID_id_smime_alg_CMS3DESwrap;
+}
+
+/* false: OpenSSL would unwrap the key for this certificate with something that is better not run. */
+static bool wraps_are_known(CMS_ContentInfo *cms, X509 *x)
+{
+    STACK_OF(CMS_RecipientInfo) *infos = CMS_get0_RecipientInfos(cms);
+
+    for (int i = 0; i < sk_CMS_RecipientInfo_num(infos); i++) {
+        CMS_RecipientInfo *ri = sk_CMS_RecipientInfo_value(infos, i);
+
+        if (CMS_RecipientInfo_type(ri) == CMS_RECIPINFO_AGREE && names_certificate(ri, x) &&
+            !wrap_is_known(ri))
+            return false;
+    }
+    return true;
+}
+
 static CMS_ContentInfo *parse_enveloped(struct slice cms, struct cms_facts *facts)
 {
     if (cms_scan(cms, facts) != STATUS_OK ||
@@ -114,7 +155,7 @@ static enum status decrypt_with(CMS_ContentInfo *cms, const struct smime_key *ke
     return status;
 }
 
-/* Each key whose certificate is named, until one opens it: OK, NO_KEY, CRYPTO, NO_MEMORY. */
+/* Each key whose certificate is named, until one opens it: OK, NO_KEY, CRYPTO, UNSUPPORTED, NO_MEMORY. */
 static enum status try_keys(CMS_ContentInfo *parsed, struct slice cms, const struct smime_key *keys,
                             size_t count, struct buf *out)
 {
@@ -127,8 +168,11 @@ static enum status try_keys(CMS_ContentInfo *parsed, struct slice cms, const str
     status = STATUS_NO_KEY;
     for (size_t i = 0; i < count && status != STATUS_OK && status != STATUS_NO_MEMORY; i++) {
         X509 *x = smime_certificate(keys[i].certificate);
+        bool named = x != NULL && is_recipient(parsed, x);
 
-        if (x != NULL && is_recipient(parsed, x)) {
+        if (named && !wraps_are_known(parsed, x)) {
+            status = STATUS_UNSUPPORTED;
+        } else if (named) {
             if (tried) /* a failed try leaves the object unusable for the next one */
                 again = smime_parse(cms);
             status = tried && again == NULL ? STATUS_NO_MEMORY
@@ -165,8 +209,11 @@ enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t
                              "the message has authenticated attributes, which are not supported");
     else if (facts.kind == CMS_KIND_AUTH_ENVELOPED && facts.tag_len < TAG_LEN_MIN)
         status = STATUS_CRYPTO;
-    else
+    else {
         status = try_keys(parsed, cms, keys, count, &out->entity);
+        if (status == STATUS_UNSUPPORTED)
+            (void)failure_set(f, status, "the message's key is wrapped in a way that is not supported");
+    }
     CMS_ContentInfo_free(parsed);
     ERR_clear_error();
     switch (status) {

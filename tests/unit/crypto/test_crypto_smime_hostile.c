@@ -274,6 +274,42 @@ static void gcm_without_a_tag_stays_closed(void **state)
     buf_release(&cms);
 }
 
+/* The key wrapped with padding: OpenSSL before 3.0.22 would write eight zeros behind what it allocated
+ * (CVE-2026-63072), for whoever knows our certificate. It is not asked to. */
+static void a_key_wrapped_with_padding_stays_closed(void **state)
+{
+    static const struct {
+        const char *wrap;
+        enum status status;
+    } cases[] = {
+        {"\x2d", STATUS_OK},          /* id-aes256-wrap */
+        {"\x30", STATUS_UNSUPPORTED}, /* id-aes256-wrap-pad */
+        {"\x1c", STATUS_UNSUPPORTED}, /* id-aes192-wrap-pad */
+        {"\x08", STATUS_UNSUPPORTED}, /* id-aes128-wrap-pad */
+        {"\x2a", STATUS_UNSUPPORTED}, /* id-aes256-CBC, which wraps nothing */
+        {"\x05", STATUS_CRYPTO},      /* id-aes128-wrap: another key comes out of the agreement */
+    };
+    static const struct slice wrap = SLICE_LITERAL("\x60\x86\x48\x01\x65\x03\x04\x01\x2d");
+    struct smime_key key = {.key = alice.key, .certificate = alice.der};
+
+    (void)state;
+    for (int shape = 0; shape < 2; shape++) { /* GCM and CBC */
+        uint8_t *at = memmem(shapes[shape].data, shapes[shape].len, wrap.data, wrap.len);
+        assert_non_null(at);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            struct smime_decrypted out;
+            struct failure f = {0};
+
+            at[wrap.len - 1] = (uint8_t)cases[i].wrap[0];
+            assert_int_equal(smime_decrypt(buf_slice(&shapes[shape]), &key, 1, &out, &f), cases[i].status);
+            if (cases[i].status == STATUS_UNSUPPORTED)
+                assert_string_equal(f.text, "the message's key is wrapped in a way that is not supported");
+            smime_decrypted_release(&out);
+        }
+        at[wrap.len - 1] = wrap.data[wrap.len - 1];
+    }
+}
+
 /* Indefinite lengths, one in the other: the scan has a bound, and needs no stack for it. */
 static void deep_nesting_is_refused(void **state)
 {
@@ -299,6 +335,7 @@ int main(void)
         cmocka_unit_test(with_bytes_changed),
         cmocka_unit_test(too_many_parts_are_refused),
         cmocka_unit_test(gcm_without_a_tag_stays_closed),
+        cmocka_unit_test(a_key_wrapped_with_padding_stays_closed),
         cmocka_unit_test(deep_nesting_is_refused),
     };
     int failed = cmocka_run_group_tests_name("smime_hostile", tests, set_up, tear_down);
