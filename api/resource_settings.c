@@ -40,7 +40,13 @@ static const struct api_field setting_fields[] = {
      .type = API_TEXT,
      .flags = API_REQUIRED,
      .help = "whose value counts: node, sender, recipient, or both (the stricter)"},
+    {.name = "permission", .type = API_TEXT, .flags = API_REQUIRED, .help = "the permission to write it"},
+    {.name = "since", .type = API_NUMBER, .flags = API_REQUIRED, .help = "command set that brought it"},
     {.name = "help", .type = API_TEXT, .flags = API_REQUIRED},
+    {.name = "cost",
+     .type = API_TEXT,
+     .flags = API_REQUIRED,
+     .help = "what it costs when it is switched on or raised"},
     {.name = "values",
      .type = API_OBJECTS,
      .object = &setting_value_object,
@@ -125,7 +131,10 @@ static json_t *setting_to_json(const struct setting *s)
     }
     json_put(object, "levels", levels);
     json_put(object, "side", json_string(sides[s->side]));
+    json_put(object, "permission", json_string(s->permission));
+    json_put(object, "since", json_integer(s->since));
     json_put(object, "help", json_string(s->help));
+    json_put(object, "cost", json_string(s->cost));
     return object;
 }
 

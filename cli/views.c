@@ -48,6 +48,15 @@ static const struct cli_column value_columns[] = {{"NAME", "name", SHOW_TEXT},
                                                   {"SCOPE", "scope", SHOW_TEXT},
                                                   END};
 const struct cli_view view_setting = {NULL, "values", value_columns, "nothing is set"};
+static const struct cli_column setting_fields[] = {{"what", "help", SHOW_TEXT},
+                                                   {"cost", "cost", SHOW_TEXT},
+                                                   {"default", "default", SHOW_TEXT},
+                                                   {"choices", "choices", SHOW_LIST},
+                                                   {"levels", "levels", SHOW_LIST},
+                                                   {"whose counts", "side", SHOW_TEXT},
+                                                   {"to write it", "permission", SHOW_TEXT},
+                                                   END};
+const struct cli_view view_setting_told = {setting_fields, "values", value_columns, "nothing is set"};
 
 static const struct cli_column domain_columns[] = {
     {"DOMAIN", "domain", SHOW_TEXT}, {"LOCALITY", "locality", SHOW_TEXT}, {"ADDED", "added", SHOW_TIME}, END};

@@ -5,9 +5,9 @@
 #include "cli/command.h"
 
 extern const struct cli_view view_cluster, view_verify, view_transfer, view_nodes, view_node_token,
-    view_removed, view_setting, view_domains, view_domain, view_users, view_user, view_imported,
-    view_certificates, view_certificate, view_queue, view_count, view_token, view_rules, view_rule,
-    view_groups, view_group, view_group_members, view_policy_test;
+    view_removed, view_setting, view_setting_told, view_domains, view_domain, view_users, view_user,
+    view_imported, view_certificates, view_certificate, view_queue, view_count, view_token, view_rules,
+    view_rule, view_groups, view_group, view_group_members, view_policy_test;
 extern const struct cli_view view_messages;
 extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issuer_crls;
 extern const struct cli_view view_cas, view_ca, view_issued, view_revoked, view_csr, view_csrs, view_exported;

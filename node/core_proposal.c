@@ -195,11 +195,11 @@ static void proposal_attempt(struct proposal *p, uint64_t now)
     buf_release(&args);
 }
 
-/* A command that not every node knows must not enter the log. */
+/* A command or a setting that not every node knows must not enter the log. */
 static enum status version_check(struct core *core, const struct command *c, struct failure *f)
 {
     struct store_view *view;
-    if (c->version <= 1) {
+    if (command_supported(c, 1, NULL) == STATUS_OK) {
         return STATUS_OK;
     }
     enum status status = store_view_begin(core->store, &view, f);
@@ -208,12 +208,7 @@ static enum status version_check(struct core *core, const struct command *c, str
     }
     uint64_t version = store_cluster_version(view);
     store_view_end(view);
-    if (c->version > version) {
-        return failure_set(
-            f, STATUS_UNSUPPORTED,
-            "the cluster has nodes of an older release that do not know this command: update them first");
-    }
-    return STATUS_OK;
+    return command_supported(c, version, f);
 }
 
 void core_propose(struct core *core, struct slice command, core_outcome_cb cb, void *context)

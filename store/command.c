@@ -2,6 +2,8 @@
  * decode. */
 #include "store/command.h"
 
+#include "store/setting.h"
+
 #include "base/msgpack_read.h"
 #include "base/msgpack_write.h"
 
@@ -47,6 +49,24 @@ enum status command_check(const struct command *c, struct failure *f)
                                type->name, field->name);
     }
     return type->check != NULL ? type->check(c, f) : STATUS_OK;
+}
+
+enum status command_supported(const struct command *c, uint64_t cluster_set, struct failure *f)
+{
+    bool sets = c->number == COMMAND_SETTING_SET || c->number == COMMAND_SETTING_UNSET;
+    const struct setting *setting = sets ? setting_find(c->values[2].bytes) : NULL;
+
+    if (c->version > cluster_set)
+        return failure_set(
+            f, STATUS_UNSUPPORTED,
+            "the cluster has nodes of an older release that do not know this command: update them first");
+    if (setting != NULL && setting->since > cluster_set)
+        return failure_set(
+            f, STATUS_UNSUPPORTED,
+            "the cluster has nodes of an older release that do not know the setting %s: update "
+            "them first",
+            setting->name);
+    return STATUS_OK;
 }
 
 enum status command_encode(const struct command *c, struct buf *out)

@@ -203,6 +203,11 @@ struct command {
 const struct command_type *command_type_of(enum command_number number);
 const struct command_type *command_type_at(size_t i); /* for docs and tests: i from 0, NULL at the end */
 
+/* May it enter the log of a cluster whose oldest node knows `cluster_set` (store_cluster_version())? That
+ * node would refuse what the others take: a newer command, or a setting that it has never heard of.
+ * UNSUPPORTED with a text that names what it is. Pure. */
+enum status command_supported(const struct command *c, uint64_t cluster_set, struct failure *f) MUST_CHECK;
+
 /* Start a command: id, time; all values zero. The caller fills the values by position. */
 void command_init(struct command *c, enum command_number number, uint64_t now_ms, struct slice actor);
 /* Field lengths, names, settings and so on by themselves, without the state. */

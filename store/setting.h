@@ -140,8 +140,10 @@ struct setting {
     const char *choices; /* CHOICE, CHOICES: weakest first, where there is an order of strictness */
     unsigned levels;     /* enum setting_levels */
     enum setting_side side;
-    const char *permission;
+    unsigned since;         /* the command set that brought it: a cluster with an older node cannot set it */
+    const char *permission; /* to write it */
     const char *help;
+    const char *cost; /* what it costs when it is switched on or raised */
 };
 
 const struct setting *setting_find(struct slice name); /* NULL if unknown */

@@ -207,6 +207,9 @@ static void the_table_is_sound(void **state)
     for (size_t i = 0; (s = setting_at(i)) != NULL; i++) {
         assert_true(strlen(s->name) < 64 && strchr(s->name, '.') != NULL);
         assert_true(s->levels != 0 && s->permission != NULL && strlen(s->help) > 20);
+        assert_true(s->cost != NULL && strlen(s->cost) >= 20 && strlen(s->cost) < 250);
+        assert_true(strncmp(s->permission, "setting.write.", 14) == 0);
+        assert_true(s->since >= 1 && s->since <= COMMAND_SET_VERSION);
         assert_true(s->side != SETTING_OF_NODE || s->levels == SETTING_AT_GLOBAL); /* a node has no domain */
         if (s->type == SETTING_CHOICE || s->type == SETTING_BOOL || s->type == SETTING_CHOICES)
             assert_non_null(strchr(s->choices, '|'));
@@ -215,6 +218,34 @@ static void the_table_is_sound(void **state)
         for (size_t j = 0; (other = setting_at(j)) != s; j++)
             assert_string_not_equal(other->name, s->name);
     }
+}
+
+static void an_older_node_is_not_told_what_it_does_not_know(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t cluster_set;
+        enum status status;
+    } cases[] = {
+        {"encrypt.mode", 1, STATUS_OK},       {"encrypt.mode", 2, STATUS_OK},
+        {"smime.aia", 1, STATUS_UNSUPPORTED}, {"smime.aia", 2, STATUS_OK},
+        {"no.such.setting", 1, STATUS_OK}, /* refused elsewhere, with a better text */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct command c = setting_command(SETTING_GLOBAL, "", cases[i].name, "no");
+        struct failure f = {0};
+
+        assert_int_equal(command_supported(&c, cases[i].cluster_set, &f), cases[i].status);
+        c.number = COMMAND_SETTING_UNSET;
+        assert_int_equal(command_supported(&c, cases[i].cluster_set, NULL), cases[i].status);
+        if (cases[i].status != STATUS_OK)
+            assert_non_null(strstr(f.text, "do not know the setting smime.aia: update them first"));
+    }
+    struct command c = {.number = COMMAND_CERT_STATE, .version = 2};
+    assert_int_equal(command_supported(&c, 1, NULL), STATUS_UNSUPPORTED);
+    assert_int_equal(command_supported(&c, 2, NULL), STATUS_OK);
 }
 
 /* What is set for a domain holds for every way of writing an address there. */
@@ -401,6 +432,7 @@ int main(void)
         cmocka_unit_test(networks_hold_addresses),
         cmocka_unit_test(a_slip_of_the_finger_is_recognised),
         cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(an_older_node_is_not_told_what_it_does_not_know),
         cmocka_unit_test(odd_writing_does_not_get_round_a_domain),
         cmocka_unit_test(a_domain_takes_its_settings_with_it),
         cmocka_unit_test(canonical_texts_are_read_by_type),
