@@ -69,6 +69,12 @@ void certificate_bind(struct exchange *x);
 void certificate_unbind(struct exchange *x);
 void domain_publication_get(struct exchange *x);
 void domain_confirm(struct exchange *x);
+/* resource_domain_dns.c */
+extern const struct api_object domain_dns_object, domains_dns_object;
+void domains_dns_list(struct exchange *x);
+void domain_dns_get(struct exchange *x);
+void domain_dns_watch(struct exchange *x);
+void domain_dns_unwatch(struct exchange *x);
 void certificate_export(struct exchange *x);
 void certificates_export(struct exchange *x);
 void certificates_import(struct exchange *x);

@@ -232,6 +232,26 @@ const struct cli_view view_certificate_use = {use_fields, NULL, NULL, NULL};
 static const struct cli_column publication_fields[] = {{"", "zone", SHOW_BLOCK}, END};
 const struct cli_view view_publication = {publication_fields, NULL, NULL, NULL};
 
+static const struct cli_column domain_dns_fields[] = {{"domain", "domain", SHOW_TEXT},
+                                                      {"state", "state", SHOW_TEXT},
+                                                      {"to be reviewed", "review", SHOW_YES},
+                                                      {"DNSSEC", "dnssec", SHOW_TEXT},
+                                                      {"published", "published", SHOW_LIST},
+                                                      {"confirmed", "confirmed", SHOW_LIST},
+                                                      {"looked up", "checked", SHOW_TIME},
+                                                      {"changed", "changed", SHOW_TIME},
+                                                      {"note", "note", SHOW_TEXT},
+                                                      END};
+static const struct cli_column domain_dns_columns[] = {{"DOMAIN", "domain", SHOW_TEXT},
+                                                       {"STATE", "state", SHOW_TEXT},
+                                                       {"REVIEW", "review", SHOW_YES},
+                                                       {"DNSSEC", "dnssec", SHOW_TEXT},
+                                                       {"LOOKED UP", "checked", SHOW_TIME},
+                                                       {"NOTE", "note", SHOW_TEXT},
+                                                       END};
+const struct cli_view view_domain_dns = {domain_dns_fields, NULL, NULL, NULL};
+const struct cli_view view_domains_dns = {NULL, "items", domain_dns_columns, "no domain is looked up in DNS"};
+
 static const struct cli_column message_columns[] = {{"ID", "id", SHOW_TEXT},
                                                     {"ARRIVED", "arrived", SHOW_TIME},
                                                     {"STATE", "state", SHOW_TEXT},

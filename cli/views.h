@@ -11,7 +11,7 @@ extern const struct cli_view view_cluster, view_verify, view_transfer, view_node
 extern const struct cli_view view_messages;
 extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issuer_crls;
 extern const struct cli_view view_cas, view_ca, view_issued, view_revoked, view_csr, view_csrs, view_exported;
-extern const struct cli_view view_certificate_use, view_publication;
+extern const struct cli_view view_certificate_use, view_publication, view_domain_dns, view_domains_dns;
 
 void show_settings(const json_t *answer, const struct cli_input *input);
 void show_export(const json_t *answer, const struct cli_input *input);

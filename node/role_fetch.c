@@ -19,6 +19,7 @@
 #include "base/channel.h"
 #include "base/log.h"
 #include "node/fetch_directory.h"
+#include "node/fetch_dns.h"
 #include "node/fetch_http.h"
 #include "node/fetch_lists.h"
 #include "node/fetch_ocsp.h"
@@ -117,6 +118,7 @@ static void run(struct fetch *r, int listener)
         store_open_if_ready(r);
         fetch_lists_tick(r);
         fetch_ocsp_tick(r);
+        fetch_dns_tick(r);
         fetch_sessions_sweep(r);
     }
 }
@@ -147,6 +149,9 @@ int role_fetch_run(struct role_context *c)
         status = r->lists == NULL || r->ocsp == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     }
     if (status == STATUS_OK) {
+        status = fetch_dns_new(r, &r->dns);
+    }
+    if (status == STATUS_OK) {
         status = core_client_new("fetch", CORE_SOCKET, core_event_cb_note, r, &r->core);
     }
     if (status != STATUS_OK) {
@@ -160,6 +165,7 @@ int role_fetch_run(struct role_context *c)
         fetch_threads_stop(r->askers);
         fetch_threads_stop(r->listers);
         fetch_threads_stop(r->responders);
+        fetch_dns_free(r->dns);
         core_client_free(r->core);
         fetch_lists_free(r->lists);
         fetch_ocsp_free(r->ocsp);

@@ -147,6 +147,13 @@ enum command_number {
     /* --- 60 to 64: the CAs of this cluster, continued --- */
     /* as COMMAND_CA_ISSUE with CA_ISSUE_IF_NONE, on demand of a worker: within store/ca_allowance.h */
     COMMAND_CA_AUTO_ISSUE = 60,
+    /* --- 65 to 67: what partner domains publish in DNS; see store/records_dns.h --- */
+    /* domain: its fingerprints are looked up in DNS, now and then on schedule */
+    COMMAND_DOMAIN_DNS_WATCH = 65,
+    /* domain: they are looked up no longer, and what was seen is forgotten */
+    COMMAND_DOMAIN_DNS_UNWATCH = 66,
+    /* domain, answer (enum dns_answer), fingerprints (32 bytes each, ascending), note. Trusts nothing */
+    COMMAND_DOMAIN_DNS_SEEN = 67,
     COMMAND_NUMBER_END
 };
 

@@ -35,6 +35,9 @@ enum status check_cert_state(const struct command *c, struct failure *f);
 enum status check_cert_bind(const struct command *c, struct failure *f);
 enum status check_cert_unbind(const struct command *c, struct failure *f);
 enum status check_cert_add_many(const struct command *c, struct failure *f);
+/* store/apply_dns.c */
+enum status check_domain_dns(const struct command *c, struct failure *f);
+enum status check_domain_dns_seen(const struct command *c, struct failure *f);
 /* store/command_check_ca.c */
 enum status check_ca_add(const struct command *c, struct failure *f);
 enum status check_ca_issue(const struct command *c, struct failure *f);

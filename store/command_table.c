@@ -5,6 +5,7 @@
 #include "store/apply_internal.h"
 #include "store/command_check_internal.h"
 #include "store/records_ca.h"
+#include "store/records_dns.h"
 #include "store/records_trust.h"
 
 #define HASH_SIZE 32
@@ -113,6 +114,15 @@ static const struct command_field cert_bind_fields[] = {
 static const struct command_field cert_unbind_fields[] = {
     BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
     TEXT("scope", 1, ADDRESS_MAX, "domain, *.parent, or address"),
+};
+static const struct command_field domain_dns_fields[] = {
+    TEXT("partner", 1, DOMAIN_MAX, "a domain"),
+};
+static const struct command_field domain_dns_seen_fields[] = {
+    TEXT("partner", 1, DOMAIN_MAX, "a domain"),
+    U64("answer", "1 signed, 2 unsigned, 3 absent, 4 bogus, 5 no answer"),
+    BYTES("fingerprints", 0, DOMAIN_DNS_FINGERPRINTS_MAX *THUMBPRINT_SIZE, "SHA-256 each, ascending"),
+    TEXT("note", 0, DOMAIN_DNS_NOTE_MAX, "about the look-up"),
 };
 static const struct command_field thumbprint_fields[] = {
     BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
@@ -343,6 +353,13 @@ static const struct command_type types[] = {
            check_group_member_remove, apply_group_member_remove, "remove a member from a group"),
     ROW_OF(2, COMMAND_GROUP_REMOVE, "group.remove", "group.write", group_fields, check_group_remove,
            apply_group_remove, "remove a group with its members"),
+
+    ROW_OF(2, COMMAND_DOMAIN_DNS_WATCH, "domain.dns.watch", "cert.write", domain_dns_fields, check_domain_dns,
+           apply_domain_dns_watch, "look up in DNS what a partner's domain publishes"),
+    ROW_OF(2, COMMAND_DOMAIN_DNS_UNWATCH, "domain.dns.unwatch", "cert.write", domain_dns_fields,
+           check_domain_dns, apply_domain_dns_unwatch, "look it up no longer"),
+    ROW_OF(2, COMMAND_DOMAIN_DNS_SEEN, "domain.dns.seen", "cert.write", domain_dns_seen_fields,
+           check_domain_dns_seen, apply_domain_dns_seen, "what a partner's domain publishes in DNS"),
 
     /* --- trust --- */
     ROW_OF(2, COMMAND_CTL_SET, "ctl.set", "ca.write", ctl_set_fields, check_ctl_set, apply_ctl_set,

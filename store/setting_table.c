@@ -592,6 +592,24 @@ static const struct setting settings[] = {
               "private networks in which lists, certificates and directories may be fetched; all other "
               "private, loopback and link-local addresses are refused",
               ABOUT(2, TRUST, "certificates and partners can make a node ask any host of these networks")),
+    [SETTING_DNS_RESOLVERS] = RANGE(
+        "dns.resolvers", SETTING_TEXTS, "", 1, 64, G, SETTING_OF_NODE,
+        "servers that are asked for what partner domains publish in DNS, each ADDRESS or ADDRESS@PORT; those "
+        "of the machine (/etc/resolv.conf) if there is none. They need not be trusted: DNSSEC is checked "
+        "here",
+        ABOUT(2, TRUST, "these servers learn which partner domains there are")),
+    [SETTING_DNS_TRUST_ANCHORS] = RANGE(
+        "dns.trust_anchors", SETTING_TEXTS,
+        ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D, "
+        ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
+        1, 512, G, SETTING_OF_NODE,
+        "DNSSEC trust anchors, DS or DNSKEY records as in a zone file: the root zone's, or those of zones of "
+        "your own",
+        ABOUT(2, TRUST, "who holds such a key decides what DNS says of partner domains")),
+    [SETTING_DNS_REFRESH] =
+        RANGE("dns.refresh", SETTING_DURATION, "6h", MINUTES(1), DAYS(7), G, SETTING_OF_NODE,
+              "how often the fingerprints of partner domains are looked up in DNS",
+              ABOUT(2, TRUST, "short: requests for each watched domain; long: changes are seen late")),
 };
 
 _Static_assert(sizeof(settings) / sizeof(settings[0]) == SETTING_COUNT, "each id has its row");

@@ -36,6 +36,8 @@
  *     's', source, NUL         where it came from
  *     'c'                      it is a CA's
  *   cert_bindings: thumbprint (32 bytes), domain or address -> nothing: the bindings the other way
+ *   domain_dns: domain -> [added ms, asked ms, checked ms, answer, changed ms, signed ms,
+ *       fingerprints bin, note] (store/records_dns.h)
  *   nodes: u64 node id -> [name, peer, api, smtp, SPKI hash bin, command set, added ms]
  *   removed_nodes: u64 node id -> [removed ms]
  *   node_tokens: SHA-256 of the token's secret -> [expires ms, node id that used it or 0]
@@ -97,6 +99,7 @@ enum table {
     TABLE_CA_REVOKED,
     TABLE_CA_REQUESTS,
     TABLE_CA_ALLOWANCE,
+    TABLE_DOMAIN_DNS,
     TABLE_COUNT
 };
 

@@ -1,4 +1,5 @@
 """What the fetch role asks of others: missing issuers (AIA), certificates in a directory (LDAP), and where it may not go."""
+import hashlib
 import smtplib
 import subprocess
 import time
@@ -7,6 +8,7 @@ import pytest
 
 from authority import Authority
 from directory import Directory
+from nameserver import NameServer
 from partner import crlf
 from responder import Responder
 from web import Web
@@ -412,3 +414,70 @@ def test_another_node_fetches_when_the_leader_is_gone(ready, web, tmp_path):
     finally:
         ready.local("start", leader)
         ready.ready(leader)
+
+
+# --- fingerprints of partner domains in DNS ---
+
+@pytest.fixture(scope="module")
+def names(ready, tmp_path_factory):
+    server = NameServer(tmp_path_factory.mktemp("names") / "nsd", {"signed.example": True, "open.example": False}).start()
+    ready.ctl("settings", "set", "dns.resolvers", server.resolver)
+    ready.ctl("settings", "set", "dns.trust_anchors", server.anchor("signed.example"))
+    yield server
+    server.stop()
+
+
+def looked_up(cluster, domain, node=1):
+    """What a look-up that is asked for now says, on another node."""
+    before = cluster.api("PUT", f"/v1/domains/{domain}/dns", node=node).json["checked"]
+    end = time.monotonic() + 20
+    while True:
+        found = cluster.api("GET", f"/v1/domains/{domain}/dns", node=3).json
+        if found.get("checked") != before or time.monotonic() > end:
+            assert found.get("checked") != before, found
+            return found
+        time.sleep(0.1)
+
+
+def test_a_partners_fingerprint_in_dns_waits_for_confirmation(ready, names, tmp_path):
+    stranger = Authority(tmp_path, "far CA")
+    prints = []
+    for name in ("gate1", "gate2"):
+        stranger.issue(name, "gate@signed.example")
+        ready.ctl("cert", "import", tmp_path / f"{name}.pem")
+        prints.append(hashlib.sha256(stranger.der(name)).hexdigest())
+    names.publish("signed.example", prints[0])
+    found = looked_up(ready, "signed.example")
+    assert (found["state"], found["dnssec"], found["published"], found["review"]) == ("unconfirmed", "signed", [prints[0]], True)
+    letter_in = signed_by(stranger, "gate1", "anybody@signed.example")
+    assert verdict(ready, letter_in, "anybody@signed.example") == "untrusted", "DNS alone trusts nothing"
+    ready.ctl("cert", "domain-confirm", "signed.example", "--fingerprint", prints[0])
+    assert ready.ctl_json("domain", "dns-show", "signed.example")["state"] == "confirmed"
+    assert verdict(ready, letter_in, "anybody@signed.example") == "valid"
+    # Another one in DNS is shown, and does not take the place of what was confirmed.
+    names.publish("signed.example", prints[1])
+    found = looked_up(ready, "signed.example", node=2)
+    assert (found["state"], found["review"], found["confirmed"]) == ("changed", True, [prints[0]])
+    assert verdict(ready, letter_in, "anybody@signed.example") == "valid"
+    assert verdict(ready, signed_by(stranger, "gate2", "anybody@signed.example"), "anybody@signed.example") == "untrusted"
+    assert "changed" in ready.ctl("domain", "dns-list").stdout
+    names.publish("signed.example")
+    found = looked_up(ready, "signed.example")
+    assert (found["state"], found["published"], "DNSSEC" in found["note"]) == ("removed", [], True)
+    # Denied: refused on every node at once, pinned or not.
+    ready.ctl("ctl", "deny", prints[0], "--comment", "stolen")
+    assert [verdict(ready, letter_in, "anybody@signed.example", node) for node in (1, 2, 3)] == ["untrusted"] * 3
+    ready.ctl("domain", "dns-unwatch", "signed.example")
+    assert ready.ctl("domain", "dns-show", "signed.example", code=None).returncode == 3
+
+
+def test_forged_dns_is_refused_and_unsigned_dns_is_marked(ready, names):
+    good, bad = "aa" * 32, "bb" * 32
+    names.publish("signed.example", good)
+    assert looked_up(ready, "signed.example")["dnssec"] == "signed"
+    names.publish("signed.example", good, forge=(good, bad))
+    found = looked_up(ready, "signed.example")
+    assert (found["state"], found["dnssec"], found["published"], found["review"]) == ("bogus", "bogus", [good], True)
+    names.publish("open.example", good)
+    found = looked_up(ready, "open.example")
+    assert (found["state"], found["dnssec"], found["published"]) == ("unconfirmed", "unsigned", [good])

@@ -3,6 +3,7 @@
 
 #include "base/msgpack_read.h"
 #include "store/records_ca.h"
+#include "store/records_dns.h"
 
 static struct buf record = BUF_INIT(COMMAND_MAX); /* made once */
 static struct buf list = BUF_INIT(COMMAND_MAX);
@@ -15,10 +16,16 @@ static struct slice value_for(const struct command_type *type, const struct comm
     static const char *const address = "a@example.org";
     static const struct {
         const char *name, *text;
-    } known[] = {
-        {"peer_address", "127.0.0.1:4"}, {"api_address", "[::1]:3"},       {"smtp_address", ""},
-        {"scope", "example.org"},        {"value", "mandatory"},           {"domain", "*.example.org"},
-        {"locality", "internal"},        {"address", "Alice@Example.ORG"}, {"role", "admin"}};
+    } known[] = {{"peer_address", "127.0.0.1:4"},
+                 {"api_address", "[::1]:3"},
+                 {"smtp_address", ""},
+                 {"scope", "example.org"},
+                 {"value", "mandatory"},
+                 {"domain", "*.example.org"},
+                 {"partner", "example.org"},
+                 {"locality", "internal"},
+                 {"address", "Alice@Example.ORG"},
+                 {"role", "admin"}};
     uint8_t thumbprint[THUMBPRINT_SIZE];
 
     if ((strcmp(type->name, "ca.issue") == 0 || strcmp(type->name, "ca.auto_issue") == 0) &&
@@ -105,6 +112,10 @@ static void fill(struct command *c, const struct command_type *type)
         c->values[1].number = CERT_QUARANTINE;
     else if (type->number == COMMAND_CERT_BIND)
         c->values[2].number = BINDING_PINNED;
+    else if (type->number == COMMAND_DOMAIN_DNS_SEEN) {
+        c->values[1].number = DNS_SIGNED;
+        c->values[2].bytes = SLICE_LITERAL("0123456789abcdef0123456789abcdef");
+    }
 }
 
 static void every_command_survives_its_encoding(void **state)

@@ -7,6 +7,7 @@
 #include "test_support.h"
 
 #include "store/records_ca.h"
+#include "store/records_dns.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -210,6 +211,16 @@ static struct command random_command(struct words *w, unsigned time)
     case COMMAND_CERT_UNBIND:
         c.values[0].bytes = slice_of(w->thumbprint, sizeof(w->thumbprint));
         c.values[1].bytes = slice_of_text(w->address);
+        break;
+    case COMMAND_DOMAIN_DNS_WATCH:
+    case COMMAND_DOMAIN_DNS_UNWATCH:
+    case COMMAND_DOMAIN_DNS_SEEN:
+        c.values[0].bytes = slice_of_text(pick(2) == 0 ? "a.example" : "b.example");
+        if (c.number == COMMAND_DOMAIN_DNS_SEEN) {
+            c.values[1].number = DNS_SIGNED + pick(3);
+            c.values[2].bytes =
+                slice_of(w->thumbprint, c.values[1].number == DNS_ABSENT ? 0 : THUMBPRINT_SIZE);
+        }
         break;
     case COMMAND_CA_ADD:
         buf_reset(&w->record);
