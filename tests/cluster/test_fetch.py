@@ -429,7 +429,10 @@ def names(ready, tmp_path_factory):
 
 def looked_up(cluster, domain, node=1):
     """What a look-up that is asked for now says, on another node."""
-    before = cluster.api("PUT", f"/v1/domains/{domain}/dns", node=node).json["checked"]
+    before = cluster.api("GET", f"/v1/domains/{domain}/dns", node=node).json.get("checked")
+    while before == time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()):  # times are told in seconds
+        time.sleep(0.05)
+    cluster.api("PUT", f"/v1/domains/{domain}/dns", node=node)
     end = time.monotonic() + 20
     while True:
         found = cluster.api("GET", f"/v1/domains/{domain}/dns", node=3).json
