@@ -86,9 +86,9 @@ enum status smime_recipients(struct slice cms, const struct slice *candidates, s
                              bool *fits) MUST_CHECK;
 /* Tries each of `keys` whose certificate fits a recipient info. NO_KEY when none fits; CRYPTO when it does
  * not decrypt (nothing is given out then, and the answer is the same whatever was wrong). UNSUPPORTED: a
- * content cipher or key wrap (of a key agreement) that we do not read, said before the key is used. A CBC
- * message with a forged key transport may "decrypt" to garbage (1 of 256): CBC authenticates nothing, so
- * whoever reads the entity takes it as hostile bytes. */
+ * content cipher, for this content type, or a key wrap (of a key agreement) that we do not read, said before
+ * the key is used. A CBC message with a forged key transport may "decrypt" to garbage (1 of 256): CBC
+ * authenticates nothing, so whoever reads the entity takes it as hostile bytes. */
 enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t count,
                           struct smime_decrypted *out, struct failure *f) MUST_CHECK;
 void smime_decrypted_release(struct smime_decrypted *d);

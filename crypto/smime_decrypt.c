@@ -18,17 +18,18 @@
 static const struct {
     int nid;
     const char *name;
+    bool gcm;
     bool weak;
 } ciphers[] = {
-    {NID_aes_256_gcm, "aes256-gcm", false},
-    {NID_aes_192_gcm, "aes192-gcm", false},
-    {NID_aes_128_gcm, "aes128-gcm", false},
-    {NID_aes_256_cbc, "aes256-cbc", false},
-    {NID_aes_192_cbc, "aes192-cbc", false},
-    {NID_aes_128_cbc, "aes128-cbc", false},
-    {NID_des_ede3_cbc, "3des", true},
-    {NID_rc2_cbc, "rc2", true},
-    {NID_des_cbc, "des", true},
+    {NID_aes_256_gcm, "aes256-gcm", true, false},
+    {NID_aes_192_gcm, "aes192-gcm", true, false},
+    {NID_aes_128_gcm, "aes128-gcm", true, false},
+    {NID_aes_256_cbc, "aes256-cbc", false, false},
+    {NID_aes_192_cbc, "aes192-cbc", false, false},
+    {NID_aes_128_cbc, "aes128-cbc", false, false},
+    {NID_des_ede3_cbc, "3des", false, true},
+    {NID_rc2_cbc, "rc2", false, true},
+    {NID_des_cbc, "des", false, true},
 };
 
 /* Index into `ciphers`, or -1. */
@@ -186,6 +187,23 @@ static enum status try_keys(CMS_ContentInfo *parsed, struct slice cms, const str
     return status;
 }
 
+/* What is told out of the message alone, before a key is used. `cipher`: see cipher_index(). */
+static enum status check_form(const struct cms_facts *facts, int cipher, struct failure *f)
+{
+    bool authenticated = facts->kind == CMS_KIND_AUTH_ENVELOPED;
+
+    if (cipher < 0)
+        return failure_set(f, STATUS_UNSUPPORTED,
+                           "the message is encrypted with a cipher that is not supported");
+    if (facts->has_attributes) /* OpenSSL 3.0 leaves them out of what is authenticated: it could not be
+                                  checked */
+        return failure_set(f, STATUS_UNSUPPORTED,
+                           "the message has authenticated attributes, which are not supported");
+    if (authenticated != ciphers[cipher].gcm) /* OpenSSL before 3.0.21 takes CBC for AuthEnvelopedData */
+        return failure_set(f, STATUS_UNSUPPORTED, "the message's cipher and content type do not go together");
+    return authenticated && facts->tag_len < TAG_LEN_MIN ? STATUS_CRYPTO : STATUS_OK;
+}
+
 enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t count,
                           struct smime_decrypted *out, struct failure *f)
 {
@@ -200,16 +218,8 @@ enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t
         !facts.has_attributes) /* those are told by name, whether OpenSSL reads them or not */
         return failure_set(f, STATUS_MALFORMED, "this is no encrypted CMS object");
     cipher = cipher_index(facts.cipher);
-    if (cipher < 0)
-        status = failure_set(f, STATUS_UNSUPPORTED,
-                             "the message is encrypted with a cipher that is not supported");
-    else if (facts.has_attributes) /* OpenSSL 3.0 leaves them out of what is authenticated: it could not be
-                                      checked */
-        status = failure_set(f, STATUS_UNSUPPORTED,
-                             "the message has authenticated attributes, which are not supported");
-    else if (facts.kind == CMS_KIND_AUTH_ENVELOPED && facts.tag_len < TAG_LEN_MIN)
-        status = STATUS_CRYPTO;
-    else {
+    status = check_form(&facts, cipher, f);
+    if (status == STATUS_OK) {
         status = try_keys(parsed, cms, keys, count, &out->entity);
         if (status == STATUS_UNSUPPORTED)
             (void)failure_set(f, status, "the message's key is wrapped in a way that is not supported");

@@ -240,17 +240,12 @@ static void too_many_parts_are_refused(void **state)
     buf_release(&infos);
 }
 
-/* What is AES-GCM, put into an EnvelopedData, which has no place for its tag: nothing would show that it was
- * changed, and it must not be told as if something did. */
-static void gcm_without_a_tag_stays_closed(void **state)
+/* The recipients and the content of a shape, as another content type; with a tag or without. */
+static void as_another(struct slice in, struct slice content_type, struct slice tag, struct buf *cms)
 {
-    struct buf data = BUF_INIT(MAX), inside = BUF_INIT(MAX), cms = BUF_INIT(MAX);
-    struct slice in = buf_slice(&shapes[0]);
+    struct buf data = BUF_INIT(MAX), inside = BUF_INIT(MAX);
     struct ber_element whole, oid, explicit, version, infos, content;
-    struct smime_key key = {.key = alice.key, .certificate = alice.der};
-    struct smime_decrypted out;
 
-    (void)state;
     assert_true(ber_next_is(&in, BER_SEQUENCE, &whole) && ber_next_is(&whole.content, BER_OID, &oid) &&
                 ber_next_is(&whole.content, BER_CONTEXT_0, &explicit) &&
                 ber_next_is(&explicit.content, BER_SEQUENCE, &whole) &&
@@ -260,18 +255,48 @@ static void gcm_without_a_tag_stays_closed(void **state)
     OK(der_put(&data, BER_INTEGER, SLICE_LITERAL("\x02")));
     OK(buf_append_slice(&data, infos.whole));
     OK(buf_append_slice(&data, content.whole));
+    if (tag.len > 0)
+        OK(der_put(&data, BER_OCTETS, tag));
     OK(der_put(&inside, BER_SEQUENCE, buf_slice(&data)));
     buf_reset(&data);
-    OK(der_put(&data, BER_OID, SLICE_LITERAL("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03")));
+    OK(der_put(&data, BER_OID, content_type));
     OK(der_put(&data, BER_CONTEXT_0, buf_slice(&inside)));
-    OK(der_put(&cms, BER_SEQUENCE, buf_slice(&data)));
-    assert_int_equal(smime_kind(buf_slice(&cms)), CMS_KIND_ENVELOPED);
-    assert_int_not_equal(smime_decrypt(buf_slice(&cms), &key, 1, &out, NULL), STATUS_OK);
-    assert_int_equal(out.entity.len, 0);
-    smime_decrypted_release(&out);
+    OK(der_put(cms, BER_SEQUENCE, buf_slice(&data)));
     buf_release(&data);
     buf_release(&inside);
-    buf_release(&cms);
+}
+
+/* What is AES-GCM, put into an EnvelopedData, which has no place for its tag: nothing would show that it was
+ * changed, and it must not be told as if something did. And CBC, put into an AuthEnvelopedData, with a tag
+ * that nobody would look at (CVE-2026-34182). */
+static void a_cipher_in_the_wrong_content_type_stays_closed(void **state)
+{
+    static const struct {
+        int shape;
+        struct slice content_type;
+        struct slice tag;
+        enum cms_kind kind;
+    } cases[] = {
+        {0, SLICE_LITERAL("\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03"), {0}, CMS_KIND_ENVELOPED},
+        {1, SLICE_LITERAL("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17"), SLICE_LITERAL("0123456789abcdef"),
+         CMS_KIND_AUTH_ENVELOPED},
+    };
+    struct smime_key key = {.key = alice.key, .certificate = alice.der};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf cms = BUF_INIT(MAX);
+        struct smime_decrypted out;
+        struct failure f = {0};
+
+        as_another(buf_slice(&shapes[cases[i].shape]), cases[i].content_type, cases[i].tag, &cms);
+        assert_int_equal(smime_kind(buf_slice(&cms)), cases[i].kind);
+        assert_int_equal(smime_decrypt(buf_slice(&cms), &key, 1, &out, &f), STATUS_UNSUPPORTED);
+        assert_string_equal(f.text, "the message's cipher and content type do not go together");
+        assert_int_equal(out.entity.len, 0);
+        smime_decrypted_release(&out);
+        buf_release(&cms);
+    }
 }
 
 /* The key wrapped with padding: OpenSSL before 3.0.22 would write eight zeros behind what it allocated
@@ -334,7 +359,7 @@ int main(void)
         cmocka_unit_test(cut_short),
         cmocka_unit_test(with_bytes_changed),
         cmocka_unit_test(too_many_parts_are_refused),
-        cmocka_unit_test(gcm_without_a_tag_stays_closed),
+        cmocka_unit_test(a_cipher_in_the_wrong_content_type_stays_closed),
         cmocka_unit_test(a_key_wrapped_with_padding_stays_closed),
         cmocka_unit_test(deep_nesting_is_refused),
     };
