@@ -96,7 +96,7 @@ static bool fetch_certificates_cb(struct mail_environment *env, const struct sli
 {
     struct worker_lookup *l = env->fetch_context;
     struct fetch_question q = {.type = FETCH_PEOPLE};
-    size_t where[FETCH_PEOPLE_MAX];
+    size_t where[FETCH_PEOPLE_MAX] = {0};
     uint64_t stored = 0;
     for (size_t i = 0; i < count; i++) {
         if (is_looked_up(env, addresses[i])) {
