@@ -174,10 +174,24 @@ static void ca_job_free(struct api_job *job)
 
 static enum status file_read(struct ca_job *j)
 {
-    enum status status = key_file_read(secret_slice(&j->content), secret_slice(&j->password), &j->arena,
-                                       &j->made.key, &j->file, &j->failure);
+    struct key_file file;
+    enum status status =
+        key_file_read(secret_slice(&j->content), secret_slice(&j->password), &j->arena, &file, &j->failure);
+    if (status == STATUS_OK && file.key_count > 1) {
+        status = failure_set(&j->failure, STATUS_INVALID,
+                             "the file holds %zu private keys: which is the CA's? Give one with that alone",
+                             file.key_count);
+    }
+    if (status == STATUS_OK && EVP_PKEY_up_ref(file.keys[0]) == 1) {
+        j->made.key = file.keys[0];
+    }
+    j->file = file.certificates;
+    key_file_release(&file);
     if (status != STATUS_OK) {
         return status;
+    }
+    if (j->made.key == NULL) {
+        return failure_set(&j->failure, STATUS_NO_MEMORY, "there is no memory for the CA's key");
     }
     j->made.certificate = certificate_from_der(j->file.der[0]);
     if (j->made.certificate == NULL) {

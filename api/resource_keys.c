@@ -1,6 +1,6 @@
 /*
- * POST /v1/keys: a private key with its certificate, from PKCS#12 or PEM. The file is opened on the job
- * thread (the key derivation of a PKCS#12 may take long), the key is sealed under the cluster's data key
+ * POST /v1/keys: private keys with their certificates, from PKCS#12 or PEM. The file is opened on the job
+ * thread (the key derivation of a PKCS#12 may take long), each key is sealed under the cluster's data key
  * here, and only the sealed form enters a command. The password and the file are wiped with the body, and the
  * job's copies when it is freed.
  */
@@ -18,7 +18,7 @@ static const struct api_field request_fields[] = {
      .flags = API_REQUIRED | API_SECRET,
      .min = 1,
      .max = KEY_DATA_MAX,
-     .help = "PKCS#12 in base64, or PEM with the key and its certificate"},
+     .help = "PKCS#12 in base64, or PEM with keys and their certificates"},
     {.name = "password",
      .type = API_TEXT,
      .flags = API_SECRET,
@@ -31,8 +31,7 @@ struct key_job {
     struct api_job super;
     struct secret content, password;
     struct arena arena;
-    struct certificate_file file;
-    EVP_PKEY *key; /* NULL: status and failure say why */
+    struct key_file file;
     enum status status;
     struct failure failure;
 };
@@ -42,7 +41,7 @@ static void key_job_free(struct api_job *job)
     struct key_job *k = (struct key_job *)job;
     secret_release(&k->content);
     secret_release(&k->password);
-    EVP_PKEY_free(k->key);
+    key_file_release(&k->file);
     arena_release(&k->arena);
     free(k);
 }
@@ -50,8 +49,8 @@ static void key_job_free(struct api_job *job)
 static void key_job_run(struct api_job *job)
 {
     struct key_job *k = (struct key_job *)job;
-    k->status = key_file_read(secret_slice(&k->content), secret_slice(&k->password), &k->arena, &k->key,
-                              &k->file, &k->failure);
+    k->status = key_file_read(secret_slice(&k->content), secret_slice(&k->password), &k->arena, &k->file,
+                              &k->failure);
 }
 
 static struct key_job *key_job_new(struct slice content, struct slice password)
@@ -74,35 +73,35 @@ static struct key_job *key_job_new(struct slice content, struct slice password)
 
 struct key_state {
     struct certificate_import import;
-    size_t key_write;
+    size_t first_key_write; /* position in x->writes; theirs are the last */
 };
 
 static void stored(struct exchange *x, const struct bus_answer *answer)
 {
     struct key_state *state = x->state;
-    const struct exchange_write *w = &x->writes[state->key_write];
     json_t *items;
     (void)answer;
     if (!import_results(x, &state->import, &items)) {
         return;
     }
-    if (w->status != STATUS_OK) {
-        json_decref(items);
-        exchange_failf(x, w->status, "the key: %s", w->text[0] != '\0' ? w->text : status_text(w->status));
-        return;
+    for (size_t i = state->first_key_write; i < x->write_count; i++) {
+        const struct exchange_write *w = &x->writes[i];
+        if (w->status != STATUS_OK) {
+            json_decref(items);
+            exchange_failf(x, w->status, "the key: %s",
+                           w->text[0] != '\0' ? w->text : status_text(w->status));
+            return;
+        }
     }
     exchange_answer(x, json_page(items, NULL));
 }
 
-static enum status key_write_add(struct exchange *x, struct store_view *view, const struct key_job *k,
-                                 const struct certificate_record *record, struct failure *f)
+static enum status key_write_add(struct exchange *x, EVP_PKEY *key, const struct certificate_record *record,
+                                 struct failure *f)
 {
     struct command c;
     struct buf sealed = BUF_INIT(64 << 10);
-    enum status status = api_keys_refresh(x->api, view, f);
-    if (status == STATUS_OK) {
-        status = private_key_seal(&x->api->keyring, record->thumbprint, k->key, &sealed, f);
-    }
+    enum status status = private_key_seal(&x->api->keyring, record->thumbprint, key, &sealed, f);
     if (status == STATUS_OK) {
         exchange_command(x, &c, COMMAND_KEY_ADD);
         c.values[0].bytes = slice_of(record->thumbprint, THUMBPRINT_SIZE);
@@ -110,6 +109,20 @@ static enum status key_write_add(struct exchange *x, struct store_view *view, co
         status = exchange_write_add(x, &c, f);
     }
     buf_release(&sealed);
+    return status;
+}
+
+/* Each certificate of the file whose key is in it gets that key. */
+static enum status key_writes_add(struct exchange *x, struct store_view *view, const struct key_file *file,
+                                  const struct certificate_import *import, struct failure *f)
+{
+    enum status status = api_keys_refresh(x->api, view, f);
+    for (size_t i = 0; i < import->count && status == STATUS_OK; i++) {
+        EVP_PKEY *key = key_file_key_of(file, file->certificates.der[i]);
+        if (key != NULL) {
+            status = key_write_add(x, key, &import->records[i], f);
+        }
+    }
     return status;
 }
 
@@ -141,12 +154,12 @@ static void key_read(struct exchange *x, const struct bus_answer *answer)
         exchange_fail_field(x, &k->failure, k->status == STATUS_WRONG_PASSWORD ? "password" : "data");
         return;
     }
-    if (state == NULL || file == NULL || !file_copy(x, &k->file, file) ||
+    if (state == NULL || file == NULL || !file_copy(x, &k->file.certificates, file) ||
         !import_certificates(x, file, &state->import)) {
         return;
     }
-    state->key_write = x->write_count;
-    if (key_write_add(x, view, k, &state->import.records[0], &f) != STATUS_OK) {
+    state->first_key_write = x->write_count;
+    if (key_writes_add(x, view, &k->file, &state->import, &f) != STATUS_OK) {
         exchange_fail(x, &f);
         return;
     }

@@ -129,7 +129,7 @@ static const struct api_route routes[] = {
     {API_GET, "/v1/keys", "key.read", 0, &list_query, NULL, &certificates_object, NULL, 200, keys_list,
      "listKeys", "The certificates whose private keys are stored."},
     {API_POST, "/v1/keys", "key.write", ROUTE_WRITES, NULL, &key_request_object, &imported_object, NULL, 200,
-     key_import, "importKey", "Store a private key with its certificate and chain."},
+     key_import, "importKey", "Store the private keys of a file with their certificates and chain."},
     {API_DELETE, "/v1/keys/{thumbprint}", "key.write", ROUTE_WRITES, NULL, NULL, &removed_object, NULL, 200,
      key_remove, "removeKey", "Remove a private key; its certificate stays stored."},
 

@@ -26,11 +26,21 @@ struct certificate_file {
 enum status certificate_file_read(struct slice content, struct arena *a, struct certificate_file *out,
                                   struct failure *f) MUST_CHECK;
 
-/* PKCS#12 (password needed; old RC2/3DES ones too, with the legacy provider), or PEM with key and certificate
- * (password for an encrypted key). WRONG_PASSWORD; INVALID when key and certificate do not belong together.
- * The first certificate is the key's own. */
-enum status key_file_read(struct slice content, struct slice password, struct arena *a, EVP_PKEY **key,
-                          struct certificate_file *chain, struct failure *f) MUST_CHECK;
+#define KEYS_PER_FILE_MAX 16
+struct key_file {
+    EVP_PKEY *keys[KEYS_PER_FILE_MAX]; /* at least one, no two alike; owned */
+    size_t key_count;
+    struct certificate_file certificates; /* the first is the first key's own */
+};
+/* PKCS#12 (RFC 7292; password needed; old RC2/3DES ones too, with the legacy provider), or PEM with keys and
+ * certificates (one password for all encrypted keys). WRONG_PASSWORD; INVALID when a key has no certificate
+ * in the file; TOO_LARGE. Certificates in the arena; release it also after a failure, which leaves it empty.
+ */
+enum status key_file_read(struct slice content, struct slice password, struct arena *a, struct key_file *file,
+                          struct failure *f) MUST_CHECK;
+void key_file_release(struct key_file *file);
+/* The key of this certificate (borrowed); NULL: none of the file's. */
+EVP_PKEY *key_file_key_of(const struct key_file *file, struct slice der);
 bool key_fits_certificate(EVP_PKEY *key, struct slice der);
 
 /* Path validation (RFC 5280) from stored anchors and intermediates at a given time. */

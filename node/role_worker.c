@@ -38,8 +38,7 @@
 #define WORKER_BOUNDED 1
 #endif
 
-/* Bytes of private memory: signing and encrypting take some three times a message's size, each variant that
- * others share more. */
+/* Bytes of private memory: many times what a message of smtp.max_size takes (bench/README.md). */
 #define WORKER_MEMORY_MAX ((size_t)3 << 30)
 /* Bytes of a message: what smtp.max_size allows at most, and the Received field. */
 #define WORKER_MESSAGE_MAX ((size_t)1025 << 20)

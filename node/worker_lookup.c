@@ -61,10 +61,11 @@ static bool fetch_issuers_cb(struct mail_environment *env, struct slice signer, 
     return msgpack_reader_status(&results, true) == STATUS_OK && added > 0;
 }
 
+/* Also when it cannot be told: fetch then says that it could not ask. */
 static bool is_looked_up(struct mail_environment *env, struct slice address)
 {
     struct setting_value lookup;
-    return setting_get(env->view, setting_at(SETTING_CERT_LOOKUP), address, &lookup) == STATUS_OK &&
+    return setting_get(env->view, setting_at(SETTING_CERT_LOOKUP), address, &lookup) != STATUS_OK ||
            lookup.text.len > 0;
 }
 

@@ -228,9 +228,9 @@ static void an_exported_key_opens_with_its_password_alone(void **state)
     struct buf der = BUF_INIT(10000), chain = BUF_INIT(10000), p12 = BUF_INIT(64 << 10);
     struct slice issuer;
     struct failure f;
-    struct certificate_file read;
+    struct key_file read;
     struct arena a;
-    EVP_PKEY *key, *again;
+    EVP_PKEY *key;
     X509 *x;
 
     (void)state;
@@ -251,10 +251,10 @@ static void an_exported_key_opens_with_its_password_alone(void **state)
     command("openssl pkcs12 -in p12 -passin 'pass:correct horse' -noout -info 2>&1 | grep -q 'AES-256-CBC, "
             "Iteration 600000, PRF hmacWithSHA256'");
     assert_false(command_works("openssl pkcs12 -in p12 -passin pass:wrong -nodes -out all"));
-    OK(key_file_read(buf_slice(&p12), TEXT("correct horse"), &a, &again, &read, &f));
-    assert_int_equal(EVP_PKEY_eq(key, again), 1);
-    assert_int_equal(read.count, 2);
-    EVP_PKEY_free(again);
+    OK(key_file_read(buf_slice(&p12), TEXT("correct horse"), &a, &read, &f));
+    assert_int_equal(EVP_PKEY_eq(key, read.keys[0]), 1);
+    assert_int_equal(read.certificates.count, 2);
+    key_file_release(&read);
     EVP_PKEY_free(key);
     X509_free(x);
     ca_signer_release(&root);

@@ -2,6 +2,8 @@
 #include "command.h"
 #include "crypto_test.h"
 
+#include <openssl/pkcs12.h>
+
 #define TEXT(s) slice_of_text(s)
 
 static struct made own, other;
@@ -22,6 +24,9 @@ static int set_up(void **state)
     buf_reset(&pem);
     pki_certificate_pem(&other, &pem);
     file_put("other.crt", buf_slice(&pem));
+    buf_reset(&pem);
+    pki_key_pem(&other, &pem);
+    file_put("other.key", buf_slice(&pem));
     buf_release(&pem);
     return 0;
 }
@@ -105,32 +110,31 @@ static void files_are_read_or_refused(void **state)
     for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
         const struct attempt *t = &attempts[i];
         struct buf file = BUF_INIT(6000000);
-        struct certificate_file chain;
+        struct key_file key_file;
         struct failure f = {0};
         struct arena a;
-        EVP_PKEY *key;
 
         arena_init(&a, (size_t)1 << 20);
         command("%s", t->how);
         file_get("file", &file);
-        enum status status = key_file_read(buf_slice(&file), TEXT(t->password), &a, &key, &chain, &f);
+        enum status status = key_file_read(buf_slice(&file), TEXT(t->password), &a, &key_file, &f);
         if (status != t->status || strstr(f.text, t->says) == NULL ||
-            (key != NULL) != (status == STATUS_OK)) {
+            (key_file.key_count == 1) != (status == STATUS_OK)) {
             print_error("%s, %s: %s: %s\n", t->how, t->password, status_name(status), f.text);
             fail();
         }
         if (status == STATUS_OK) {
-            if (EVP_PKEY_eq(key, own.key) != 1)
+            if (EVP_PKEY_eq(key_file.keys[0], own.key) != 1)
                 print_error("%s\n", t->how);
-            assert_int_equal(EVP_PKEY_eq(key, own.key), 1);
-            if (chain.count != t->certificates)
-                print_error("%s: %zu certificates\n", t->how, chain.count);
-            assert_int_equal(chain.count, t->certificates);
-            assert_true(slice_equal(chain.der[0], own.der));
+            assert_int_equal(EVP_PKEY_eq(key_file.keys[0], own.key), 1);
+            if (key_file.certificates.count != t->certificates)
+                print_error("%s: %zu certificates\n", t->how, key_file.certificates.count);
+            assert_int_equal(key_file.certificates.count, t->certificates);
+            assert_true(slice_equal(key_file.certificates.der[0], own.der));
         }
         if (t->password[0] != '\0')
             assert_null(strstr(f.text, t->password));
-        EVP_PKEY_free(key);
+        key_file_release(&key_file);
         buf_release(&file);
         arena_release(&a);
     }
@@ -148,10 +152,9 @@ static void a_costly_file_is_refused(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         struct buf file = BUF_INIT(100000);
-        struct certificate_file chain;
+        struct key_file key_file;
         struct failure f;
         struct arena a;
-        EVP_PKEY *key;
 
         arena_init(&a, (size_t)1 << 20);
         if (i < 2)
@@ -170,7 +173,7 @@ static void a_costly_file_is_refused(void **state)
             buf_reset(&file);
             file_get("pem", &file);
         }
-        assert_int_equal(key_file_read(buf_slice(&file), TEXT("geheim"), &a, &key, &chain, &f),
+        assert_int_equal(key_file_read(buf_slice(&file), TEXT("geheim"), &a, &key_file, &f),
                          STATUS_TOO_LARGE);
         HOLDS(f.text, "iterations");
         buf_release(&file);
@@ -181,10 +184,9 @@ static void a_costly_file_is_refused(void **state)
 static void hostile_bytes_get_an_answer(void **state)
 {
     struct buf file = BUF_INIT(100000);
-    struct certificate_file chain;
+    struct key_file key_file;
     struct failure f;
     struct arena a;
-    EVP_PKEY *key;
 
     (void)state;
     arena_init(&a, (size_t)16 << 20);
@@ -192,23 +194,95 @@ static void hostile_bytes_get_an_answer(void **state)
     file_get("file", &file);
     for (size_t at = 0; at < file.len; at += 3) {
         arena_release(&a);
-        assert_int_not_equal(key_file_read(slice_of(file.data, at), TEXT("geheim"), &a, &key, &chain, &f),
+        assert_int_not_equal(key_file_read(slice_of(file.data, at), TEXT("geheim"), &a, &key_file, &f),
                              STATUS_OK);
         file.data[at] ^= 0x11;
-        if (key_file_read(buf_slice(&file), TEXT("geheim"), &a, &key, &chain, &f) == STATUS_OK)
-            EVP_PKEY_free(key);
+        if (key_file_read(buf_slice(&file), TEXT("geheim"), &a, &key_file, &f) == STATUS_OK)
+            key_file_release(&key_file);
         file.data[at] ^= 0x11;
     }
-    assert_int_equal(key_file_read(buf_slice(&file), slice_of("gehe\0im", 7), &a, &key, &chain, &f),
+    assert_int_equal(key_file_read(buf_slice(&file), slice_of("gehe\0im", 7), &a, &key_file, &f),
                      STATUS_INVALID);
     buf_release(&file);
     arena_release(&a);
+}
+
+/* Two keys, each with its certificate, in one file, as key pairs for signing and for encryption come. */
+static void two_keys_in_pkcs12(struct buf *out)
+{
+    STACK_OF(PKCS12_SAFEBAG) *certificates = NULL, *keys = NULL;
+    STACK_OF(PKCS7) *safes = NULL;
+    PKCS12 *p12;
+    unsigned char *der = NULL;
+    int len;
+
+    assert_non_null(PKCS12_add_cert(&certificates, other.x));
+    assert_non_null(PKCS12_add_cert(&certificates, own.x));
+    assert_non_null(
+        PKCS12_add_key(&keys, own.key, 0, 1000, NID_pbe_WithSHA1And3_Key_TripleDES_CBC, "geheim"));
+    assert_non_null(PKCS12_add_key(&keys, other.key, 0, 1000, -1, NULL)); /* as it is, within the safe */
+    assert_int_equal(PKCS12_add_safe(&safes, certificates, -1, 0, NULL), 1);
+    assert_int_equal(PKCS12_add_safe(&safes, keys, NID_aes_256_cbc, 1000, "geheim"), 1);
+    assert_non_null(p12 = PKCS12_add_safes(safes, 0));
+    assert_int_equal(PKCS12_set_mac(p12, "geheim", -1, NULL, 0, 1000, EVP_sha256()), 1);
+    assert_true((len = i2d_PKCS12(p12, &der)) > 0);
+    OK(buf_append(out, der, (size_t)len));
+    OPENSSL_free(der);
+    PKCS12_free(p12);
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+    sk_PKCS12_SAFEBAG_pop_free(certificates, PKCS12_SAFEBAG_free);
+    sk_PKCS12_SAFEBAG_pop_free(keys, PKCS12_SAFEBAG_free);
+}
+
+static void check_both(struct slice content)
+{
+    struct key_file key_file;
+    struct failure f = {0};
+    struct arena a;
+
+    arena_init(&a, (size_t)1 << 20);
+    OK(key_file_read(content, TEXT("geheim"), &a, &key_file, &f));
+    assert_int_equal(key_file.key_count, 2);
+    assert_int_equal(key_file.certificates.count, 2);
+    assert_int_equal(EVP_PKEY_eq(key_file.keys[0], own.key), 1);
+    assert_true(slice_equal(key_file.certificates.der[0], own.der));
+    assert_int_equal(EVP_PKEY_eq(key_file_key_of(&key_file, own.der), own.key), 1);
+    assert_int_equal(EVP_PKEY_eq(key_file_key_of(&key_file, other.der), other.key), 1);
+    key_file_release(&key_file);
+    arena_release(&a);
+}
+
+static void all_keys_of_a_file_are_read(void **state)
+{
+    struct buf file = BUF_INIT(100000);
+    struct key_file key_file;
+    struct failure f = {0};
+    struct arena a;
+
+    (void)state;
+    two_keys_in_pkcs12(&file);
+    check_both(buf_slice(&file));
+    buf_reset(&file);
+    command("{ openssl pkcs8 -topk8 -in own.key -passout pass:geheim; cat other.crt other.key own.crt "
+            "own.key; } > file");
+    file_get("file", &file);
+    check_both(buf_slice(&file)); /* own.key twice is one key */
+    buf_reset(&file);
+    command("cat own.key other.key own.crt > file");
+    file_get("file", &file);
+    arena_init(&a, (size_t)1 << 20);
+    assert_int_equal(key_file_read(buf_slice(&file), TEXT(""), &a, &key_file, &f), STATUS_INVALID);
+    HOLDS(f.text, "belongs to none");
+    assert_int_equal(key_file.key_count, 0);
+    arena_release(&a);
+    buf_release(&file);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_read_or_refused),
+        cmocka_unit_test(all_keys_of_a_file_are_read),
         cmocka_unit_test(a_costly_file_is_refused),
         cmocka_unit_test(hostile_bytes_get_an_answer),
     };
