@@ -102,7 +102,9 @@ static struct slice without_display(struct slice text)
 
 static size_t find_nocase(struct slice text, size_t from, const char *word)
 {
-    from = from < text.len ? from : text.len;
+    if (from >= text.len) {
+        return text.len;
+    }
     return from + slice_find_nocase(slice_of(text.data + from, text.len - from), slice_of_text(word));
 }
 
