@@ -135,12 +135,12 @@ static bool serial_text(X509 *x, struct arena *a, struct slice *out)
     return true;
 }
 
-static bool time_ms(const ASN1_TIME *time, uint64_t *out)
+bool asn1_time_ms(const ASN1_TIME *time, uint64_t *out)
 {
     struct tm t;
     time_t seconds;
 
-    if (ASN1_TIME_to_tm(time, &t) != 1)
+    if (time == NULL || ASN1_TIME_to_tm(time, &t) != 1) /* of NULL it makes the present time */
         return false;
     seconds = timegm(&t);
     *out = seconds < 0 ? 0 : (uint64_t)seconds * 1000;
@@ -203,8 +203,8 @@ enum status certificate_describe_parsed(X509 *x, struct slice der, struct slice 
                              "the certificate's public key is of a kind that is not supported");
     else if ((X509_get_extension_flags(x) & EXFLAG_INVALID) != 0)
         status = failure_set(f, STATUS_MALFORMED, "the certificate's extensions are broken");
-    else if (!time_ms(X509_get0_notBefore(x), &out->not_before_ms) ||
-             !time_ms(X509_get0_notAfter(x), &out->not_after_ms))
+    else if (!asn1_time_ms(X509_get0_notBefore(x), &out->not_before_ms) ||
+             !asn1_time_ms(X509_get0_notAfter(x), &out->not_after_ms))
         status = failure_set(f, STATUS_MALFORMED, "the certificate's validity is not readable");
     else if (!name_text(X509_get_subject_name(x), a, &out->subject) ||
              !name_text(X509_get_issuer_name(x), a, &out->issuer) || !serial_text(x, a, &out->serial))

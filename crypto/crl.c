@@ -87,18 +87,6 @@ static X509_CRL *parse(struct slice content)
     return x;
 }
 
-static bool time_ms(const ASN1_TIME *time, uint64_t *out)
-{
-    struct tm t;
-    time_t seconds;
-
-    if (time == NULL || ASN1_TIME_to_tm(time, &t) != 1)
-        return false;
-    seconds = timegm(&t);
-    *out = seconds < 0 ? 0 : (uint64_t)seconds * 1000;
-    return true;
-}
-
 /* false: the extension is there and no number that RFC 5280 allows. Absent: empty. */
 static bool read_number(X509_CRL *x, int nid, uint8_t *memory, struct slice *out, bool *there)
 {
@@ -209,7 +197,7 @@ static enum status check_entry(const X509_REVOKED *entry, struct failure *f)
     if (serial_bytes(X509_REVOKED_get0_serialNumber(entry), &serial) != STATUS_OK)
         return failure_set(f, STATUS_TOO_LARGE, "the list has a serial number of more than %d bytes",
                            SERIAL_MAX);
-    if (!time_ms(X509_REVOKED_get0_revocationDate(entry), &when))
+    if (!asn1_time_ms(X509_REVOKED_get0_revocationDate(entry), &when))
         return failure_set(f, STATUS_MALFORMED, "the list has an entry whose date is not readable");
     for (int i = 0; i < X509_REVOKED_get_ext_count(entry); i++) {
         X509_EXTENSION *extension = X509_REVOKED_get_ext(entry, i);
@@ -269,8 +257,9 @@ static enum status read_facts(struct crl *crl, struct failure *f)
                            CRL_NUMBER_MAX);
     if (crl->delta && !numbered)
         return failure_set(f, STATUS_MALFORMED, "the delta list has no number");
-    if (!time_ms(X509_CRL_get0_lastUpdate(crl->x), &r->this_ms) ||
-        (X509_CRL_get0_nextUpdate(crl->x) != NULL && !time_ms(X509_CRL_get0_nextUpdate(crl->x), &r->next_ms)))
+    if (!asn1_time_ms(X509_CRL_get0_lastUpdate(crl->x), &r->this_ms) ||
+        (X509_CRL_get0_nextUpdate(crl->x) != NULL &&
+         !asn1_time_ms(X509_CRL_get0_nextUpdate(crl->x), &r->next_ms)))
         return failure_set(f, STATUS_MALFORMED, "the list's dates are not readable");
     return check_entries(crl, f);
 }
@@ -475,7 +464,7 @@ static enum status write_rows(struct crl *crl, size_t first, struct buf *out)
         if (row.reason == CRL_REASON_REMOVE && !crl->delta)
             row.reason = 0; /* it has no meaning on a full list; that the serial number is on it has one */
         status = serial_bytes(X509_REVOKED_get0_serialNumber(entry), &row.serial);
-        if (status == STATUS_OK && !time_ms(X509_REVOKED_get0_revocationDate(entry), &row.revoked_ms))
+        if (status == STATUS_OK && !asn1_time_ms(X509_REVOKED_get0_revocationDate(entry), &row.revoked_ms))
             status = STATUS_MALFORMED;
         if (status == STATUS_OK)
             status = crl_row_write(&row, out);

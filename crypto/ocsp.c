@@ -195,18 +195,6 @@ static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, X509 *x, X509 *issuer
     return found;
 }
 
-static bool time_ms(const ASN1_GENERALIZEDTIME *time, uint64_t *out)
-{
-    struct tm t;
-    time_t seconds;
-
-    if (time == NULL || ASN1_TIME_to_tm(time, &t) != 1)
-        return false;
-    seconds = timegm(&t);
-    *out = seconds < 0 ? 0 : (uint64_t)seconds * 1000;
-    return true;
-}
-
 static enum status check_times(const struct ocsp_record *r, uint64_t now_ms, struct failure *f)
 {
     if (r->this_ms > now_ms + CLOCK_MARGIN_MS)
@@ -231,8 +219,8 @@ static enum status read_single(OCSP_SINGLERESP *single, uint64_t now_ms, struct 
     *out = (struct ocsp_record){.status = said == V_OCSP_CERTSTATUS_REVOKED ? OCSP_REVOKED : OCSP_GOOD};
     if (said != V_OCSP_CERTSTATUS_GOOD && said != V_OCSP_CERTSTATUS_REVOKED)
         return failure_set(f, STATUS_NOT_FOUND, "the responder does not know the certificate");
-    if (!time_ms(from, &out->this_ms) || (until != NULL && !time_ms(until, &out->next_ms)) ||
-        (out->status == OCSP_REVOKED && !time_ms(revoked, &out->revoked_ms)))
+    if (!asn1_time_ms(from, &out->this_ms) || (until != NULL && !asn1_time_ms(until, &out->next_ms)) ||
+        (out->status == OCSP_REVOKED && !asn1_time_ms(revoked, &out->revoked_ms)))
         return failure_set(f, STATUS_MALFORMED, "the answer's times are not readable");
     if (out->status == OCSP_REVOKED && reason > 0 && reason <= CRL_REASON_MAX)
         out->reason = (unsigned)reason;

@@ -17,6 +17,9 @@
 enum status certificate_describe(struct slice der, struct slice source, uint64_t now_ms, struct arena *a,
                                  struct certificate_record *out, struct failure *f) MUST_CHECK;
 
+/* Milliseconds since 1970, UTC; what is before is 0. NULL, or no time (RFC 5280 section 4.1.2.5): false. */
+bool asn1_time_ms(const ASN1_TIME *time, uint64_t *out);
+
 #define CERTIFICATES_PER_FILE_MAX 256
 struct certificate_file {
     struct slice der[CERTIFICATES_PER_FILE_MAX]; /* in the arena */
