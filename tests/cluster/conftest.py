@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -154,6 +155,18 @@ class Cluster:
 
     def role_pid(self, node, role):
         return int((self.data(node) / "run" / f"{role}.pid").read_text())
+
+    def kill_role(self, node, role, seconds=30):
+        """SIGKILL, and back when the supervisor has started the role anew: until then the old life's `/readyz` may still be answered."""
+        before = self.role_pid(node, role)
+        os.kill(before, signal.SIGKILL)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, ValueError):
+                if self.role_pid(node, role) != before:
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"node{node}: {role} is not started again:\n{self.log(node)[-2000:]}")
 
     def ready(self, node=1, seconds=30):
         end = time.monotonic() + seconds

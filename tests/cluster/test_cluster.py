@@ -1,7 +1,5 @@
 """Nodes that die, lag, come back, join and leave; and what the API tells of it."""
 import json
-import os
-import signal
 import smtplib
 import socket
 import subprocess
@@ -78,16 +76,7 @@ def test_a_paused_node_defers_mail_rather_than_act_on_old_rules(make_cluster):
 def test_a_role_that_is_killed_is_back_at_once(make_cluster, role):
     cluster = make_cluster(1)
     for _ in range(3):
-        pid = cluster.role_pid(1, role)
-        os.kill(pid, signal.SIGKILL)
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
-            try:
-                if cluster.role_pid(1, role) != pid:
-                    break
-            except (OSError, ValueError):
-                pass
-            time.sleep(0.02)
+        cluster.kill_role(1, role)
         cluster.ready()
     before = len(cluster.sink.messages())
     send(cluster, 1, "a@b.example", ["c@d.example"], letter("a@b.example", "c@d.example"))

@@ -1,8 +1,6 @@
 """The message log: what became of each message, asked of any node, long after the message has left."""
 import json
-import os
 import shutil
-import signal
 import smtplib
 import time
 
@@ -161,7 +159,7 @@ def test_retention_and_a_killed_role(make_cluster):
     cluster = prepare(make_cluster(1))
     _, _, old = send(cluster, [GOOD])
     trace(cluster, old, state="delivered")
-    os.kill(cluster.role_pid(1, "smtp"), signal.SIGKILL)
+    cluster.kill_role(1, "smtp")
     cluster.ready()
     assert trace(cluster, old)["state"] == "delivered", "the log is there after a kill"
     cluster.ctl("settings", "set", "trace.retention", "3s")
