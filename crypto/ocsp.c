@@ -269,3 +269,88 @@ enum status ocsp_answer_read(struct slice content, X509 *x, X509 *issuer, struct
     ERR_clear_error();
     return status;
 }
+
+/* --- what is stored of it --- */
+
+static X509 *stored(struct store_view *view, const uint8_t thumbprint[THUMBPRINT_SIZE])
+{
+    struct certificate_record record;
+
+    return store_certificate_get(view, thumbprint, &record) == STATUS_OK ? certificate_from_der(record.der)
+                                                                         : NULL;
+}
+
+static enum status names_keep(X509 *x, X509 *issuer, struct ocsp_finding *out, struct failure *f)
+{
+    struct slice serial;
+    enum status status = issuer_id_of(issuer, out->issuer);
+
+    if (status == STATUS_OK)
+        status = serial_bytes(X509_get0_serialNumber(x), &serial);
+    if (status != STATUS_OK)
+        return failure_set(f, status, "the certificate cannot be named");
+    memcpy(out->serial, serial.data, serial.len);
+    out->serial_len = serial.len;
+    return STATUS_OK;
+}
+
+static enum status compare(const struct ocsp_finding *found, struct store_view *view, struct failure *f)
+{
+    const struct ocsp_record *now = &found->answer;
+    struct ocsp_record before;
+    enum status status =
+        store_ocsp_get(view, found->issuer, slice_of(found->serial, found->serial_len), &before);
+
+    if (status == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (status != STATUS_OK)
+        return failure_set(f, status, "the answer that is stored cannot be read");
+    if (before.this_ms > now->this_ms)
+        return failure_set(f, STATUS_CONFLICT, "an answer that is newer is stored");
+    if (before.this_ms == now->this_ms && before.next_ms == now->next_ms && before.status == now->status)
+        return failure_set(f, STATUS_EXISTS, "this answer is stored already");
+    return STATUS_OK;
+}
+
+static bool has_issued(X509 *issuer, X509 *x)
+{
+    return X509_NAME_cmp(X509_get_subject_name(issuer), X509_get_issuer_name(x)) == 0 &&
+           X509_get0_pubkey(issuer) != NULL && X509_verify(x, X509_get0_pubkey(issuer)) == 1;
+}
+
+enum status ocsp_find(struct slice content, const uint8_t thumbprint[THUMBPRINT_SIZE],
+                      const uint8_t issuer[THUMBPRINT_SIZE], struct store_view *view, uint64_t now_ms,
+                      struct ocsp_finding *out, struct failure *f)
+{
+    X509 *x = stored(view, thumbprint), *above = stored(view, issuer);
+    enum status status;
+
+    *out = (struct ocsp_finding){.serial_len = 0};
+    if (x == NULL || above == NULL)
+        status = failure_set(f, STATUS_NO_KEY, "the certificate or its issuer's is stored no more");
+    else if (!has_issued(above, x))
+        status = failure_set(f, STATUS_UNTRUSTED, "the certificate is not of that issuer");
+    else
+        status = names_keep(x, above, out, f);
+    if (status == STATUS_OK)
+        status = ocsp_answer_read(content, x, above, view, now_ms, &out->answer, f);
+    if (status == STATUS_OK)
+        status = compare(out, view, f);
+    X509_free(x);
+    X509_free(above);
+    ERR_clear_error();
+    return status;
+}
+
+void ocsp_command(const struct ocsp_finding *finding, uint64_t now_ms, struct slice actor,
+                  struct command *out)
+{
+    command_init(out, COMMAND_OCSP_PUT, now_ms, actor);
+    out->values[0].bytes = slice_of(finding->issuer, sizeof(finding->issuer));
+    out->values[1].bytes = slice_of(finding->serial, finding->serial_len);
+    out->values[2].number = finding->answer.status;
+    out->values[3].number = finding->answer.revoked_ms;
+    out->values[4].number = finding->answer.reason;
+    out->values[5].number = finding->answer.this_ms;
+    out->values[6].number = finding->answer.next_ms;
+}

@@ -27,4 +27,21 @@ enum status ocsp_question(X509 *x, X509 *issuer, struct buf *out, struct failure
 enum status ocsp_answer_read(struct slice content, X509 *x, X509 *issuer, struct store_view *view,
                              uint64_t now_ms, struct ocsp_record *out, struct failure *f) MUST_CHECK;
 
+/* What was found out about one certificate, with the names under which the store keeps it. */
+struct ocsp_finding {
+    uint8_t issuer[ISSUER_ID_SIZE];
+    uint8_t serial[SERIAL_MAX];
+    size_t serial_len;
+    struct ocsp_record answer;
+};
+/* ocsp_answer_read() about a stored certificate by its stored issuer (both named by thumbprint), compared
+ * with what is stored: OK: it is to be stored; EXISTS: it is; CONFLICT: one that is newer is; NO_KEY: one of
+ * the two certificates is not stored; UNTRUSTED: that is not its issuer. */
+enum status ocsp_find(struct slice content, const uint8_t thumbprint[THUMBPRINT_SIZE],
+                      const uint8_t issuer[THUMBPRINT_SIZE], struct store_view *view, uint64_t now_ms,
+                      struct ocsp_finding *out, struct failure *f) MUST_CHECK;
+/* The command that stores it; its values point into `finding`. */
+void ocsp_command(const struct ocsp_finding *finding, uint64_t now_ms, struct slice actor,
+                  struct command *out);
+
 #endif

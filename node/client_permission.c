@@ -1,15 +1,17 @@
 /* See client_permission.h. */
 #include "node/client_permission.h"
 
+#include "base/arena.h"
+#include "crypto/x509.h"
 #include "store/ca_allowance.h"
+
+#define DESCRIBE_MAX ((size_t)1 << 20)
 
 static const struct {
     const char *role; /* the name's beginning */
     enum command_number first, last;
 } allowed[] = {
     {"fetch", COMMAND_CERT_ADD, COMMAND_CERT_ADD},
-    {"fetch", COMMAND_CRL_BEGIN, COMMAND_CRL_SWEEP},
-    {"fetch", COMMAND_OCSP_PUT, COMMAND_OCSP_PUT},
     {"fetch", COMMAND_DOMAIN_DNS_SEEN, COMMAND_DOMAIN_DNS_SEEN},
     {"worker", COMMAND_CERT_HARVEST, COMMAND_CERT_HARVEST},
     {"worker", COMMAND_CA_AUTO_ISSUE, COMMAND_CA_AUTO_ISSUE},
@@ -29,20 +31,46 @@ bool client_role_may(const char *role, enum command_number number)
     return false;
 }
 
-/* So many a minute, that a worker that was taken over cannot fill the log. */
-static enum status harvest_has_room(struct client_permission *p, uint64_t monotonic_ms, struct failure *f)
+/* So many a minute, that a role that was taken over cannot fill the log. */
+static enum status has_room(struct client_permission *p, unsigned most, uint64_t monotonic_ms,
+                            struct failure *f)
 {
     uint64_t minute = monotonic_ms / 60000 + 1;
-    if (p->harvest_minute != minute) {
-        p->harvest_minute = minute;
-        p->harvested = 0;
+    if (p->minute != minute) {
+        p->minute = minute;
+        p->certificates = 0;
     }
-    if (p->harvested >= CLIENT_HARVESTED_A_MINUTE) {
-        return failure_set(f, STATUS_BUSY, "a worker proposes at most %d certificates a minute",
-                           CLIENT_HARVESTED_A_MINUTE);
+    if (p->certificates >= most) {
+        return failure_set(f, STATUS_BUSY, "this role proposes at most %u certificates a minute", most);
     }
-    p->harvested++;
+    p->certificates++;
     return STATUS_OK;
+}
+
+/* Does the record say of the certificate what is in it: addresses, uses, dates? Mail is encrypted by what the
+ * record says. */
+static enum status is_described_truly(struct slice encoded, struct failure *f)
+{
+    struct certificate_record said, read;
+    struct buf again = BUF_INIT(COMMAND_MAX);
+    struct arena a;
+    arena_init(&a, DESCRIBE_MAX);
+    enum status status = certificate_record_decode(encoded, &said);
+    if (status == STATUS_OK) {
+        status = certificate_describe(said.der, said.source, said.added_ms, &a, &read, f);
+    }
+    if (status == STATUS_OK) {
+        status = certificate_record_encode(&read, &again);
+    }
+    if (status != STATUS_OK || !slice_equal(buf_slice(&again), encoded)) {
+        status = failure_set(f, STATUS_DENIED, "the record of a certificate does not say what is in it");
+    } else if (!slice_equal(said.source, SLICE_LITERAL("aia")) &&
+               !slice_equal(said.source, SLICE_LITERAL("ldap"))) {
+        status = failure_set(f, STATUS_DENIED, "the source of a certificate is not one of fetch");
+    }
+    buf_release(&again);
+    arena_release(&a);
+    return status;
 }
 
 enum status client_may_propose(struct client_permission *p, const char *role, struct slice command,
@@ -61,7 +89,11 @@ enum status client_may_propose(struct client_permission *p, const char *role, st
                            command_type_of(c.number)->name);
     }
     if (c.number == COMMAND_CERT_HARVEST) {
-        return harvest_has_room(p, monotonic_ms, f);
+        return has_room(p, CLIENT_HARVESTED_A_MINUTE, monotonic_ms, f);
+    }
+    if (c.number == COMMAND_CERT_ADD) {
+        status = is_described_truly(c.values[0].bytes, f);
+        return status == STATUS_OK ? has_room(p, CLIENT_FETCHED_A_MINUTE, monotonic_ms, f) : status;
     }
     /* The hour in which it is counted is that of the command. */
     if (c.number == COMMAND_CA_AUTO_ISSUE &&

@@ -30,6 +30,7 @@ struct core_hashes;     /* core_verify.c */
 struct core_joins;      /* core_join.c */
 struct core_membership; /* core_membership.c */
 struct core_messages;   /* core_messages.c */
+struct core_evidences;  /* core_evidence.c */
 
 /* What a peer said of itself last. */
 struct peer_state {
@@ -79,6 +80,7 @@ struct core {
     struct core_joins *joins;
     struct core_membership *membership;
     struct core_messages *messages;
+    struct core_evidences *evidences;
 
     struct peer_state peers[CORE_NODES_MAX];
     size_t peer_count;
@@ -243,6 +245,11 @@ void core_messages(struct core *core, uint64_t type, struct slice args, uint64_t
                    struct client_request *q);
 void core_messages_for_peer(struct core *core, uint64_t type, struct slice args, uint64_t count,
                             struct peer_request *q);
+
+/* --- core_evidence.c: what fetch found about revocations is verified here, then brought in --- */
+struct core_evidences *core_evidences_new(struct core *core);
+void core_evidences_free(struct core_evidences *e); /* those that wait get CLOSED */
+void core_evidence(struct core *core, struct client_request *q, struct msgpack_reader *args);
 
 /* --- core_peer_methods.c --- */
 void core_peer_serve(struct core *core, struct peer_request *q, enum peer_method method,

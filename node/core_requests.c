@@ -127,6 +127,10 @@ void core_request_serve(struct core *core, struct client_request *q, struct msgp
     uint64_t number = 0, count = 0;
     struct failure f = {.status = STATUS_OK};
     switch (q->type) {
+    case CORE_REVOCATION_LIST:
+    case CORE_OCSP_ANSWER:
+        core_evidence(core, q, args);
+        return;
     case CORE_PROPOSE:
         bytes = read_bytes(args, COMMAND_MAX);
         break;
@@ -185,6 +189,8 @@ void core_request_serve(struct core *core, struct client_request *q, struct msgp
     case CORE_MESSAGES:
         core_messages(core, number, bytes, count, q);
         return;
+    case CORE_REVOCATION_LIST:
+    case CORE_OCSP_ANSWER:
     case CORE_HELLO:
     case CORE_EVENT:
         break;

@@ -1,6 +1,6 @@
 /*
- * Fetching one revocation list: download, read, verify against the stored issuer, and prepare the commands.
- * On a thread: a list may have tens of megabytes. What is brought in is decided by crypto/crl.h; nothing of a
+ * Fetching one revocation list: download, read, verify against the stored issuer. On a thread: a list may
+ * have tens of megabytes. What is brought in is decided by crypto/crl.h, here and by core again; nothing of a
  * list whose signature does not hold is used.
  */
 #include "node/fetch_http.h"
@@ -14,6 +14,7 @@ void list_task_free(struct fetch_task *task)
     struct list_task *t = (struct list_task *)((char *)task - offsetof(struct list_task, task));
     crl_free(t->crl);
     buf_release(&t->allowed);
+    buf_release(&t->content);
     free(t);
 }
 
@@ -39,27 +40,20 @@ static enum status verify(struct list_task *t)
         return failure_set(&t->why, STATUS_EXPIRED, "the server has no newer list than that which ended %s",
                            text);
     }
-    if (status == STATUS_OK) {
-        uint64_t generation;
-        random_bytes(&generation, sizeof generation);
-        crl_prepare(t->crl, generation, "fetch", now);
-    }
     return status;
 }
 
 void list_task_run(struct fetch_task *task)
 {
     struct list_task *t = (struct list_task *)((char *)task - offsetof(struct list_task, task));
-    struct buf content = BUF_INIT(CRL_BYTES_MAX);
     struct fetch_http request = {.url = slice_of_text(t->url),
                                  .allowed = buf_slice(&t->allowed),
                                  .connect_timeout_ms = LIST_CONNECT_MS,
                                  .timeout_ms = LIST_TIMEOUT_MS};
-    t->status = fetch_http(&request, &content, &t->why);
+    t->status = fetch_http(&request, &t->content, &t->why);
     if (t->status == STATUS_OK) {
-        t->status = crl_read(buf_slice(&content), &t->crl, &t->why);
+        t->status = crl_read(buf_slice(&t->content), &t->crl, &t->why);
     }
-    buf_release(&content);
     if (t->status == STATUS_OK) {
         t->status = verify(t);
     }

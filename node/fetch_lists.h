@@ -37,10 +37,11 @@ uint64_t list_time_after_failure(const struct list_times *t);
 /* --- node/fetch_list_task.c: on a thread --- */
 struct list_task {
     struct fetch_task task;
+    struct fetch *fetch;
     struct fetch_shared *shared;
     char url[DISTRIBUTION_URL_MAX + 1];
     bool delta;
-    struct buf allowed;
+    struct buf allowed, content;
     enum status status; /* OK: `crl` is to be brought in; EXISTS: it is in force already; else `why` */
     struct failure why;
     struct crl *crl;

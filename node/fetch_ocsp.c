@@ -3,8 +3,8 @@
  *
  * When all goes well: on the leader's node, a thread finds which certificates name a responder, after any
  * change of the state. Of those that are due, each responder is asked about one at a time; what it answers is
- * checked on the thread and proposed as a command, which is acknowledged when it is in force everywhere. The
- * next time is before the answer ends.
+ * checked on the thread and handed to core, which checks it itself, proposes it, and answers when it is in
+ * force everywhere. The next time is before the answer ends.
  *
  * What can go wrong: a responder does not answer: it is asked again later, at growing distances, as a whole,
  * whatever number of certificates names it. It answers, and the answer is not good: only this certificate
@@ -13,13 +13,14 @@
 #include "node/fetch_ocsp.h"
 
 #include "base/log.h"
+#include "base/msgpack_write.h"
 #include "node/fetch_lists.h"
 
-#define TICK_MS             200
-#define AT_ONCE_MAX         4
-#define PROPOSAL_TIMEOUT_MS 20000
-#define PLAN_PAUSE_MS       1500
-#define PLAN_SHARE          20 /* planning takes at most one part of the time in so many */
+#define TICK_MS          200
+#define AT_ONCE_MAX      4
+#define PROOF_TIMEOUT_MS 60000 /* behind a long list */
+#define PLAN_PAUSE_MS    1500
+#define PLAN_SHARE       20 /* planning takes at most one part of the time in so many */
 
 struct fetch_ocsp {
     struct ocsp_sources sources;
@@ -122,8 +123,8 @@ static void source_note(struct ocsp_source *s, const struct ocsp_task *t, bool g
 {
     if (good) {
         s->failures = 0;
-        times->list_this_ms = t->answer.this_ms;
-        times->list_next_ms = t->answer.next_ms;
+        times->list_this_ms = t->finding.answer.this_ms;
+        times->list_next_ms = t->finding.answer.next_ms;
         s->next_ms = list_time_after_success(times);
     } else if (t->answered) {
         times->failures = ++s->failures;
@@ -155,40 +156,32 @@ static void finished(struct fetch *r, struct ocsp_task *t)
     ocsp_task_free(&t->task);
 }
 
-static void proposed_cb(void *context, const struct core_answer *answer)
+static void proved_cb(void *context, const struct core_answer *answer)
 {
     struct ocsp_task *t = context;
-    if (answer->status != STATUS_OK) {
+    if (answer->status != STATUS_OK && answer->status != STATUS_EXISTS) {
         t->status = failure_set(&t->why, answer->status, "it could not be stored: %s",
                                 answer->text[0] != '\0' ? answer->text : status_text(answer->status));
-    } else if (t->answer.status == OCSP_REVOKED) {
+    } else if (t->finding.answer.status == OCSP_REVOKED) {
         log_event(LOG_INFO, "an OCSP responder says that a certificate is revoked", LOG_TEXT("url", t->url));
     }
     finished(t->fetch, t);
 }
 
-static enum status propose(struct fetch *r, struct ocsp_task *t)
+/* Core judges the very bytes itself (node/evidence.h): this process reads what strangers send. */
+static enum status prove(struct fetch *r, struct ocsp_task *t)
 {
-    struct buf encoded = BUF_INIT(COMMAND_MAX);
-    struct command c;
-    char actor[COMMAND_ACTOR_MAX];
-    int n = snprintf(actor, sizeof actor, "node:%s", core_client_node_name(r->core));
-    if (n < 0 || (size_t)n >= sizeof actor) {
-        return STATUS_INTERNAL;
-    }
-    command_init(&c, COMMAND_OCSP_PUT, clock_wall_ms(), slice_of_text(actor));
-    c.values[0].bytes = slice_of(t->issuer_id, sizeof t->issuer_id);
-    c.values[1].bytes = slice_of(t->serial, t->serial_len);
-    c.values[2].number = t->answer.status;
-    c.values[3].number = t->answer.revoked_ms;
-    c.values[4].number = t->answer.reason;
-    c.values[5].number = t->answer.this_ms;
-    c.values[6].number = t->answer.next_ms;
-    enum status status = command_encode(&c, &encoded);
+    struct buf args = BUF_INIT(OCSP_ANSWER_MAX + 256);
+    struct msgpack_writer w;
+    msgpack_writer_init(&w, &args);
+    write_bytes(&w, slice_of(t->thumbprint, sizeof t->thumbprint));
+    write_bytes(&w, slice_of(t->issuer, sizeof t->issuer));
+    write_bytes(&w, buf_slice(&t->content));
+    enum status status = msgpack_writer_status(&w);
     if (status == STATUS_OK) {
-        core_client_propose(r->core, buf_slice(&encoded), PROPOSAL_TIMEOUT_MS, proposed_cb, t);
+        core_client_ask(r->core, CORE_OCSP_ANSWER, buf_slice(&args), 3, PROOF_TIMEOUT_MS, proved_cb, t);
     }
-    buf_release(&encoded);
+    buf_release(&args);
     return status;
 }
 
@@ -197,7 +190,7 @@ static void asked(void *context, struct fetch_task *task)
     struct ocsp_task *t = (struct ocsp_task *)((char *)task - offsetof(struct ocsp_task, task));
     struct fetch *r = context;
     if (t->status == STATUS_OK) {
-        enum status status = propose(r, t);
+        enum status status = prove(r, t);
         if (status == STATUS_OK) {
             return;
         }
@@ -255,6 +248,7 @@ static void source_ask(struct fetch *r, struct ocsp_source *s, struct store_view
     t->fetch = r;
     t->shared = &r->shared;
     t->allowed = BUF_INIT(SETTING_VALUE_MAX);
+    t->content = BUF_INIT(OCSP_ANSWER_MAX);
     memcpy(t->url, p->url, sizeof t->url);
     memcpy(t->thumbprint, s->thumbprint, sizeof t->thumbprint);
     memcpy(t->issuer, s->issuer, sizeof t->issuer);

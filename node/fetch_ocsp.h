@@ -54,13 +54,11 @@ struct ocsp_task {
     char url[OCSP_URL_MAX + 1];
     uint8_t thumbprint[THUMBPRINT_SIZE], issuer[THUMBPRINT_SIZE];
     struct buf allowed;
-    enum status status; /* OK: `answer` is to be stored; EXISTS: it is stored; else `why` */
+    enum status status; /* OK: what was found is to be stored; EXISTS: it is stored; else `why` */
     struct failure why;
-    bool answered; /* the responder works; what is wrong is about this certificate */
-    uint8_t issuer_id[ISSUER_ID_SIZE];
-    uint8_t serial[SERIAL_MAX];
-    size_t serial_len;
-    struct ocsp_record answer;
+    bool answered;      /* the responder works; what is wrong is about this certificate */
+    struct buf content; /* the answer's bytes */
+    struct ocsp_finding finding;
 };
 void ocsp_task_run(struct fetch_task *task);
 void ocsp_task_free(struct fetch_task *task);

@@ -1,8 +1,7 @@
 /*
  * Asking one responder about one certificate. On a thread. What it says is judged by crypto/ocsp.h before
- * anything is proposed.
+ * anything is handed to core, which judges it again.
  */
-#include "crypto/crl.h"
 #include "node/fetch_http.h"
 #include "node/fetch_ocsp.h"
 
@@ -13,6 +12,7 @@ void ocsp_task_free(struct fetch_task *task)
 {
     struct ocsp_task *t = (struct ocsp_task *)((char *)task - offsetof(struct ocsp_task, task));
     buf_release(&t->allowed);
+    buf_release(&t->content);
     free(t);
 }
 
@@ -21,21 +21,6 @@ static X509 *stored(struct store_view *view, const uint8_t thumbprint[THUMBPRINT
     struct certificate_record record;
     return store_certificate_get(view, thumbprint, &record) == STATUS_OK ? certificate_from_der(record.der)
                                                                          : NULL;
-}
-
-static enum status names_keep(struct ocsp_task *t, X509 *x, X509 *issuer)
-{
-    struct slice serial;
-    enum status status = issuer_id_of(issuer, t->issuer_id);
-    if (status == STATUS_OK) {
-        status = serial_bytes(X509_get0_serialNumber(x), &serial);
-    }
-    if (status != STATUS_OK) {
-        return failure_set(&t->why, status, "the certificate cannot be named");
-    }
-    memcpy(t->serial, serial.data, serial.len);
-    t->serial_len = serial.len;
-    return STATUS_OK;
 }
 
 static enum status ask(struct ocsp_task *t, X509 *x, X509 *issuer, struct buf *content)
@@ -56,25 +41,15 @@ static enum status ask(struct ocsp_task *t, X509 *x, X509 *issuer, struct buf *c
 }
 
 /* In a view of its own: the question may have taken long. */
-static enum status judge(struct ocsp_task *t, X509 *x, X509 *issuer, struct slice content)
+static enum status judge(struct ocsp_task *t, struct slice content)
 {
     struct store_view *view = NULL;
-    struct ocsp_record before;
     enum status status = store_view_begin(t->shared->store, &view, &t->why);
     if (status != STATUS_OK) {
         return status;
     }
-    status = ocsp_answer_read(content, x, issuer, view, clock_wall_ms(), &t->answer, &t->why);
+    status = ocsp_find(content, t->thumbprint, t->issuer, view, clock_wall_ms(), &t->finding, &t->why);
     t->answered = status != STATUS_MALFORMED && status != STATUS_UNAVAILABLE;
-    if (status == STATUS_OK &&
-        store_ocsp_get(view, t->issuer_id, slice_of(t->serial, t->serial_len), &before) == STATUS_OK) {
-        if (before.this_ms > t->answer.this_ms) {
-            status = failure_set(&t->why, STATUS_CONFLICT, "an answer that is newer is stored");
-        } else if (before.this_ms == t->answer.this_ms && before.next_ms == t->answer.next_ms &&
-                   before.status == t->answer.status) {
-            status = STATUS_EXISTS;
-        }
-    }
     store_view_end(view);
     return status;
 }
@@ -82,7 +57,6 @@ static enum status judge(struct ocsp_task *t, X509 *x, X509 *issuer, struct slic
 void ocsp_task_run(struct fetch_task *task)
 {
     struct ocsp_task *t = (struct ocsp_task *)((char *)task - offsetof(struct ocsp_task, task));
-    struct buf content = BUF_INIT(OCSP_ANSWER_MAX);
     struct store_view *view = NULL;
     X509 *x = NULL, *issuer = NULL;
     t->status = store_view_begin(t->shared->store, &view, &t->why);
@@ -92,17 +66,16 @@ void ocsp_task_run(struct fetch_task *task)
         store_view_end(view);
         t->answered = true; /* until it is asked */
         t->status = x != NULL && issuer != NULL
-                        ? names_keep(t, x, issuer)
+                        ? STATUS_OK
                         : failure_set(&t->why, STATUS_NOT_FOUND, "the certificate is stored no more");
     }
     if (t->status == STATUS_OK) {
         t->answered = false;
-        t->status = ask(t, x, issuer, &content);
+        t->status = ask(t, x, issuer, &t->content);
     }
     if (t->status == STATUS_OK) {
-        t->status = judge(t, x, issuer, buf_slice(&content));
+        t->status = judge(t, buf_slice(&t->content));
     }
-    buf_release(&content);
     X509_free(x);
     X509_free(issuer);
 }

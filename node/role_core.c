@@ -186,6 +186,7 @@ static void replica_closed_cb(void *context)
     core_barriers_free(core->barriers);
     core_messages_free(core->messages);
     core->messages = NULL;
+    core_evidences_free(core->evidences);
     core_hashes_free(core->hashes);
     core_sessions_free(core->sessions);
     core->links = NULL;
@@ -348,9 +349,10 @@ static enum status parts_make(struct core *core, struct failure *f)
     core->joins = core_joins_new(core);
     core->membership = core_membership_new(core);
     core->messages = core_messages_new();
+    core->evidences = core_evidences_new(core);
     if (core->links == NULL || core->peer_sessions == NULL || core->proposals == NULL ||
         core->barriers == NULL || core->everywhere == NULL || core->hashes == NULL || core->joins == NULL ||
-        core->membership == NULL || core->messages == NULL) {
+        core->membership == NULL || core->messages == NULL || core->evidences == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the core");
     }
     return STATUS_OK;

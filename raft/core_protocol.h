@@ -15,6 +15,8 @@
  * MESSAGES   question u64, arguments bin, their number u64 -> array of [ node name str, status u64, text str,
  * answer bin ]: what the message logs of all nodes say; the question is MESSAGE_LIST or MESSAGE_SHOW of
  * smtp/queue_protocol.h with its arguments as raw MessagePack
+ * REVOCATION_LIST  list bin (DER or PEM)   -> nothing; core verifies it and brings it in
+ * OCSP_ANSWER  thumbprint of the certificate bin32, of its issuer's bin32, answer bin  -> nothing; the same
  *
  * and, unasked, to every client that said HELLO, at least twice a second and at each change:
  *   EVENT      [ type, 0, applied index u64, contact u64 (clock_monotonic_ms of the last proof that this node
@@ -41,6 +43,8 @@ enum core_request {
     CORE_NODE_TOKEN,
     CORE_NODE_REMOVE,
     CORE_MESSAGES,
+    CORE_REVOCATION_LIST,
+    CORE_OCSP_ANSWER,
     CORE_EVENT
 };
 

@@ -22,7 +22,7 @@ struct apply_result world_apply(struct revocation_world *w, const struct command
     return result;
 }
 
-static void add_certificate(struct revocation_world *w, const struct made *m, bool anchor)
+void world_certificate(struct revocation_world *w, const struct made *m, bool anchor)
 {
     struct certificate_record record;
     struct buf encoded = BUF_INIT(COMMAND_MAX);
@@ -59,8 +59,8 @@ void revocation_world_begin(struct revocation_world *w)
     w->inter = pki_make(&inter, &w->root);
     w->leaf = pki_make(&leaf, &w->inter);
     w->other = pki_make(&other, &w->inter);
-    add_certificate(w, &w->root, true);
-    add_certificate(w, &w->inter, false);
+    world_certificate(w, &w->root, true);
+    world_certificate(w, &w->inter, false);
 }
 
 void revocation_world_end(struct revocation_world *w)

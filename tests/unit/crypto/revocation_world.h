@@ -35,6 +35,7 @@ struct list_recipe {
 void revocation_world_begin(struct revocation_world *w);
 void revocation_world_end(struct revocation_world *w);
 struct apply_result world_apply(struct revocation_world *w, const struct command *c);
+void world_certificate(struct revocation_world *w, const struct made *m, bool anchor); /* is stored */
 void world_setting(struct revocation_world *w, const char *name, const char *value);
 void world_ctl(struct revocation_world *w, const struct made *certificate, enum ctl_verdict verdict,
                uint64_t expires_ms, const char *comment);

@@ -138,6 +138,49 @@ static void what_is_about_others_or_too_old_does_not(void **state)
                      STATUS_UNTRUSTED);
 }
 
+static enum status found(const struct answer *a, const struct made *about, const struct made *issuer,
+                         struct ocsp_finding *finding)
+{
+    struct buf der = BUF_INIT(65536);
+    struct store_view *view;
+    uint8_t thumbprint[THUMBPRINT_SIZE], above[THUMBPRINT_SIZE];
+    enum status status;
+
+    answer_make(a, &der);
+    sha256(about->der, thumbprint);
+    sha256(issuer->der, above);
+    OK(store_view_begin(world.store, &view, NULL));
+    status = ocsp_find(buf_slice(&der), thumbprint, above, view, NOW_MS, finding, &f);
+    store_view_end(view);
+    buf_release(&der);
+    return status;
+}
+
+static void what_is_found_is_compared_with_what_is_stored(void **state)
+{
+    const struct answer good = {.from_ms = -5000, .to_ms = 86400000};
+    const struct answer older = {.from_ms = -9000, .to_ms = 86400000};
+    const struct answer revoked = {.said = V_OCSP_CERTSTATUS_REVOKED, .from_ms = -4000, .to_ms = 86400000};
+    struct ocsp_finding finding;
+    struct command c;
+
+    (void)state;
+    assert_int_equal(found(&good, &world.leaf, &world.inter, &finding), STATUS_NO_KEY);
+    world_certificate(&world, &world.leaf, false);
+    assert_int_equal(found(&good, &world.leaf, &world.root, &finding), STATUS_UNTRUSTED);
+    HOLDS(f.text, "not of that issuer");
+    OK(found(&good, &world.leaf, &world.inter, &finding));
+    ocsp_command(&finding, NOW_MS, SLICE_LITERAL("test"), &c);
+    OK(world_apply(&world, &c).status);
+    assert_int_equal(found(&good, &world.leaf, &world.inter, &finding), STATUS_EXISTS);
+    assert_int_equal(found(&older, &world.leaf, &world.inter, &finding), STATUS_CONFLICT);
+    OK(found(&revoked, &world.leaf, &world.inter, &finding));
+    ocsp_command(&finding, NOW_MS, SLICE_LITERAL("test"), &c);
+    OK(world_apply(&world, &c).status);
+    assert_int_equal(world_judge(&world, &world.leaf, &f), STATUS_REVOKED);
+    assert_int_equal(found(&good, &world.leaf, &world.inter, &finding), STATUS_CONFLICT);
+}
+
 static enum status by_delegate(const struct recipe *recipe, const struct made *issuer)
 {
     struct made delegate = pki_make(recipe, issuer);
@@ -244,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_signed_by_the_issuer_counts, begin, end),
         cmocka_unit_test_setup_teardown(what_is_about_others_or_too_old_does_not, begin, end),
+        cmocka_unit_test_setup_teardown(what_is_found_is_compared_with_what_is_stored, begin, end),
         cmocka_unit_test_setup_teardown(a_responder_needs_the_issuers_word, begin, end),
         cmocka_unit_test_setup_teardown(a_revoked_responder_says_nothing, begin, end),
         cmocka_unit_test_setup_teardown(what_is_no_answer_is_said, begin, end),

@@ -1,13 +1,11 @@
 /* What each role may propose: every command of the table, and how many. */
-#include "node_test.h"
+#include "tests/unit/crypto/crypto_test.h"
 
 #include "node/client_permission.h"
 #include "store/ca_allowance.h"
 #include "store/records_ca.h"
 
 #include <openssl/sha.h>
-
-#define NOW_MS ((uint64_t)1795521600 * 1000)
 
 static bool is_one_of(enum command_number number, const enum command_number *list, size_t count)
 {
@@ -21,15 +19,13 @@ static bool is_one_of(enum command_number number, const enum command_number *lis
 
 static void only_api_makes_every_change(void **state)
 {
-    static const enum command_number fetch[] = {COMMAND_CERT_ADD,       COMMAND_CRL_BEGIN, COMMAND_CRL_ROWS,
-                                                COMMAND_CRL_FORCE,      COMMAND_CRL_SWEEP, COMMAND_OCSP_PUT,
-                                                COMMAND_DOMAIN_DNS_SEEN};
+    static const enum command_number fetch[] = {COMMAND_CERT_ADD, COMMAND_DOMAIN_DNS_SEEN};
     static const enum command_number worker[] = {COMMAND_CERT_HARVEST, COMMAND_CA_AUTO_ISSUE};
     const struct command_type *type;
     (void)state;
     for (size_t i = 0; (type = command_type_at(i)) != NULL; i++) {
         assert_true(client_role_may("api", type->number));
-        assert_int_equal(client_role_may("fetch", type->number), is_one_of(type->number, fetch, 7));
+        assert_int_equal(client_role_may("fetch", type->number), is_one_of(type->number, fetch, 2));
         assert_int_equal(client_role_may("worker-1", type->number), is_one_of(type->number, worker, 2));
         assert_false(client_role_may("smtp", type->number));
         assert_false(client_role_may("", type->number));
@@ -116,6 +112,51 @@ static void learned_certificates_are_counted_by_the_minute(void **state)
     assert_int_equal(propose(&p, "worker-1", COMMAND_CERT_HARVEST, NOW_MS, 0, 60000), STATUS_OK);
 }
 
+static enum status propose_found(struct client_permission *p, const struct certificate_record *record)
+{
+    struct buf encoded = BUF_INIT(COMMAND_MAX), command = BUF_INIT(COMMAND_MAX);
+    struct failure f = {.status = STATUS_OK};
+    struct command c;
+    OK(certificate_record_encode(record, &encoded));
+    command_init(&c, COMMAND_CERT_ADD, NOW_MS, SLICE_LITERAL("node:test"));
+    c.values[0].bytes = buf_slice(&encoded);
+    OK(command_encode(&c, &command));
+    enum status status = client_may_propose(p, "fetch", buf_slice(&command), NOW_MS, 0, &f);
+    assert_true(status == STATUS_OK || f.text[0] != '\0');
+    buf_release(&encoded);
+    buf_release(&command);
+    return status;
+}
+
+static void what_fetch_found_is_what_the_certificate_says(void **state)
+{
+    struct made made = pki_make(&(struct recipe){.name = "a", .san = "email:a@x.org"}, NULL);
+    struct client_permission p = {0};
+    struct certificate_record record, lie;
+    struct arena a;
+    (void)state;
+    arena_init(&a, (size_t)1 << 20);
+    OK(certificate_describe(made.der, SLICE_LITERAL("ldap"), NOW_MS, &a, &record, NULL));
+    assert_int_equal(propose_found(&p, &record), STATUS_OK);
+    lie = record;
+    lie.addresses[0] = SLICE_LITERAL("victim@x.org");
+    assert_int_equal(propose_found(&p, &lie), STATUS_DENIED);
+    lie = record;
+    lie.uses |= CERT_USE_CA;
+    assert_int_equal(propose_found(&p, &lie), STATUS_DENIED);
+    lie = record;
+    lie.not_after_ms += DAY_MS;
+    assert_int_equal(propose_found(&p, &lie), STATUS_DENIED);
+    lie = record;
+    lie.source = SLICE_LITERAL("import");
+    assert_int_equal(propose_found(&p, &lie), STATUS_DENIED);
+    p.certificates = CLIENT_FETCHED_A_MINUTE;
+    assert_int_equal(propose_found(&p, &record), STATUS_BUSY);
+    arena_release(&a);
+    pki_release(&made);
+    pki_forget_keys();
+}
+
 static void bytes_that_are_no_command_are_refused(void **state)
 {
     struct client_permission p = {0};
@@ -133,6 +174,7 @@ int main(void)
         cmocka_unit_test(a_worker_issues_on_demand_alone),
         cmocka_unit_test(a_command_of_another_hour_is_refused),
         cmocka_unit_test(learned_certificates_are_counted_by_the_minute),
+        cmocka_unit_test(what_fetch_found_is_what_the_certificate_says),
         cmocka_unit_test(bytes_that_are_no_command_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
