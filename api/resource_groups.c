@@ -5,7 +5,7 @@
 #include "api/json_out.h"
 #include "api/list_page.h"
 #include "api/resources.h"
-#include "mail/rule.h"
+#include "mail/policy.h"
 
 static const struct api_field request_fields[] = {
     {.name = "group",
@@ -71,6 +71,20 @@ static json_t *rules_naming(struct store_view *view, struct slice group)
         return NULL;
     }
     return n.names;
+}
+
+struct settings_naming {
+    struct slice group;
+    const struct setting *setting; /* the first that was found */
+};
+
+static bool note_setting(void *context, const struct setting_value *value)
+{
+    struct settings_naming *n = context;
+    if (policy_value_names_group(value, n->group)) {
+        n->setting = value->setting;
+    }
+    return n->setting == NULL;
 }
 
 static bool count_member(void *context, struct slice name)
@@ -284,6 +298,17 @@ void group_remove(struct exchange *x)
         return;
     }
     json_decref(names);
+    struct settings_naming n = {.group = slice_of_text(x->parameters[0])};
+    enum status status = settings_all(view, note_setting, &n);
+    if (status != STATUS_OK) {
+        exchange_failf(x, status, "the settings cannot be read");
+        return;
+    }
+    if (n.setting != NULL) {
+        exchange_failf(x, STATUS_CONFLICT, "the setting %s names this group: change or unset it first",
+                       n.setting->name);
+        return;
+    }
     exchange_command(x, &c, COMMAND_GROUP_REMOVE);
     c.values[0].bytes = slice_of_text(x->parameters[0]);
     exchange_write_one(x, &c, group_removed);

@@ -279,7 +279,13 @@ void setting_put(struct exchange *x)
         return;
     }
     struct failure f = {.status = STATUS_OK};
-    if (policy_expressions_check(scope.setting, api_body_text(x->body, "value"), &f) != STATUS_OK) {
+    struct slice value = api_body_text(x->body, "value");
+    struct store_view *view = policy_setting_names_groups(scope.setting) ? exchange_view(x) : NULL;
+    if (policy_setting_names_groups(scope.setting) && view == NULL) {
+        return;
+    }
+    if (policy_expressions_check(scope.setting, value, &f) != STATUS_OK ||
+        (view != NULL && policy_groups_check(view, scope.setting, value, &f) != STATUS_OK)) {
         exchange_fail_field(x, &f, "value");
         return;
     }

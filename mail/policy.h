@@ -119,5 +119,10 @@ enum status policy_decide(struct store_view *view, struct trust *trust, const st
  * for every other setting. For whoever proposes one. */
 enum status policy_expressions_check(const struct setting *setting, struct slice value,
                                      struct failure *f) MUST_CHECK;
+/* Of a setting that names groups (trigger.group.*): INVALID when one is not there. OK for every other. */
+enum status policy_groups_check(struct store_view *view, const struct setting *setting, struct slice value,
+                                struct failure *f) MUST_CHECK;
+bool policy_setting_names_groups(const struct setting *setting);
+bool policy_value_names_group(const struct setting_value *value, struct slice group);
 
 #endif

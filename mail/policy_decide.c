@@ -113,7 +113,7 @@ static bool may_sign(struct policy_context *c)
 static void choose_signer(struct policy_context *c, bool outgoing, struct json_writer *w)
 {
     bool wanted = !policy_value_is(&c->of_sender->of[SETTING_SIGN_MODE], "none") ||
-                  c->triggers.sign != NULL || c->rules != NULL;
+                  c->triggers.sign != NULL || c->rules != NULL || policy_groups_may_sign(c);
     c->signer_status = STATUS_NO_KEY;
     (void)failure_set(&c->no_signer, STATUS_NO_KEY, "the message has no clear sender");
     json_open_object(w, "signer");
@@ -159,11 +159,11 @@ static bool lookup_defers(struct policy_context *c, const struct policy_recipien
 
 /* Step 4. */
 static enum status decide_encryption(struct policy_context *c, struct policy_recipient *r,
-                                     const struct rule_outcome *rules, struct json_writer *w,
-                                     struct policy_steps *steps)
+                                     const struct policy_triggers *asked, const struct rule_outcome *rules,
+                                     struct json_writer *w, struct policy_steps *steps)
 {
     struct failure why = {.status = STATUS_OK};
-    struct policy_demand demand = policy_demand_of(c, r, rules, steps);
+    struct policy_demand demand = policy_demand_of(c, r, asked, rules, steps);
     if (demand.level < DEMAND_OPPORTUNISTIC) {
         policy_step(c, steps,
                     demand.level == DEMAND_REQUEST ? "nobody asked: not encrypted" : "not encrypted");
@@ -210,11 +210,18 @@ static enum status decide_outgoing(struct policy_context *c, struct policy_recip
             return STATUS_OK;
         }
     }
-    enum status status = decide_encryption(c, r, rules, w, steps);
+    struct policy_triggers asked;
+    struct failure why = {.status = STATUS_OK};
+    enum status status = policy_groups_ask(c, r, &asked, &why);
+    if (status != STATUS_OK) {
+        policy_step(c, steps, "%s: refused", why.text);
+        return policy_refuse(c, r, status, "%s", why.text);
+    }
+    status = decide_encryption(c, r, &asked, rules, w, steps);
     if (status != STATUS_OK || r->status != STATUS_OK) {
         return status;
     }
-    return policy_decide_signature(c, r, rules, steps);
+    return policy_decide_signature(c, r, &asked, rules, steps);
 }
 
 /* What rules say beside protection. True: nothing more is to be decided. */
@@ -375,6 +382,16 @@ static enum status decide_one(struct policy_context *c, struct policy_recipient 
 
 /* --- all of them --- */
 
+static void trace_groups(struct json_writer *w, const struct setting_values *values, enum policy_side side)
+{
+    static const enum setting_id lists[] = {SETTING_TRIGGER_GROUP_ENCRYPT, SETTING_TRIGGER_GROUP_SIGN};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (values->of[lists[i]].text.len > 0) {
+            trace_setting(w, &values->of[lists[i]], side);
+        }
+    }
+}
+
 static void trace_head(struct policy_context *c, struct json_writer *w)
 {
     static const enum setting_id of_sender[] = {
@@ -395,8 +412,10 @@ static void trace_head(struct policy_context *c, struct json_writer *w)
     for (size_t i = 0; i < sizeof of_sender / sizeof of_sender[0]; i++) {
         trace_setting(w, &c->of_sender->of[of_sender[i]], SIDE_SENDER);
     }
+    trace_groups(w, c->of_sender, SIDE_SENDER);
     if (c->of_envelope != NULL) {
         trace_setting(w, &c->of_envelope->of[SETTING_ENCRYPT_MODE], SIDE_ENVELOPE);
+        trace_groups(w, c->of_envelope, SIDE_ENVELOPE);
     }
     json_close_array(w);
 }

@@ -65,12 +65,13 @@ static void apply_kinds(struct policy_context *c, const struct policy_recipient 
 }
 
 struct policy_demand policy_demand_of(struct policy_context *c, const struct policy_recipient *r,
+                                      const struct policy_triggers *triggers,
                                       const struct rule_outcome *rules, struct policy_steps *steps)
 {
     struct policy_demand d = of_settings(c, r, steps);
-    bool asked = c->triggers.encrypt != NULL;
-    if (c->triggers.plain != NULL && !asked) {
-        loosen(c, &d, c->triggers.plain, steps);
+    bool asked = triggers->encrypt != NULL;
+    if (triggers->plain != NULL && !asked) {
+        loosen(c, &d, triggers->plain, steps);
     }
     apply_kinds(c, r, &d, steps);
     if (rules->encrypt == RULE_FORBID && !asked) {
@@ -78,7 +79,7 @@ struct policy_demand policy_demand_of(struct policy_context *c, const struct pol
         loosen(c, &d, because != NULL ? because : "a rule", steps);
     }
     if (asked && d.level != DEMAND_MANDATORY) {
-        d = (struct policy_demand){.level = DEMAND_MANDATORY, .because = c->triggers.encrypt};
+        d = (struct policy_demand){.level = DEMAND_MANDATORY, .because = triggers->encrypt};
         policy_step(c, steps, "the sender asks for encryption: %s", d.because);
     }
     if (rules->encrypt == RULE_REQUIRE && d.level != DEMAND_MANDATORY) {

@@ -70,6 +70,13 @@ bool policy_sender_is_unknown(const struct policy_context *c, const struct polic
  * says which), or memory ended: the message must be refused. */
 enum status policy_triggers_find(struct policy_context *c, struct failure *f) MUST_CHECK;
 
+/* --- groups (policy_group.c) --- */
+/* c->triggers, and what trigger.group.* adds for this recipient. Not OK: a group is not there, the store or
+ * memory fails: it must be refused. */
+enum status policy_groups_ask(struct policy_context *c, const struct policy_recipient *r,
+                              struct policy_triggers *asked, struct failure *f) MUST_CHECK;
+bool policy_groups_may_sign(const struct policy_context *c); /* is there a trigger.group.sign at all? */
+
 /* --- what is done for one recipient (policy_demand.c, policy_methods.c, policy_signature.c) --- */
 struct policy_steps { /* what was decided, in words, for the trace */
     const char *text[12];
@@ -79,6 +86,7 @@ void policy_step(struct policy_context *c, struct policy_steps *steps, const cha
     __attribute__((format(printf, 3, 4)));
 /* How strictly, by settings, triggers, kinds and rules in this order. */
 struct policy_demand policy_demand_of(struct policy_context *c, const struct policy_recipient *r,
+                                      const struct policy_triggers *triggers,
                                       const struct rule_outcome *rules, struct policy_steps *steps);
 /* Chooses the method, or leaves r->method NULL and says why: OK; another status is an error. */
 enum status policy_choose_method(struct policy_context *c, struct policy_recipient *r,
@@ -86,7 +94,8 @@ enum status policy_choose_method(struct policy_context *c, struct policy_recipie
                                  struct policy_steps *steps, struct failure *why) MUST_CHECK;
 /* Adds PROTECT_SIGN, or refuses. */
 enum status policy_decide_signature(struct policy_context *c, struct policy_recipient *r,
-                                    const struct rule_outcome *rules, struct policy_steps *steps) MUST_CHECK;
+                                    const struct policy_triggers *asked, const struct rule_outcome *rules,
+                                    struct policy_steps *steps) MUST_CHECK;
 enum status policy_refuse(struct policy_context *c, struct policy_recipient *r, enum status status,
                           const char *format, ...) __attribute__((format(printf, 4, 5))) MUST_CHECK;
 

@@ -25,15 +25,16 @@ static const char *wanted_by_setting(struct policy_context *c, const struct poli
 }
 
 static const char *wanted_by(struct policy_context *c, const struct policy_recipient *r,
-                             const struct rule_outcome *rules, bool *must, struct policy_steps *steps)
+                             const struct policy_triggers *asked, const struct rule_outcome *rules,
+                             bool *must, struct policy_steps *steps)
 {
-    *must = c->triggers.sign != NULL || rules->sign == RULE_REQUIRE;
+    *must = asked->sign != NULL || rules->sign == RULE_REQUIRE;
     if (rules->sign == RULE_REQUIRE) {
         policy_step(c, steps, "rule %.*s requires a signature", SLICE_ARGS(rules->sign_rule));
         return "a rule";
     }
-    if (c->triggers.sign != NULL) {
-        policy_step(c, steps, "the sender asks for a signature: %s", c->triggers.sign);
+    if (asked->sign != NULL) {
+        policy_step(c, steps, "the sender asks for a signature: %s", asked->sign);
         return "the sender";
     }
     if (rules->sign == RULE_FORBID) {
@@ -44,10 +45,11 @@ static const char *wanted_by(struct policy_context *c, const struct policy_recip
 }
 
 enum status policy_decide_signature(struct policy_context *c, struct policy_recipient *r,
-                                    const struct rule_outcome *rules, struct policy_steps *steps)
+                                    const struct policy_triggers *asked, const struct rule_outcome *rules,
+                                    struct policy_steps *steps)
 {
     bool must = false;
-    if (wanted_by(c, r, rules, &must, steps) == NULL) {
+    if (wanted_by(c, r, asked, rules, &must, steps) == NULL) {
         return STATUS_OK;
     }
     if (c->facts->envelope_sender.len == 0) {

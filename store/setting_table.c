@@ -189,6 +189,20 @@ static const struct setting settings[] = {
                                          ABOUT(2, POLICY,
                                                "each label is compared with msip_labels of every message; a "
                                                "label that is renamed no longer asks, its id still does")),
+    [SETTING_TRIGGER_GROUP_ENCRYPT] = RANGE(
+        "trigger.group.encrypt", SETTING_TEXTS, "", 1, 128, GDU, SETTING_OF_SENDER,
+        "groups of recipients for whom mail of this sender is encrypted or refused; a group that is not "
+        "there refuses all of it",
+        ABOUT(2, POLICY,
+              "mail to those of the groups without a usable certificate is refused; the recipient's groups "
+              "are looked up")),
+    [SETTING_TRIGGER_GROUP_SIGN] =
+        RANGE("trigger.group.sign", SETTING_TEXTS, "", 1, 128, GDU, SETTING_OF_SENDER,
+              "groups of recipients for whom mail of this sender is signed or refused; a group that is not "
+              "there refuses all of it",
+              ABOUT(2, POLICY,
+                    "senders without a key cannot write to those of the groups; the recipient's groups are "
+                    "looked up")),
 
     [SETTING_SIGN_MODE] = CHOICE("sign.mode", "with-encryption", "none|request|with-encryption|always", GDU,
                                  SETTING_OF_SENDER, "when mail of this sender is signed",

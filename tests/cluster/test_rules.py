@@ -89,6 +89,12 @@ def test_groups(ruled, rule):
     assert "money.example is not in the group finance" in ruled.ctl("group", "remove", "finance", "money.example", code=3).stderr
     assert '"a b" is no' in ruled.ctl("group", "add", "finance", "a b", code=2).stderr.replace("a?b", "a b")
     ruled.ctl("policy", "rule-set", "uses", "--when", "always")
+    assert "there is no group nowhere" in ruled.ctl("settings", "set", "trigger.group.encrypt", "finance, nowhere", code=2).stderr
+    ruled.ctl("settings", "set", "trigger.group.encrypt", "finance")
+    assert "the setting trigger.group.encrypt names this group" in ruled.ctl("group", "delete", "finance", code=2).stderr
+    explained = ruled.ctl_json("policy", "explain", "--from", "alice@ours.example", "--to", "alice@ours.example", "--to", "x@partner.example")
+    assert "trigger.group.encrypt" in str(explained)
+    ruled.ctl("settings", "unset", "trigger.group.encrypt")
     ruled.ctl("group", "delete", "finance")
     assert ruled.ctl_json("group", "list")["items"] == []
     ruled.verify()

@@ -93,6 +93,11 @@ static void expect(const struct policy_decision *d, unsigned protection, enum st
     }
 }
 
+static bool traced(const struct policy_decision *d, const char *text)
+{
+    return memmem(d->trace.data, d->trace.len, text, strlen(text)) != NULL;
+}
+
 enum {
     PLAIN = PROTECT_NONE,
     SIGNED = PROTECT_SIGN,
@@ -199,6 +204,72 @@ static void a_signature_that_was_asked_for_is_made_or_refused(void **state)
     expect(&d, PLAIN, STATUS_NO_KEY, "a rule wants it signed");
     d = decide(&(struct question){.when = "always", .then = "sign"});
     assert_true((d.recipients[0].protection & PROTECT_SIGN) != 0);
+}
+
+static void add_group(const char *group, const char *members)
+{
+    struct command c = world_command(&w, COMMAND_GROUP_ADD);
+    c.values[0].bytes = slice_of_text(group);
+    c.values[1].bytes = slice_of_text(members);
+    world_apply(&w, &c);
+}
+
+/* trigger.group.*: asked for by whom the mail is to, as From or as the envelope's sender. */
+static void a_group_of_recipients_is_asked_for(void **state)
+{
+    static const struct {
+        const char *from, *envelope, *recipient, *message;
+        unsigned protection;
+        enum status status;
+    } table[] = {
+        {NULL, NULL, "bob@partner.example", NULL, ENC, STATUS_OK},
+        {NULL, NULL, "nobody@partner.example", NULL, PLAIN, STATUS_NO_KEY},
+        {NULL, NULL, "x@deep.court.example", NULL, SIGNED, STATUS_OK}, /* "*.court.example" signs */
+        {NULL, NULL, "x@court.example", NULL, PLAIN, STATUS_OK},
+        {NULL, NULL, "x@other.example", NULL, PLAIN, STATUS_OK},
+        {"ann@rich.example", NULL, "bob@partner.example", NULL, PLAIN, STATUS_OK}, /* not her group */
+        {"ann@rich.example", "alice@ours.example", "bob@partner.example", NULL, ENC, STATUS_OK},
+        {"ann@rich.example", "alice@ours.example", "x@deep.court.example", NULL, PLAIN, STATUS_NO_KEY},
+        {"keyless@ours.example", NULL, "x@deep.court.example", NULL, PLAIN, STATUS_NO_KEY},
+        {NULL, NULL, "bob@partner.example", "Subject: [plain] a\r\n\r\nx", ENC, STATUS_OK},
+    };
+    (void)state;
+    add_group("lawyers", "partner.example");
+    add_group("courts", "*.court.example");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "none");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "none");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.subject.plain", "[plain]");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.group.encrypt", "nowhere, lawyers");
+    struct policy_decision d = decide(&(struct question){.recipient = "x@other.example"});
+    expect(&d, PLAIN, STATUS_UNAVAILABLE, "a group that is not there");
+    assert_true(slice_holds(d.recipients[0].reason, "trigger.group.encrypt: there is no group nowhere"));
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.group.encrypt", "lawyers");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.group.sign", "courts");
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        d = decide(&(struct question){.from = table[i].from,
+                                      .envelope = table[i].envelope,
+                                      .recipient = table[i].recipient,
+                                      .message = table[i].message});
+        expect(&d, table[i].protection, table[i].status, table[i].recipient);
+    }
+    d = decide(&(struct question){.recipient = "nobody@partner.example"});
+    assert_true(traced(&d, "the recipient is in the group lawyers (trigger.group.encrypt of domain ours.ex"));
+    assert_true(traced(&d, "{\"name\":\"trigger.group.sign\""));
+    d = decide(&(struct question){.recipient = "x@deep.court.example"});
+    assert_true(traced(&d, "in the group courts (trigger.group.sign of domain ours.example)"));
+    /* For whoever sets it: a group that is not there, another setting. */
+    struct failure f = {.status = STATUS_OK};
+    const struct setting *setting = setting_at(SETTING_TRIGGER_GROUP_SIGN);
+    OK(policy_groups_check(w.view, setting, SLICE_LITERAL("lawyers,courts"), &f));
+    OK(policy_groups_check(w.view, setting_at(SETTING_TRIGGER_LABEL_SIGN), SLICE_LITERAL("nowhere"), &f));
+    assert_int_equal(policy_groups_check(w.view, setting, SLICE_LITERAL("lawyers,nowhere"), &f),
+                     STATUS_INVALID);
+    assert_string_equal(f.text, "trigger.group.sign: there is no group nowhere");
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", NULL);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.subject.plain", NULL);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.group.encrypt", NULL);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "trigger.group.sign", NULL);
 }
 
 /* A report is never held up by a signature that nobody can make for it; a message without an author is. */
@@ -502,11 +573,6 @@ static void escrow_holds_for_each_side(void **state)
     world_set(&w, SETTING_GLOBAL, "", "encrypt.mode", NULL);
 }
 
-static bool traced(const struct policy_decision *d, const char *text)
-{
-    return memmem(d->trace.data, d->trace.len, text, strlen(text)) != NULL;
-}
-
 static void a_directory_that_is_down_defers_or_lets_pass(void **state)
 {
     static const struct {
@@ -555,6 +621,7 @@ int main(void)
         cmocka_unit_test(a_side_that_says_something_counts),
         cmocka_unit_test(what_was_asked_for_is_done_or_refused),
         cmocka_unit_test(a_signature_that_was_asked_for_is_made_or_refused),
+        cmocka_unit_test(a_group_of_recipients_is_asked_for),
         cmocka_unit_test(a_strangers_envelope_gets_no_signature),
         cmocka_unit_test(a_plain_word_loosens_what_may_be_loosened),
         cmocka_unit_test(kinds_are_no_silent_exceptions),
