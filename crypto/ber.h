@@ -19,6 +19,7 @@ enum ber_tag {
     BER_SET = 0x31,
     BER_CONTEXT_0 = 0xa0, /* constructed; the others follow */
     BER_CONTEXT_1 = 0xa1,
+    BER_CONTEXT_2 = 0xa2,
 };
 
 struct ber_element {

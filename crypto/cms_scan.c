@@ -48,10 +48,14 @@ static enum status scan_enveloped(struct slice in, struct cms_facts *facts)
         return STATUS_MALFORMED;
     facts->cipher = e.content;
     if (facts->kind == CMS_KIND_AUTH_ENVELOPED) {
-        facts->has_attributes = ber_optional(&in, BER_CONTEXT_1, &e);
+        if (ber_optional(&in, BER_CONTEXT_1, &e)) {
+            facts->has_attributes = true;
+            facts->attributes = e.content;
+        }
         if (!ber_next_is(&in, BER_OCTETS, &e))
             return STATUS_MALFORMED;
         facts->tag_len = e.content.len;
+        facts->has_attributes = ber_optional(&in, BER_CONTEXT_2, &e) || facts->has_attributes;
     }
     return STATUS_OK;
 }

@@ -20,8 +20,10 @@ struct cms_facts {
     /* of EnvelopedData and AuthEnvelopedData */
     struct slice cipher; /* OID octets of the content-encryption algorithm */
     size_t recipient_infos;
-    size_t tag_len;      /* bytes of AuthEnvelopedData's mac */
-    bool has_attributes; /* AuthEnvelopedData's authAttrs */
+    /* of AuthEnvelopedData */
+    size_t tag_len;          /* bytes of its mac */
+    bool has_attributes;     /* of any kind: OpenSSL 3.0 does not read such an object */
+    struct slice attributes; /* content of authAttrs; empty: none */
     /* of SignedData */
     size_t digests, certificates, signers;
     struct slice signer_infos; /* content of the SET */

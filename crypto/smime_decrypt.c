@@ -9,7 +9,9 @@
 
 #include "crypto/buf_sink.h"
 #include "crypto/cms_scan.h"
+#include "crypto/der.h"
 
+#include <limits.h>
 #include <openssl/err.h>
 
 /* Bytes (RFC 5084 section 3.2): OpenSSL would believe a tag of four. */
@@ -113,41 +115,94 @@ static bool wraps_are_known(CMS_ContentInfo *cms, X509 *x)
     return true;
 }
 
-static CMS_ContentInfo *parse_enveloped(struct slice cms, struct cms_facts *facts)
+/* An encrypted object, as OpenSSL can read it. */
+struct enveloped {
+    struct cms_facts facts; /* borrows from what came */
+    struct slice der;       /* what is parsed: what came, or `bare` */
+    struct buf bare;        /* it without attributes, if it has some */
+    struct buf
+        attributes; /* DER of those that are authenticated, as they are (RFC 5083 section 2.2); empty: none */
+    CMS_ContentInfo *parsed;
+};
+
+static enum status take_attributes(struct enveloped *e, struct slice cms)
 {
-    if (cms_scan(cms, facts) != STATUS_OK ||
-        (facts->kind != CMS_KIND_ENVELOPED && facts->kind != CMS_KIND_AUTH_ENVELOPED))
-        return NULL;
-    return smime_parse(cms);
+    enum status status = smime_without_attributes(cms, &e->bare);
+
+    e->der = buf_slice(&e->bare);
+    if (status == STATUS_OK && e->facts.attributes.len > 0)
+        status = der_put(&e->attributes, BER_SET, e->facts.attributes);
+    return status;
+}
+
+/* OK, MALFORMED or NO_MEMORY; the caller calls enveloped_release() also then. */
+static enum status enveloped_read(struct enveloped *e, struct slice cms)
+{
+    *e = (struct enveloped){.der = cms, .bare = BUF_INIT(CMS_MAX), .attributes = BUF_INIT(CMS_MAX)};
+    if (cms_scan(cms, &e->facts) != STATUS_OK ||
+        (e->facts.kind != CMS_KIND_ENVELOPED && e->facts.kind != CMS_KIND_AUTH_ENVELOPED))
+        return STATUS_MALFORMED;
+    enum status status = e->facts.has_attributes ? take_attributes(e, cms) : STATUS_OK;
+    if (status == STATUS_OK) {
+        e->parsed = smime_parse(e->der);
+        status = e->parsed == NULL ? STATUS_MALFORMED : STATUS_OK;
+    }
+    return status == STATUS_NO_MEMORY ? status : status == STATUS_OK ? STATUS_OK : STATUS_MALFORMED;
+}
+
+static void enveloped_release(struct enveloped *e)
+{
+    CMS_ContentInfo_free(e->parsed);
+    buf_release(&e->bare);
+    buf_release(&e->attributes);
+    ERR_clear_error();
 }
 
 enum status smime_recipients(struct slice cms, const struct slice *candidates, size_t count, bool *fits)
 {
-    struct cms_facts facts;
-    CMS_ContentInfo *parsed = parse_enveloped(cms, &facts);
+    struct enveloped e;
+    enum status status = enveloped_read(&e, cms);
 
-    for (size_t i = 0; i < count; i++)
-        fits[i] = false;
-    if (parsed == NULL)
-        return STATUS_MALFORMED;
     for (size_t i = 0; i < count; i++) {
-        X509 *x = smime_certificate(candidates[i]);
+        X509 *x = status == STATUS_OK ? smime_certificate(candidates[i]) : NULL;
 
-        fits[i] = x != NULL && is_recipient(parsed, x);
+        fits[i] = x != NULL && is_recipient(e.parsed, x);
         X509_free(x);
     }
-    CMS_ContentInfo_free(parsed);
-    ERR_clear_error();
-    return STATUS_OK;
+    enveloped_release(&e);
+    return status;
+}
+
+/* As CMS_decrypt(), with attributes that are authenticated beside the content. */
+static bool decrypt_beside(CMS_ContentInfo *cms, const struct smime_key *key, X509 *x,
+                           struct slice attributes, BIO *sink)
+{
+    BIO *chain = CMS_decrypt_set1_pkey(cms, key->key, x) == 1 ? CMS_dataInit(cms, NULL) : NULL;
+    EVP_CIPHER_CTX *context = NULL;
+    uint8_t piece[4096];
+    int n = 0;
+    bool good = chain != NULL && attributes.len <= INT_MAX && BIO_method_type(chain) == BIO_TYPE_CIPHER &&
+                BIO_get_cipher_ctx(chain, &context) == 1 &&
+                EVP_DecryptUpdate(context, NULL, &n, attributes.data, (int)attributes.len) == 1;
+
+    while (good && (n = BIO_read(chain, piece, sizeof(piece))) > 0)
+        good = BIO_write(sink, piece, n) == n;
+    good = good && n == 0 && BIO_get_cipher_status(chain) == 1;
+    OPENSSL_cleanse(piece, sizeof(piece));
+    BIO_free_all(chain);
+    return good;
 }
 
 /* Appends the plain bytes, or gives CRYPTO and leaves nothing of what was written. */
-static enum status decrypt_with(CMS_ContentInfo *cms, const struct smime_key *key, X509 *x, struct buf *out)
+static enum status decrypt_with(CMS_ContentInfo *cms, const struct smime_key *key, X509 *x,
+                                struct slice attributes, struct buf *out)
 {
     BIO *sink = buf_sink_new(out);
     enum status status = STATUS_NO_MEMORY;
 
-    if (sink != NULL)
+    if (sink != NULL && attributes.len > 0)
+        status = decrypt_beside(cms, key, x, attributes, sink) ? STATUS_OK : STATUS_CRYPTO;
+    else if (sink != NULL)
         status = CMS_decrypt(cms, key->key, x, NULL, sink, CMS_BINARY) == 1 ? STATUS_OK : STATUS_CRYPTO;
     BIO_free(sink);
     ERR_clear_error();
@@ -157,10 +212,10 @@ static enum status decrypt_with(CMS_ContentInfo *cms, const struct smime_key *ke
 }
 
 /* Each key whose certificate is named, until one opens it: OK, NO_KEY, CRYPTO, UNSUPPORTED, NO_MEMORY. */
-static enum status try_keys(CMS_ContentInfo *parsed, struct slice cms, const struct smime_key *keys,
-                            size_t count, struct buf *out)
+static enum status try_keys(const struct enveloped *e, const struct smime_key *keys, size_t count,
+                            struct buf *out)
 {
-    enum status status = buf_reserve(out, cms.len); /* it gets no longer */
+    enum status status = buf_reserve(out, e->der.len); /* it gets no longer */
     CMS_ContentInfo *again = NULL;
     bool tried = false;
 
@@ -169,15 +224,16 @@ static enum status try_keys(CMS_ContentInfo *parsed, struct slice cms, const str
     status = STATUS_NO_KEY;
     for (size_t i = 0; i < count && status != STATUS_OK && status != STATUS_NO_MEMORY; i++) {
         X509 *x = smime_certificate(keys[i].certificate);
-        bool named = x != NULL && is_recipient(parsed, x);
+        bool named = x != NULL && is_recipient(e->parsed, x);
 
-        if (named && !wraps_are_known(parsed, x)) {
+        if (named && !wraps_are_known(e->parsed, x)) {
             status = STATUS_UNSUPPORTED;
         } else if (named) {
             if (tried) /* a failed try leaves the object unusable for the next one */
-                again = smime_parse(cms);
+                again = smime_parse(e->der);
             status = tried && again == NULL ? STATUS_NO_MEMORY
-                                            : decrypt_with(tried ? again : parsed, &keys[i], x, out);
+                                            : decrypt_with(tried ? again : e->parsed, &keys[i], x,
+                                                           buf_slice(&e->attributes), out);
             CMS_ContentInfo_free(again);
             again = NULL;
             tried = true;
@@ -195,10 +251,9 @@ static enum status check_form(const struct cms_facts *facts, int cipher, struct 
     if (cipher < 0)
         return failure_set(f, STATUS_UNSUPPORTED,
                            "the message is encrypted with a cipher that is not supported");
-    if (facts->has_attributes) /* OpenSSL 3.0 leaves them out of what is authenticated: it could not be
-                                  checked */
+    if (!smime_attributes_fit(facts->attributes, facts->content_type))
         return failure_set(f, STATUS_UNSUPPORTED,
-                           "the message has authenticated attributes, which are not supported");
+                           "the message's authenticated attributes do not go with its content");
     if (authenticated != ciphers[cipher].gcm) /* OpenSSL before 3.0.21 takes CBC for AuthEnvelopedData */
         return failure_set(f, STATUS_UNSUPPORTED, "the message's cipher and content type do not go together");
     return authenticated && facts->tag_len < TAG_LEN_MIN ? STATUS_CRYPTO : STATUS_OK;
@@ -207,30 +262,28 @@ static enum status check_form(const struct cms_facts *facts, int cipher, struct 
 enum status smime_decrypt(struct slice cms, const struct smime_key *keys, size_t count,
                           struct smime_decrypted *out, struct failure *f)
 {
-    struct cms_facts facts;
-    CMS_ContentInfo *parsed = parse_enveloped(cms, &facts);
-    int cipher;
-    enum status status;
+    struct enveloped e;
+    enum status status = enveloped_read(&e, cms);
+    int cipher = cipher_index(e.facts.cipher);
 
     memset(out, 0, sizeof(*out));
     out->entity = (struct buf){.max = CMS_MAX, .wipe = true};
-    if (parsed == NULL &&
-        !facts.has_attributes) /* those are told by name, whether OpenSSL reads them or not */
-        return failure_set(f, STATUS_MALFORMED, "this is no encrypted CMS object");
-    cipher = cipher_index(facts.cipher);
-    status = check_form(&facts, cipher, f);
+    if (status == STATUS_MALFORMED)
+        (void)failure_set(f, status, "this is no encrypted CMS object");
+    else if (status == STATUS_OK)
+        status = check_form(&e.facts, cipher, f);
     if (status == STATUS_OK) {
-        status = try_keys(parsed, cms, keys, count, &out->entity);
+        status = try_keys(&e, keys, count, &out->entity);
         if (status == STATUS_UNSUPPORTED)
             (void)failure_set(f, status, "the message's key is wrapped in a way that is not supported");
     }
-    CMS_ContentInfo_free(parsed);
-    ERR_clear_error();
+    enveloped_release(&e);
     switch (status) {
     case STATUS_OK:
         memcpy(out->cipher, ciphers[cipher].name, strlen(ciphers[cipher].name) + 1);
         out->weak = ciphers[cipher].weak;
         return STATUS_OK;
+    case STATUS_MALFORMED:
     case STATUS_UNSUPPORTED: /* said above, out of the message alone */
         break;
     case STATUS_NO_KEY:

@@ -20,6 +20,11 @@ enum status smime_to_der(CMS_ContentInfo *cms, struct buf *out) MUST_CHECK;
 bool smime_final(CMS_ContentInfo *cms, struct slice content) MUST_CHECK;
 /* A ContentInfo (RFC 5652 section 3) of this type around a SEQUENCE with this content. */
 enum status smime_wrap(int nid, struct slice content, struct buf *out) MUST_CHECK;
+/* An AuthEnvelopedData without its attributes, appended: OpenSSL 3.0 gives them other tags than RFC 5083, and
+ * reads no object that has some. */
+enum status smime_without_attributes(struct slice cms, struct buf *out) MUST_CHECK;
+/* Does what authAttrs say of the content's type agree with the object (RFC 5652 section 11.1)? */
+bool smime_attributes_fit(struct slice attributes, struct slice content_type);
 /* smime_sign() for an Ed25519 key, whose certificate is x. */
 enum status smime_sign_eddsa(const struct smime_signer *signer, X509 *x, struct slice entity, uint64_t now_ms,
                              bool detached, struct buf *out, struct failure *f) MUST_CHECK;
