@@ -188,6 +188,21 @@ static uint64_t capabilities_of(X509 *x)
     return capabilities_read(slice_of(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value)));
 }
 
+/* OpenSSL 3.0 reads no id-RSAES-OAEP (RFC 4055 section 4.1), the usual one that comes here. */
+static enum status key_unreadable(X509 *x, struct failure *f)
+{
+    ASN1_OBJECT *kind = NULL;
+    char name[80] = "";
+
+    if (X509_PUBKEY_get0_param(&kind, NULL, NULL, NULL, X509_get_X509_PUBKEY(x)) != 1 ||
+        OBJ_obj2txt(name, sizeof(name), kind, 0) <= 0)
+        memcpy(name, "unknown", sizeof("unknown"));
+    return failure_set(f, STATUS_UNSUPPORTED,
+                       "the certificate's public key (%s) cannot be read: what is supported are keys of the "
+                       "kinds rsaEncryption, RSASSA-PSS, EC on a named curve, and Ed25519",
+                       name);
+}
+
 enum status certificate_describe_parsed(X509 *x, struct slice der, struct slice source, uint64_t now_ms,
                                         struct arena *a, struct certificate_record *out, struct failure *f)
 {
@@ -199,8 +214,7 @@ enum status certificate_describe_parsed(X509 *x, struct slice der, struct slice 
     out->source = source;
     out->added_ms = now_ms;
     if (X509_get0_pubkey(x) == NULL)
-        status = failure_set(f, STATUS_UNSUPPORTED,
-                             "the certificate's public key is of a kind that is not supported");
+        status = key_unreadable(x, f);
     else if ((X509_get_extension_flags(x) & EXFLAG_INVALID) != 0)
         status = failure_set(f, STATUS_MALFORMED, "the certificate's extensions are broken");
     else if (!asn1_time_ms(X509_get0_notBefore(x), &out->not_before_ms) ||

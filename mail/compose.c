@@ -8,6 +8,7 @@
 #include "mail/flow_internal.h"
 
 #include "base/clock.h"
+#include "mail/protected_fields.h"
 
 enum status compose_fields(const struct entity *e, unsigned flags, struct buf *out)
 {
@@ -106,22 +107,42 @@ static enum status encryption_append(const struct received *r, bool mark_unauthe
     return status == STATUS_OK ? buf_append_text(out, "\r\n") : status;
 }
 
+/* Which fields the sender kept secret: who answers must not tell them (RFC 9788 section 6.1). */
+static enum status confidential_append(const struct flow *fl, const struct received *r, struct buf *out)
+{
+    enum status status = STATUS_OK;
+    const char *name, *before = "; confidential=";
+    for (size_t i = 0; (name = protected_field_name(i)) != NULL && status == STATUS_OK; i++) {
+        if (protected_header_hides(&r->header, &fl->message, name)) {
+            status = buf_printf(out, "%s%s", before, name);
+            before = ",";
+        }
+    }
+    return status;
+}
+
 /* X-Sealpost-Headers is there only when the message has protected header fields. */
-static enum status headers_append(const struct received *r, struct buf *out)
+static enum status headers_append(const struct flow *fl, const struct received *r, struct buf *out)
 {
     bool is_signed = r->verdict.verdict == SMIME_VALID && strcmp(r->verdict.covers, "message") == 0;
+    bool encrypted = r->opened && r->header.cipher;
     if (r->header.scheme == SCHEME_NONE) {
         return STATUS_OK;
     }
     const char *text = !r->header_counts        ? "unprotected"
-                       : is_signed && r->opened ? "signed-and-encrypted"
+                       : is_signed && encrypted ? "signed-and-encrypted"
                        : is_signed              ? "signed"
                                                 : "encrypted";
-    return buf_printf(out, "X-Sealpost-Headers: %s%s\r\n", text,
-                      r->from_differs && !r->from_counts ? "; from=mismatch" : "");
+    enum status status = buf_printf(out, "X-Sealpost-Headers: %s%s", text,
+                                    r->from_differs && !r->from_counts ? "; from=mismatch" : "");
+    if (status == STATUS_OK && r->header_counts && encrypted) {
+        status = confidential_append(fl, r, out);
+    }
+    return status == STATUS_OK ? buf_append_text(out, "\r\n") : status;
 }
 
-enum status compose_marks(const struct received *r, bool mark_unauthenticated, struct buf *out)
+enum status compose_marks(const struct flow *fl, const struct received *r, bool mark_unauthenticated,
+                          struct buf *out)
 {
     if (r == NULL) {
         return buf_append_text(out, "X-Sealpost-Signature: none\r\nX-Sealpost-Encryption: none\r\n");
@@ -130,7 +151,7 @@ enum status compose_marks(const struct received *r, bool mark_unauthenticated, s
     if (status == STATUS_OK) {
         status = encryption_append(r, mark_unauthenticated, out);
     }
-    return status == STATUS_OK ? headers_append(r, out) : status;
+    return status == STATUS_OK ? headers_append(fl, r, out) : status;
 }
 
 enum status compose_pkcs7(const char *smime_type, struct slice cms, struct buf *out)

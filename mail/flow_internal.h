@@ -136,7 +136,8 @@ enum status compose_fields(const struct entity *e, unsigned flags, struct buf *o
 /* Header and body without X-Sealpost-*. */
 enum status compose_message(const struct entity *e, struct buf *out) MUST_CHECK;
 /* The X-Sealpost-* fields. `r` NULL: a message that nothing was done with. */
-enum status compose_marks(const struct received *r, bool mark_unauthenticated, struct buf *out) MUST_CHECK;
+enum status compose_marks(const struct flow *fl, const struct received *r, bool mark_unauthenticated,
+                          struct buf *out) MUST_CHECK;
 /* May it stand in a field as the value of a parameter? Addresses come from anybody's certificate. */
 bool compose_is_safe(const char *text);
 /* A CMS object as an entity of application/pkcs7-mime in base64. */

@@ -59,6 +59,10 @@ static enum status read_wrapped(const struct entity *message, const struct entit
     if (status != STATUS_OK || is_own_layer(&inner) || parameter_is(type, "forwarded", "yes", a)) {
         return status;
     }
+    struct content_type inner_type = entity_content_type(&inner);
+    if (content_type_has_parameter(&inner_type, "hp")) { /* RFC 9788 section 4.10.1: it is another's */
+        return STATUS_OK;
+    }
     struct slice outer_id = value_of(message, "Message-ID"), inner_id = value_of(&inner, "Message-ID");
     message_from(message, outer_from);
     message_from(&inner, inner_from);
@@ -95,8 +99,10 @@ enum status protected_header_read(const struct entity *message, const struct ent
     if (!type.present || entity_field_count(payload, "Content-Type") != 1) {
         return STATUS_OK;
     }
+    out->cipher = true;
     if (parameter_is(&type, "hp", "clear", a) || parameter_is(&type, "hp", "cipher", a)) {
         out->scheme = SCHEME_HP;
+        out->cipher = parameter_is(&type, "hp", "cipher", a);
     } else if (content_type_has_parameter(&type, "hp")) {
         return STATUS_OK; /* a value that we do not know: no protection that we could read */
     } else if (parameter_is(&type, "protected-headers", "v1", a)) {
@@ -122,6 +128,61 @@ bool protected_header_has(const struct protected_header *h, struct slice name)
         }
     }
     return false;
+}
+
+/* Equal but for where they are folded. */
+static bool same_value(struct slice a, struct slice b)
+{
+    a = slice_trim(a);
+    b = slice_trim(b);
+    for (size_t i = 0, n = 0;; i++, n++) {
+        while (i < a.len && (a.data[i] == '\r' || a.data[i] == '\n')) {
+            i++;
+        }
+        while (n < b.len && (b.data[n] == '\r' || b.data[n] == '\n')) {
+            n++;
+        }
+        if (i >= a.len || n >= b.len) {
+            return i >= a.len && n >= b.len;
+        }
+        if (a.data[i] != b.data[n]) {
+            return false;
+        }
+    }
+}
+
+/* The field that a HP-Outer records: "name: value". */
+static struct header_field recorded(const struct header_field *outer)
+{
+    size_t colon = slice_find_byte(outer->value, ':');
+    struct header_field field = {.whole = outer->whole};
+    if (colon < outer->value.len) {
+        field.name = slice_trim(slice_of(outer->value.data, colon));
+        field.value = slice_of(outer->value.data + colon + 1, outer->value.len - colon - 1);
+    }
+    return field;
+}
+
+bool protected_header_hides(const struct protected_header *h, const struct entity *message, const char *name)
+{
+    const struct header_field *inner = entity_field(&h->source, name);
+    const struct entity *e = h->scheme == SCHEME_HP ? &h->source : message;
+    if (inner == NULL || !protected_header_usable(inner)) {
+        return false;
+    }
+    for (size_t i = 0; i < e->field_count; i++) {
+        struct header_field field = e->fields[i];
+        if (h->scheme == SCHEME_HP) {
+            if (!slice_equal_nocase(field.name, SLICE_LITERAL("HP-Outer"))) {
+                continue;
+            }
+            field = recorded(&field);
+        }
+        if (slice_equal_nocase(field.name, slice_of_text(name)) && same_value(field.value, inner->value)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool is_unstructured(const struct header_field *field)

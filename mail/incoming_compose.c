@@ -165,7 +165,7 @@ static enum status header_append(struct delivery *d, struct buf *out)
 {
     bool has_subject = false;
     bool mark = d->options->unauthenticated != UNAUTHENTICATED_DELIVER;
-    enum status status = compose_marks(d->r, mark, out);
+    enum status status = compose_marks(d->fl, d->r, mark, out);
     if (status == STATUS_OK) {
         status = outer_append(d, &has_subject, out);
     }

@@ -101,7 +101,9 @@ enum status incoming_judge(struct flow *fl, const struct layers_reading *reading
     r->failed = !r->opened && (l->end == LAYERS_CLOSED || decrypted > 0);
     r->authenticated = layers_authenticated(l) || (inner != NULL && verdict_holds(&inner->verdict));
     bool valid = inner != NULL && r->verdict.verdict == SMIME_VALID;
-    r->header_counts = h->scheme != SCHEME_NONE && h->clear && (r->opened || valid);
+    /* hp="clear": its composer encrypted nothing, so encryption does not protect it (RFC 9788 section 4.3.1).
+     */
+    r->header_counts = h->scheme != SCHEME_NONE && h->clear && ((r->opened && h->cipher) || valid);
     r->from_counts = r->header_counts && valid && h->from[0] != '\0';
     r->from_differs = h->scheme != SCHEME_NONE && h->has_from && strcmp(h->from, fl->from) != 0;
     return STATUS_OK;

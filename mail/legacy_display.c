@@ -142,7 +142,7 @@ static enum status html_add(struct slice html, struct slice subject, struct buf 
     size_t at = body_start(html);
     enum status status = buf_append(out, html.data, at);
     if (status == STATUS_OK) {
-        status = buf_append_text(out, "\r\n<div class=\"" DISPLAY_CLASS "\">\r\n<pre>Subject: ");
+        status = buf_append_text(out, "<div class=\"" DISPLAY_CLASS "\">\r\n<pre>Subject: ");
     }
     if (status == STATUS_OK) {
         status = html_escape(subject, out);
@@ -172,6 +172,9 @@ static enum status html_remove(struct slice html, struct buf *out)
         return buf_append_slice(out, html);
     }
     size_t end = close + strlen("</div>");
+    if (slice_starts_with(slice_of(html.data + end, html.len - end), SLICE_LITERAL("\r\n"))) {
+        end += 2;
+    }
     enum status status = buf_append(out, html.data, at);
     return status == STATUS_OK ? buf_append(out, html.data + end, html.len - end) : status;
 }

@@ -47,3 +47,8 @@ unsigned protected_field(const struct header_field *field)
     }
     return 0;
 }
+
+const char *protected_field_name(size_t i)
+{
+    return i < sizeof table / sizeof table[0] ? table[i].name : NULL;
+}

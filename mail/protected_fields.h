@@ -17,5 +17,7 @@ enum protected_field_flags {
 /* enum protected_field_flags with a bit above them set; 0: the field is not moved. */
 #define FIELD_PROTECTED 0x100
 unsigned protected_field(const struct header_field *field);
+/* The i-th name of the table; NULL behind the last. */
+const char *protected_field_name(size_t i);
 
 #endif

@@ -17,6 +17,7 @@ _clusters = importlib.util.module_from_spec(_spec)
 sys.modules["cluster_conftest"] = _clusters
 _spec.loader.exec_module(_clusters)
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from example_world import World  # noqa: E402
 from peers import ALICE, OURS, SECRET, THEIRS, Authority  # noqa: E402
 
 class Gateway:
@@ -69,3 +70,10 @@ def authority(tmp_path_factory):
 def gateway(authority):
     with _clusters.running(1) as cluster:
         yield Gateway(cluster, authority)
+
+
+@pytest.fixture(scope="session")
+def world(gateway):
+    made = World(gateway)
+    yield made
+    made.end()

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "crypto_test.h"
 
+#include "crypto/der.h"
 #include "crypto/smime.h"
 
 #include <openssl/err.h>
@@ -407,6 +408,15 @@ static void openssl_encrypts(void **state)
          "aes256-cbc", false},
         {"-aes-256-cbc", "-recip rsa.crt -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha512", RSA_KEY,
          "aes256-cbc", false},
+        {"-aes-256-cbc", "-recip rsa.crt -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha224", RSA_KEY,
+         "aes256-cbc", false},
+        {"-aes-256-gcm",
+         "-recip rsa.crt -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha256 -keyopt "
+         "rsa_oaep_label:c0ffee",
+         RSA_KEY, "aes256-gcm", false}, /* RFC 4055 section 4.1: pSourceFunc */
+        {"-aes-256-cbc",
+         "-recip rsa.crt -keyopt rsa_padding_mode:oaep -keyopt rsa_oaep_md:sha512 -keyopt rsa_oaep_label:00",
+         RSA_KEY, "aes256-cbc", false},
         /* RFC 5753: KDFs, cofactor DH, and a wrap longer than the content key */
         {"-aes-128-cbc", "-recip ec.crt -keyopt ecdh_kdf_md:sha1", EC256, "aes128-cbc", false},
         {"-aes-128-cbc", "-recip ec.crt -keyopt ecdh_kdf_md:sha224", EC256, "aes128-cbc", false},
@@ -435,6 +445,123 @@ static void openssl_encrypts(void **state)
     }
 }
 
+/* --- what few programs write --- */
+
+/* `whole` with the element at `path` (the position among its fellows, level by level) replaced by `by`. */
+static void put_replaced(struct slice whole, const uint8_t *path, size_t depth, struct slice by,
+                         struct buf *out)
+{
+    struct buf inside = BUF_INIT(MAX);
+    struct ber_element e, child;
+    struct slice in = whole;
+
+    if (depth == 0) {
+        OK(buf_append_slice(out, by));
+        return;
+    }
+    assert_true(ber_next(&in, &e));
+    for (uint8_t i = 0; e.content.len > 0; i++) {
+        assert_true(ber_next(&e.content, &child));
+        if (i == path[0])
+            put_replaced(child.whole, path + 1, depth - 1, by, &inside);
+        else
+            OK(buf_append_slice(&inside, child.whole));
+    }
+    OK(der_put(out, e.tag, buf_slice(&inside)));
+    buf_release(&inside);
+}
+
+/* id-ecPublicKey with these parameters. */
+static void ec_algorithm(struct slice parameters, struct buf *out)
+{
+    struct buf inside = BUF_INIT(MAX);
+
+    OK(der_put(&inside, BER_OID, SLICE_LITERAL("\x2a\x86\x48\xce\x3d\x02\x01")));
+    OK(buf_append_slice(&inside, parameters));
+    OK(der_put(out, BER_SEQUENCE, buf_slice(&inside)));
+    buf_release(&inside);
+}
+
+/* The ephemeral key of ECDH, with the curve named, or written out, as RFC 5753 allows it: the recipient's own
+ * curve opens. Any other, and above all one that a sender made up to learn of the key by, does not. */
+static void the_curve_of_an_ephemeral_key(void **state)
+{
+    static const uint8_t originator_algorithm[] = {1, 0, 1, 0, 1, 0, 0};
+    static const struct {
+        const char *make; /* the parameters, into the file "parameters" */
+        size_t turn;      /* of its bytes, from the end, one bit is turned; 0: none */
+        bool opens;
+    } rows[] = {
+        {"printf '\\005\\000' >parameters", 0, true},
+        {"openssl ecparam -name prime256v1 -outform DER -out parameters", 0, true},
+        {"openssl ecparam -name prime256v1 -param_enc explicit -outform DER -out parameters", 0, true},
+        {"openssl ecparam -name secp256k1 -outform DER -out parameters", 0, false},
+        {"openssl ecparam -name secp384r1 -param_enc explicit -outform DER -out parameters", 0, false},
+        {"openssl ecparam -name prime256v1 -param_enc explicit -outform DER -out parameters", 4, false},
+        {"openssl ecparam -name prime256v1 -param_enc explicit -outform DER -out parameters", 40, false},
+        {"openssl ecparam -name prime256v1 -param_enc explicit -outform DER -out parameters", 150, false},
+        {"printf '\\060\\000' >parameters", 0, false},
+        {"printf '\\060\\003\\002\\001\\001' >parameters", 0, false},
+    };
+    struct smime_key key = {.key = people[EC256].key, .certificate = people[EC256].der};
+
+    (void)state;
+    command("openssl cms -encrypt -binary -outform DER -in entity -out cms -aes-256-gcm ec.crt");
+    struct buf cms = file_of("cms");
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        command("%s", rows[i].make);
+        struct buf parameters = file_of("parameters"), algorithm = BUF_INIT(MAX), made = BUF_INIT(MAX);
+        struct smime_decrypted out;
+        struct failure f = {0};
+
+        if (rows[i].turn > 0)
+            parameters.data[parameters.len - rows[i].turn] ^= 1;
+        ec_algorithm(buf_slice(&parameters), &algorithm);
+        put_replaced(buf_slice(&cms), originator_algorithm, sizeof(originator_algorithm),
+                     buf_slice(&algorithm), &made);
+        enum status status = smime_decrypt(buf_slice(&made), &key, 1, &out, &f);
+        if ((status == STATUS_OK) != rows[i].opens)
+            print_error("row %zu: %s\n", i, f.text);
+        assert_int_equal(status, rows[i].opens ? STATUS_OK : STATUS_CRYPTO);
+        if (rows[i].opens)
+            assert_same(buf_slice(&out.entity), TEXT(ENTITY));
+        else
+            assert_string_equal(f.text, "the message does not decrypt");
+        smime_decrypted_release(&out);
+        assert_int_equal(ERR_peek_error(), 0);
+        buf_release(&parameters);
+        buf_release(&algorithm);
+        buf_release(&made);
+    }
+    buf_release(&cms);
+}
+
+/* RFC 4055 section 4.1: a certificate whose key is for OAEP alone. OpenSSL 3.0 reads no such key. */
+static void a_key_for_oaep_alone_is_told(void **state)
+{
+    static const uint8_t key_algorithm[] = {0, 6, 0};
+    struct buf made = BUF_INIT(MAX);
+    struct certificate_record record;
+    struct failure f = {0};
+    struct arena a;
+
+    (void)state;
+    arena_init(&a, MAX);
+    put_replaced(people[RSA_KEY].der, key_algorithm, sizeof(key_algorithm),
+                 SLICE_LITERAL("\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07"), &made);
+    assert_int_equal(certificate_describe(buf_slice(&made), SLICE_LITERAL("import"), NOW_MS, &a, &record, &f),
+                     STATUS_UNSUPPORTED);
+    HOLDS(f.text,
+          "public key (rsaesOaep) cannot be read: what is supported are keys of the kinds rsaEncryption");
+    struct smime_recipient to = {.certificate = buf_slice(&made)};
+    struct buf cms = BUF_INIT(MAX);
+    assert_int_equal(smime_encrypt(&to, 1, SMIME_AES256_GCM, TEXT(ENTITY), &cms, &f), STATUS_UNSUPPORTED);
+    HOLDS(f.text, "its kind of key is not supported");
+    buf_release(&cms);
+    buf_release(&made);
+    arena_release(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,6 +573,8 @@ int main(void)
         cmocka_unit_test(we_encrypt),
         cmocka_unit_test(all_kinds_in_one_message),
         cmocka_unit_test(openssl_encrypts),
+        cmocka_unit_test(the_curve_of_an_ephemeral_key),
+        cmocka_unit_test(a_key_for_oaep_alone_is_told),
     };
     int failed = cmocka_run_group_tests_name("smime_matrix", tests, set_up, tear_down);
 

@@ -380,8 +380,11 @@ static void only_a_signed_from_is_shown(void **state)
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         char payload[600], outer[400], from[200], mark[200], headers[100];
-        assert_true(snprintf(payload, sizeof payload, "From: %s\r\nSubject: s\r\n" TYPE_HP "\r\nx\r\n",
-                             table[i].inner) > 0);
+        assert_true(
+            snprintf(payload, sizeof payload,
+                     "From: %s\r\nSubject: s\r\nHP-Outer: From: %s\r\nHP-Outer: Subject: s\r\n" TYPE_HP
+                     "\r\nx\r\n",
+                     table[i].inner, table[i].inner) > 0);
         assert_true(snprintf(outer, sizeof outer, "From: %s\r\nTo: alice@ours.example\r\n", table[i].outer) >
                     0);
         assert_true(snprintf(from, sizeof from, "\r\nFrom: %s\r\n", table[i].shown) > 0);
@@ -392,6 +395,45 @@ static void only_a_signed_from_is_shown(void **state)
         if (!slice_starts_with(content, slice_of_text(mark)) || !slice_holds(header, from) ||
             !slice_holds(header, headers) || slice_occurrences(header, "\r\nFrom:") != 1) {
             print_error("row %zu: %.*s\n", i, SLICE_ARGS(header));
+            fail();
+        }
+    }
+}
+
+/* RFC 9788 section 4.3.1: a field is secret that is not recorded as it stands inside, wherever it is folded.
+ * Who says hp="clear" has kept nothing secret. */
+static void secret_fields_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *payload, *told;
+    } table[] = {
+        {"From: bob@partner.example\r\nSubject: a long\r\n one\r\nKeywords: k\r\nHP-Outer: From: "
+         "bob@partner.example\r\n"
+         "HP-Outer: Subject: a\r\n long one\r\nContent-Type: text/plain; hp=cipher\r\n",
+         "encrypted; confidential=Keywords\r\n"},
+        {"From: bob@partner.example\r\nSubject: s\r\nHP-Outer: from:bob@partner.example\r\nhp-outer: "
+         "SUBJECT:  s \r\n"
+         "Content-Type: text/plain; hp=cipher\r\n",
+         "encrypted\r\n"},
+        {"From: bob@partner.example\r\nSubject: s\r\nHP-Outer: From: Bob <bob@partner.example>\r\nHP-Outer: "
+         "Subject\r\n"
+         "HP-Outer:\r\nHP-Outer: Subject: sx\r\nContent-Type: text/plain; hp=cipher\r\n",
+         "encrypted; confidential=From,Subject\r\n"},
+        {"Subject: s\r\nX-Secret: x\r\nContent-Type: text/plain; protected-headers=v1\r\n",
+         "encrypted; confidential=Subject\r\n"},
+        {"Subject: [...]\r\nContent-Type: text/plain; protected-headers=v1\r\n", "encrypted\r\n"},
+        {"From: bob@partner.example\r\nSubject: s\r\nContent-Type: text/plain; hp=clear\r\n",
+         "unprotected\r\n"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        char payload[600], told[100];
+        assert_true(snprintf(payload, sizeof payload, "%s\r\nwords\r\n", table[i].payload) > 0);
+        assert_true(snprintf(told, sizeof told, "\r\nX-Sealpost-Headers: %s", table[i].told) > 0);
+        struct slice content = delivered(payload, NULL, true, outer_from_bob);
+        if (!slice_holds(header_of(content), told) || slice_holds(header_of(content), "hp-outer") ||
+            slice_holds(header_of(content), "HP-Outer")) {
+            print_error("row %zu: %.*s\n", i, SLICE_ARGS(content));
             fail();
         }
     }
@@ -546,6 +588,7 @@ int main(void)
         cmocka_unit_test(a_hidden_subject_comes_back),
         cmocka_unit_test(signed_fields_stand_for_outer_ones),
         cmocka_unit_test(only_a_signed_from_is_shown),
+        cmocka_unit_test(secret_fields_are_told),
         cmocka_unit_test(nothing_within_forges_a_header),
         cmocka_unit_test(older_forms_are_read),
         cmocka_unit_test(the_display_goes_where_no_signature_stays),
