@@ -76,6 +76,13 @@ static const struct api_field scope_fields[] = {
 };
 const struct api_object setting_scope_query = {.name = "SettingScope", API_FIELDS(scope_fields)};
 
+static const struct api_field settings_query_fields[] = {
+    {.name = "prefix", .type = API_TEXT, .min = 1, .max = 64, .help = "only names that begin with this"},
+    {.name = "domain", .type = API_TEXT, .min = 1, .max = DOMAIN_MAX, .help = "what counts for this domain"},
+    {.name = "user", .type = API_TEXT, .min = 1, .max = ADDRESS_MAX, .help = "what counts for this address"},
+};
+const struct api_object settings_query = {.name = "SettingsQuery", API_FIELDS(settings_query_fields)};
+
 static json_t *value_to_json(const struct setting_value *value)
 {
     json_t *object = json_object();
@@ -138,7 +145,7 @@ static json_t *setting_to_json(const struct setting *s)
     return object;
 }
 
-/* --- lists --- */
+/* --- what is set --- */
 
 struct value_list {
     const struct setting *setting; /* NULL: any */
@@ -167,44 +174,7 @@ json_t *settings_set_for(struct store_view *view, enum setting_level level, stru
     return wanted.list;
 }
 
-struct table_fill {
-    json_t *by_name; /* of name to the setting's object */
-};
-
-static bool value_into_table(void *context, const struct setting_value *value)
-{
-    struct table_fill *fill = context;
-    json_t *setting = json_object_get(fill->by_name, value->setting->name);
-    json_array_append_new(json_object_get(setting, "values"), value_to_json(value));
-    return true;
-}
-
-void settings_list(struct exchange *x)
-{
-    struct store_view *view = exchange_view(x);
-    const struct setting *s;
-    if (view == NULL) {
-        return;
-    }
-    json_t *items = json_array();
-    struct table_fill fill = {.by_name = json_object()};
-    for (size_t i = 0; (s = setting_at(i)) != NULL; i++) {
-        json_t *object = setting_to_json(s);
-        json_put(object, "values", json_array());
-        json_object_set(fill.by_name, s->name, object);
-        json_array_append_new(items, object);
-    }
-    enum status status = settings_all(view, value_into_table, &fill);
-    json_decref(fill.by_name);
-    if (status != STATUS_OK) {
-        json_decref(items);
-        exchange_failf(x, status, "the settings cannot be read");
-        return;
-    }
-    exchange_answer(x, json_page(items, NULL));
-}
-
-/* --- one setting --- */
+/* --- scopes --- */
 
 struct scope {
     const struct setting *setting;
@@ -212,21 +182,21 @@ struct scope {
     char text[ADDRESS_MAX + 1]; /* normalised; "" for global */
 };
 
-/* From the path and the query; false: the exchange was failed. */
-static bool scope_read(struct exchange *x, struct scope *scope)
+static void fail_unknown(struct exchange *x, struct slice name, const char *how)
+{
+    char shown[API_SHOWN_MAX];
+    const char *nearest = setting_nearest(name);
+    exchange_failf(x, STATUS_NOT_FOUND, "there is no setting %s\"%s\"%s%s%s", how, api_shown(name, shown),
+                   nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+                   nearest != NULL ? "\"?" : "");
+}
+
+/* Whom it is about, from the query; false: the exchange was failed. */
+static bool level_read(struct exchange *x, struct scope *scope)
 {
     struct failure f = {.status = STATUS_OK};
-    char shown[API_SHOWN_MAX];
-    struct slice name = slice_of_text(x->parameters[0]);
     const char *domain = query_get(&x->query, "domain"), *user = query_get(&x->query, "user");
-    *scope = (struct scope){.setting = setting_find(name), .level = SETTING_GLOBAL};
-    if (scope->setting == NULL) {
-        const char *nearest = setting_nearest(name);
-        exchange_failf(x, STATUS_NOT_FOUND, "there is no setting \"%s\"%s%s%s", api_shown(name, shown),
-                       nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
-                       nearest != NULL ? "\"?" : "");
-        return false;
-    }
+    *scope = (struct scope){.level = SETTING_GLOBAL};
     if (domain != NULL && user != NULL) {
         exchange_failf(x, STATUS_INVALID, "give a domain or a user, not both");
         return false;
@@ -243,6 +213,98 @@ static bool scope_read(struct exchange *x, struct scope *scope)
         exchange_fail_field(x, &f, domain != NULL ? "domain" : "user");
         return false;
     }
+    return true;
+}
+
+/* --- lists --- */
+
+struct table_fill {
+    json_t *by_name; /* of name to the setting's object */
+};
+
+static bool value_into_table(void *context, const struct setting_value *value)
+{
+    struct table_fill *fill = context;
+    json_t *setting = json_object_get(fill->by_name, value->setting->name);
+    if (setting != NULL) {
+        json_array_append_new(json_object_get(setting, "values"), value_to_json(value));
+    }
+    return true;
+}
+
+/* All that is set, or what counts for the scope. */
+static enum status values_fill(struct store_view *view, const struct scope *scope, json_t *items)
+{
+    struct table_fill fill = {.by_name = json_object()};
+    struct slice address = slice_of_text(scope->text);
+    enum status status = STATUS_OK;
+    size_t i;
+    json_t *item;
+    json_array_foreach(items, i, item)
+    {
+        struct setting_value value;
+        const char *name = json_string_value(json_object_get(item, "name"));
+        json_object_set(fill.by_name, name, item);
+        if (scope->level != SETTING_GLOBAL && status == STATUS_OK) {
+            status = setting_get(view, setting_find(slice_of_text(name)), address, &value);
+            if (status == STATUS_OK) {
+                (void)value_into_table(&fill, &value);
+            }
+        }
+    }
+    if (scope->level == SETTING_GLOBAL) {
+        status = settings_all(view, value_into_table, &fill);
+    }
+    json_decref(fill.by_name);
+    return status;
+}
+
+void settings_list(struct exchange *x)
+{
+    struct store_view *view = exchange_view(x);
+    struct scope scope;
+    const struct setting *s;
+    const char *prefix = query_get(&x->query, "prefix");
+    if (view == NULL || !level_read(x, &scope)) {
+        return;
+    }
+    json_t *items = json_array();
+    for (size_t i = 0; (s = setting_at(i)) != NULL; i++) {
+        if (prefix != NULL && strncmp(s->name, prefix, strlen(prefix)) != 0) {
+            continue;
+        }
+        json_t *object = setting_to_json(s);
+        json_put(object, "values", json_array());
+        json_array_append_new(items, object);
+    }
+    if (prefix != NULL && json_array_size(items) == 0) {
+        json_decref(items);
+        fail_unknown(x, slice_of_text(prefix), "whose name begins with ");
+        return;
+    }
+    if (values_fill(view, &scope, items) != STATUS_OK) {
+        json_decref(items);
+        exchange_failf(x, STATUS_IO, "the settings cannot be read");
+        return;
+    }
+    exchange_answer(x, json_page(items, NULL));
+}
+
+/* --- one setting --- */
+
+/* From the path and the query; false: the exchange was failed. */
+static bool scope_read(struct exchange *x, struct scope *scope)
+{
+    struct slice name = slice_of_text(x->parameters[0]);
+    const struct setting *setting = setting_find(name);
+    if (setting == NULL) {
+        fail_unknown(x, name, "");
+        return false;
+    }
+    if (!level_read(x, scope)) {
+        return false;
+    }
+    scope->setting = setting;
     return true;
 }
 

@@ -33,7 +33,7 @@ const struct core_status *core_status_of(struct exchange *x, const struct bus_an
 
 /* resource_settings.c */
 extern const struct api_object settings_object, setting_object, setting_value_object, setting_request_object,
-    setting_scope_query;
+    setting_scope_query, settings_query;
 /* What is set at exactly this level and scope. */
 json_t *settings_set_for(struct store_view *view, enum setting_level level, struct slice scope);
 void settings_list(struct exchange *x);

@@ -32,8 +32,9 @@ static const struct api_route routes[] = {
      node_remove, "removeNode", "Remove a node for good."},
 
     /* --- settings --- */
-    {API_GET, "/v1/settings", "setting.read", 0, NULL, NULL, &settings_object, NULL, 200, settings_list,
-     "listSettings", "All settings with their help, and every value that is set."},
+    {API_GET, "/v1/settings", "setting.read", 0, &settings_query, NULL, &settings_object, NULL, 200,
+     settings_list, "listSettings",
+     "All settings with their help, and every value that is set, or what counts for a domain or a user."},
     {API_GET, "/v1/settings/{name}", "setting.read", 0, &setting_scope_query, NULL, &setting_object, NULL,
      200, setting_get_one, "getSetting", "The value that counts: globally, for a domain or for a user."},
     {API_PUT, "/v1/settings/{name}", "setting.write", ROUTE_WRITES, &setting_scope_query,

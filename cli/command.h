@@ -49,9 +49,10 @@ struct cli_parameter {
 
 enum cli_format {
     SHOW_TEXT,
-    SHOW_LIST,  /* joined by ", " */
-    SHOW_SHORT, /* the first 16 characters: thumbprints */
-    SHOW_TIME,  /* to the minute */
+    SHOW_LIST,    /* joined by ", " */
+    SHOW_SHORT,   /* the first 16 characters: thumbprints */
+    SHOW_CLIPPED, /* as much as fits beside other columns, and "..." for the rest */
+    SHOW_TIME,    /* to the minute */
     SHOW_BYTES,
     SHOW_YES,  /* yes or nothing */
     SHOW_BLOCK /* a text of several lines, last */

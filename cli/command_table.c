@@ -24,7 +24,9 @@
     }
 
 static const struct cli_parameter settings_list_parameters[] = {
+    {.name = "PREFIX", .place = PLACE_QUERY, .field = "prefix", .help = "of their names: encrypt, smtp.tls"},
     {.name = "set", .kind = CLI_FLAG, .place = PLACE_VIEW, .field = "set", .help = "only what was set"},
+    SCOPE_OPTIONS,
 };
 static const struct cli_parameter settings_get_parameters[] = {
     {.name = "NAME", .place = PLACE_PATH, .field = "name", .flags = CLI_REQUIRED, .help = "of the setting"},
@@ -791,7 +793,7 @@ static const struct cli_command commands[] = {
      .path = "/v1/settings",
      PARAMETERS(settings_list_parameters),
      .show = show_settings,
-     .help = "List all settings and what they are set to."},
+     .help = "List settings and what they are set to, or what counts for a domain or a user."},
     {.noun = "settings",
      .verb = "get",
      .method = "GET",

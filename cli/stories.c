@@ -42,35 +42,46 @@ static struct story story_begin(void)
 
 /* --- settings --- */
 
+static bool level_is(const json_t *value, const char *level)
+{
+    const char *text = json_string_value(json_object_get(value, "level"));
+    return text != NULL && strcmp(text, level) == 0;
+}
+
 static bool is_set_globally(const json_t *values)
 {
     size_t i;
     json_t *value;
     json_array_foreach(values, i, value)
     {
-        const char *level = json_string_value(json_object_get(value, "level"));
-        if (level != NULL && strcmp(level, "global") == 0) {
+        if (level_is(value, "global")) {
             return true;
         }
     }
     return false;
 }
 
-/* A row for each value; the factory's too unless it is covered by a global one. */
+/* A row for each value; the factory's too unless it is covered by a global one. For one domain or user: the
+ * value that counts. */
 void show_settings(const json_t *answer, const struct cli_input *input)
 {
     static const struct cli_column columns[] = {{"NAME", "name", SHOW_TEXT},
-                                                {"VALUE", "value", SHOW_TEXT},
+                                                {"VALUE", "value", SHOW_CLIPPED},
                                                 {"LEVEL", "level", SHOW_TEXT},
                                                 {"SCOPE", "scope", SHOW_TEXT},
                                                 {.title = NULL}};
     struct story s = story_begin();
     json_t *list = json_array(), *setting;
+    bool one_scope = cli_given(input, "domain") || cli_given(input, "user");
+    bool only_set = cli_given(input, "set");
     size_t i;
     json_array_foreach(json_object_get(answer, "items"), i, setting)
     {
         json_t *values = json_object_get(setting, "values");
-        if (!is_set_globally(values) && !cli_given(input, "set")) {
+        if (one_scope && only_set && level_is(json_array_get(values, 0), "factory")) {
+            continue;
+        }
+        if (!one_scope && !only_set && !is_set_globally(values)) {
             json_t *row = json_object();
             json_object_set(row, "name", json_object_get(setting, "name"));
             json_object_set(row, "value", json_object_get(setting, "default"));

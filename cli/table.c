@@ -7,6 +7,7 @@
 
 #define COLUMNS_MAX 16
 #define GAP         2
+#define CLIPPED_MAX ((size_t)60) /* bytes of UTF-8 */
 
 size_t cli_width(struct slice text)
 {
@@ -47,9 +48,28 @@ static enum status append_bytes(struct buf *out, json_int_t bytes)
     return buf_printf(out, "%.1f%c", value, units[unit]);
 }
 
+static enum status append_clipped(struct buf *out, const char *text)
+{
+    char part[CLIPPED_MAX + 1];
+    size_t n = strlen(text);
+    if (n <= CLIPPED_MAX) {
+        return cli_append_clean(out, text, false);
+    }
+    n = CLIPPED_MAX - 3;
+    while (n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80) {
+        n--; /* a character is shown whole or not at all */
+    }
+    memcpy(part, text, n);
+    memcpy(part + n, "...", 4);
+    return cli_append_clean(out, part, false);
+}
+
 static enum status append_text(struct buf *out, const char *text, enum cli_format format)
 {
     char part[24];
+    if (format == SHOW_CLIPPED) {
+        return append_clipped(out, text);
+    }
     size_t keep = format == SHOW_SHORT || format == SHOW_TIME ? 16 : 0;
     if (keep == 0) {
         return cli_append_clean(out, text, format == SHOW_BLOCK);

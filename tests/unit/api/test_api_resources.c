@@ -42,6 +42,15 @@ static void settings_are_set_and_inherited(void **state)
     assert_string_equal(world_text(&w, "values.0.level"), "factory");
     ASK(200, "GET", "/v1/settings", NULL);
     assert_true(json_array_size(world_json(&w, "items")) > 10);
+    ASK(200, "GET", "/v1/settings?prefix=encrypt.mo&domain=partner.example", NULL);
+    assert_int_equal(json_array_size(world_json(&w, "items")), 1);
+    assert_int_equal(json_array_size(world_json(&w, "items.0.values")), 1);
+    assert_string_equal(world_text(&w, "items.0.values.0.value"), "mandatory");
+    ASK(200, "GET", "/v1/settings?user=bob@other.example", NULL);
+    assert_int_equal(json_array_size(world_json(&w, "items.0.values")), 1);
+    assert_string_equal(world_text(&w, "items.0.values.0.level"), "factory");
+    ASK(404, "GET", "/v1/settings?prefix=encrypt.mod.", NULL);
+    ASK(400, "GET", "/v1/settings?user=a@b.c&domain=b.c", NULL);
     ASK(200, "DELETE", "/v1/settings/encrypt.mode?domain=partner.example", NULL);
     assert_string_equal(world_text(&w, "values.0.level"), "factory");
     ASK(404, "DELETE", "/v1/settings/encrypt.mode?domain=partner.example", NULL);

@@ -30,6 +30,31 @@ static void tables_are_aligned(void **state)
     buf_release(&out);
 }
 
+/* 60 bytes are shown whole; of 61 three dots take the place of what is over, and no character is cut in two.
+ */
+static void a_long_value_is_clipped_between_characters(void **state)
+{
+    static const struct cli_column value[] = {{"V", "v", SHOW_CLIPPED}, {.title = NULL}};
+    struct buf out = BUF_INIT(4096);
+    char text[64], shown[80];
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (size_t len = 60; len <= 61; len++) {
+        memcpy(text + 56, "\xc3\xa4", 2); /* bytes 57 and 58 */
+        text[len] = '\0';
+        json_t *list = json_pack("[{s:s}]", "v", text);
+        assert_non_null(list);
+        buf_reset(&out);
+        assert_int_equal(cli_table_format(list, value, &out), STATUS_OK);
+        text[60] = 'x';
+        (void)!snprintf(shown, sizeof shown, "V\n%.*s%s\n", len == 60 ? 60 : 56, text,
+                        len == 60 ? "" : "...");
+        assert_string_equal(buf_text(&out), shown);
+        json_decref(list);
+    }
+    buf_release(&out);
+}
+
 static void nothing_steers_the_terminal(void **state)
 {
     struct buf out = BUF_INIT(4096);
@@ -101,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_are_aligned),
+        cmocka_unit_test(a_long_value_is_clipped_between_characters),
         cmocka_unit_test(nothing_steers_the_terminal),
         cmocka_unit_test(views_show_fields_and_lists),
         cmocka_unit_test(every_command_can_be_shown_and_explained),
