@@ -15,6 +15,7 @@ static const struct {
     {"fetch", COMMAND_DOMAIN_DNS_SEEN, COMMAND_DOMAIN_DNS_SEEN},
     {"worker", COMMAND_CERT_HARVEST, COMMAND_CERT_HARVEST},
     {"worker", COMMAND_CA_AUTO_ISSUE, COMMAND_CA_AUTO_ISSUE},
+    {"worker", COMMAND_CA_REQUEST_AUTO, COMMAND_CA_REQUEST_AUTO},
 };
 
 bool client_role_may(const char *role, enum command_number number)
@@ -96,7 +97,7 @@ enum status client_may_propose(struct client_permission *p, const char *role, st
         return status == STATUS_OK ? has_room(p, CLIENT_FETCHED_A_MINUTE, monotonic_ms, f) : status;
     }
     /* The hour in which it is counted is that of the command. */
-    if (c.number == COMMAND_CA_AUTO_ISSUE &&
+    if ((c.number == COMMAND_CA_AUTO_ISSUE || c.number == COMMAND_CA_REQUEST_AUTO) &&
         (c.time_ms + CA_ALLOWANCE_CLOCK_MS < wall_ms || c.time_ms > wall_ms + CA_ALLOWANCE_CLOCK_MS)) {
         return failure_set(f, STATUS_DENIED, "the time of the command is not that of this node");
     }

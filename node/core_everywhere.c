@@ -74,6 +74,8 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_CA_ISSUE:
     case COMMAND_CA_AUTO_ISSUE:
     case COMMAND_CA_REVOKE:
+    case COMMAND_CA_REVOKE_CA:
+    case COMMAND_CA_IMPORT:
     case COMMAND_CA_REQUEST_COMPLETE:
         return true;
     default:

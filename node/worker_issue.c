@@ -129,9 +129,10 @@ static enum status issue_key_cb(struct mail_environment *env, struct slice addre
     struct worker_issue *w = env->issue_context;
     struct ca_order order = {.how = CA_ISSUE_IF_NONE, .flags = CA_ISSUED_RENEWS};
     uint64_t start = clock_monotonic_ms();
-    enum status status = w->tried || address.len >= sizeof(order.address)
-                             ? STATUS_NOT_FOUND
-                             : store_ca_allowance_check(env->view, address, clock_wall_ms(), f);
+    enum status status =
+        w->tried || address.len >= sizeof(order.address)
+            ? STATUS_NOT_FOUND
+            : store_ca_allowance_check(env->view, address, CA_HANDLER_BUILTIN, clock_wall_ms(), f);
     if (status != STATUS_OK && status != STATUS_POLICY) {
         return status;
     }

@@ -4,16 +4,14 @@
  * What must hold although several nodes issue and revoke at the same time is decided here: one certificate
  * for an address that had none (CA_ISSUE_IF_NONE), one successor for a certificate (CA_ISSUE_RENEW), and one
  * list after another (a CRL's number is one more than that in force, else CONFLICT: whoever made it read an
- * older state and makes it anew). A revocation and the list that holds it are one command.
- * It is in force in this cluster by the same rows as lists of other CAs (apply_ca_list.c).
+ * older state and makes it anew). Under a CA that is revoked nothing is issued. Revoking is in
+ * apply_ca_revoke.c, requests to other CAs are in apply_ca_requests.c.
  */
-#include "store/apply_certificates_internal.h"
+#include "store/apply_ca_internal.h"
 
-#include "base/hex.h"
 #include "store/ca_allowance.h"
-#include "store/ca_rows.h"
 
-static enum status ca_of(struct store_apply *a, struct slice name, struct ca_record *out)
+enum status apply_ca_of(struct store_apply *a, struct slice name, struct ca_record *out)
 {
     struct slice value;
     enum status status = apply_get(a, TABLE_CAS, name, &value);
@@ -26,9 +24,8 @@ static enum status ca_of(struct store_apply *a, struct slice name, struct ca_rec
     return status;
 }
 
-/* `row` is released. */
-static void put_row(struct store_apply *a, enum table table, struct slice key, enum status encoded,
-                    struct buf *row)
+void apply_ca_row_put(struct store_apply *a, enum table table, struct slice key, enum status encoded,
+                      struct buf *row)
 {
     if (encoded == STATUS_OK)
         apply_put(a, table, key, buf_slice(row));
@@ -38,7 +35,7 @@ static void put_row(struct store_apply *a, enum table table, struct slice key, e
 }
 
 /* The record's slices may point into the map: it is encoded before anything is written. */
-static void ca_put(struct store_apply *a, const struct ca_record *record)
+static void record_put(struct store_apply *a, const struct ca_record *record)
 {
     struct buf row = BUF_INIT(CA_ROW_MAX);
     char name[CA_NAME_MAX];
@@ -47,13 +44,63 @@ static void ca_put(struct store_apply *a, const struct ca_record *record)
 
     if (len > 0)
         memcpy(name, record->name.data, len);
-    put_row(a, TABLE_CAS, slice_of(name, len), encoded, &row);
+    apply_ca_row_put(a, TABLE_CAS, slice_of(name, len), encoded, &row);
+}
+
+enum status apply_crl_may_be_next(struct store_apply *a, const struct ca_record *ca, size_t field)
+{
+    if (apply_number(a, field) == ca->crl_number + 1)
+        return STATUS_OK;
+    return apply_refuse(a, STATUS_CONFLICT,
+                        "another revocation list of the CA %.*s came in between; try again",
+                        SLICE_ARGS(ca->name));
+}
+
+void apply_crl_put(struct store_apply *a, struct ca_record *ca, size_t field, struct slice rows)
+{
+    ca->crl_number = apply_number(a, field);
+    ca->crl_this_ms = apply_number(a, field + 2);
+    ca->crl_next_ms = apply_number(a, field + 3);
+    record_put(a, ca);
+    apply_put(a, TABLE_CA_CRL, apply_bytes(a, 0), apply_bytes(a, field + 1));
+    apply_own_list(a, ca, rows);
+}
+
+enum status apply_ca_crl(struct store_apply *a)
+{
+    struct ca_record ca = {0};
+    enum status status = apply_ca_of(a, apply_bytes(a, 0), &ca);
+
+    if (status == STATUS_OK)
+        status = apply_crl_may_be_next(a, &ca, 1);
+    if (status == STATUS_OK)
+        apply_crl_put(a, &ca, 1, (struct slice){0});
+    return status;
+}
+
+enum status apply_ca_stands(struct store_apply *a, struct slice name)
+{
+    struct store_view view = {.store = a->store, .txn = a->txn};
+    struct ca_revoked_record revoked;
+    struct slice which = {0};
+    enum status status = store_ca_revocation(&view, name, &which, &revoked);
+
+    if (status == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (status != STATUS_OK)
+        return apply_refuse(a, STATUS_CORRUPT, "whether the CA %.*s is revoked cannot be read",
+                            SLICE_ARGS(name));
+    return apply_refuse(a, STATUS_REVOKED, "the CA %.*s is revoked%s%.*s%s", SLICE_ARGS(which),
+                        slice_equal(which, name) ? "" : ", and with it ",
+                        SLICE_ARGS(slice_equal(which, name) ? (struct slice){0} : name),
+                        slice_equal(which, name) ? "" : " below it");
 }
 
 struct search {
     struct store_apply *a;
     struct slice wanted;
     bool found;
+    char name[CA_NAME_MAX + 1]; /* of the CA that was found */
 };
 
 static bool has_thumbprint(void *context, struct slice key, struct slice value)
@@ -63,20 +110,38 @@ static bool has_thumbprint(void *context, struct slice key, struct slice value)
 
     search->found = ca_row_read(key, value, &record) == STATUS_OK &&
                     slice_equal(slice_of(record.thumbprint, THUMBPRINT_SIZE), search->wanted);
+    if (search->found && key.len <= CA_NAME_MAX)
+        memcpy(search->name, key.data, key.len); /* zeros follow */
     return !search->found;
+}
+
+static bool find_ca(struct search *search)
+{
+    struct store_apply *a = search->a;
+
+    if (table_walk(a->store, a->txn, TABLE_CAS, (struct slice){0}, has_thumbprint, search) != STATUS_OK &&
+        a->broken == STATUS_OK)
+        a->broken = failure_set(&a->broken_text, STATUS_IO, "cannot walk the store");
+    return search->found;
+}
+
+enum status apply_anchor_stands(struct store_apply *a, struct slice thumbprint)
+{
+    struct search search = {.a = a, .wanted = thumbprint};
+
+    if (!find_ca(&search))
+        return STATUS_OK;
+    return apply_ca_stands(a, slice_of_text(search.name));
 }
 
 bool apply_is_our_ca(struct store_apply *a, struct slice thumbprint)
 {
     struct search search = {.a = a, .wanted = thumbprint};
 
-    if (table_walk(a->store, a->txn, TABLE_CAS, (struct slice){0}, has_thumbprint, &search) != STATUS_OK &&
-        a->broken == STATUS_OK)
-        a->broken = failure_set(&a->broken_text, STATUS_IO, "cannot walk the store");
-    return search.found;
+    return find_ca(&search);
 }
 
-enum status apply_ca_add(struct store_apply *a)
+enum status apply_ca_put(struct store_apply *a, struct slice revoked)
 {
     struct ca_record ca = {.name = apply_bytes(a, 0),
                            .sealed_key = apply_bytes(a, 2),
@@ -95,16 +160,27 @@ enum status apply_ca_add(struct store_apply *a)
         return apply_refuse(a, STATUS_EXISTS, "this certificate is that of a CA of this cluster already");
     if (ca.issuer.len > 0 && !apply_has(a, TABLE_CAS, ca.issuer))
         return apply_refuse(a, STATUS_NOT_FOUND, "there is no CA %.*s", SLICE_ARGS(ca.issuer));
+    if (ca.issuer.len > 0) {
+        enum status status = apply_ca_stands(a, ca.issuer);
+
+        if (status != STATUS_OK)
+            return status;
+    }
     memcpy(ca.thumbprint, record.thumbprint, THUMBPRINT_SIZE);
     memcpy(ca.issuer_id, apply_bytes(a, 9).data, ISSUER_ID_SIZE);
     if (!apply_has(a, TABLE_CERTS, slice_of(ca.thumbprint, THUMBPRINT_SIZE)))
         apply_certificate_put(a, &record, apply_bytes(a, 1));
     if (apply_number(a, 4) == 1 && !apply_has(a, TABLE_TRUST, slice_of(ca.thumbprint, THUMBPRINT_SIZE)))
         apply_trust_put(a, slice_of(ca.thumbprint, THUMBPRINT_SIZE), SLICE_LITERAL("CA of this cluster"));
-    ca_put(a, &ca);
+    record_put(a, &ca);
     apply_put(a, TABLE_CA_CRL, ca.name, apply_bytes(a, 5));
-    apply_own_list(a, &ca, (struct slice){0}, 0);
+    apply_own_list(a, &ca, revoked);
     return STATUS_OK;
+}
+
+enum status apply_ca_add(struct store_apply *a)
+{
+    return apply_ca_put(a, (struct slice){0});
 }
 
 static bool issued_by(void *context, struct slice key, struct slice value)
@@ -132,7 +208,7 @@ enum status apply_ca_remove(struct store_apply *a)
     struct slice name = apply_bytes(a, 0);
     struct search search = {.a = a, .wanted = name};
     struct ca_record ca = {0};
-    enum status status = ca_of(a, name, &ca);
+    enum status status = apply_ca_of(a, name, &ca);
 
     if (status == STATUS_OK)
         status = table_walk(a->store, a->txn, TABLE_CA_ISSUED, (struct slice){0}, issued_by, &search);
@@ -152,7 +228,7 @@ enum status apply_ca_remove(struct store_apply *a)
 
 /* --- issuing --- */
 
-static bool issued_row(struct store_apply *a, struct slice thumbprint, struct ca_issued_record *out)
+bool apply_issued_row(struct store_apply *a, struct slice thumbprint, struct ca_issued_record *out)
 {
     struct slice value;
 
@@ -160,12 +236,14 @@ static bool issued_row(struct store_apply *a, struct slice thumbprint, struct ca
            ca_issued_row_read(thumbprint, value, out) == STATUS_OK;
 }
 
-static bool is_revoked(struct store_apply *a, const struct ca_issued_record *issued)
+bool apply_issued_is_revoked(struct store_apply *a, const struct ca_issued_record *issued)
 {
-    uint8_t key[CA_REVOKED_KEY_MAX];
-    size_t len = ca_revoked_key(issued->ca, issued->serial, key);
+    struct store_view view = {.store = a->store, .txn = a->txn};
+    struct ca_revoked_record revoked;
+    struct slice which;
 
-    return len > 0 && apply_has(a, TABLE_CA_REVOKED, slice_of(key, len));
+    return store_ca_revoked_get(&view, issued->ca, issued->serial, &revoked) == STATUS_OK ||
+           store_ca_revocation(&view, issued->ca, &which, &revoked) == STATUS_OK;
 }
 
 static bool signs_now(void *context, struct slice key, struct slice value)
@@ -178,9 +256,10 @@ static bool signs_now(void *context, struct slice key, struct slice value)
     if (!slice_starts_with(key, search->wanted) || key.len != search->wanted.len + THUMBPRINT_SIZE)
         return false;
     thumbprint = slice_of(key.data + search->wanted.len, THUMBPRINT_SIZE);
-    search->found = issued_row(search->a, thumbprint, &issued) && (issued.uses & CERT_USE_SIGN) != 0 &&
+    search->found = apply_issued_row(search->a, thumbprint, &issued) && (issued.uses & CERT_USE_SIGN) != 0 &&
                     issued.not_after_ms > search->a->command->time_ms &&
-                    apply_has(search->a, TABLE_KEYS, thumbprint) && !is_revoked(search->a, &issued);
+                    apply_has(search->a, TABLE_KEYS, thumbprint) &&
+                    !apply_issued_is_revoked(search->a, &issued);
     return !search->found;
 }
 
@@ -205,11 +284,11 @@ static enum status may_be_renewed(struct store_apply *a, struct slice old)
 {
     struct ca_issued_record issued;
 
-    if (!issued_row(a, old, &issued))
+    if (!apply_issued_row(a, old, &issued))
         return apply_refuse(a, STATUS_NOT_FOUND, "no CA of this cluster has issued the certificate");
     if (issued.successor.len > 0)
         return apply_refuse(a, STATUS_EXISTS, "the certificate has been renewed already");
-    if (is_revoked(a, &issued))
+    if (apply_issued_is_revoked(a, &issued))
         return apply_refuse(a, STATUS_CONFLICT, "the certificate is revoked");
     return STATUS_OK;
 }
@@ -219,10 +298,10 @@ static void set_successor(struct store_apply *a, struct slice old, struct slice 
     struct ca_issued_record issued;
     struct buf row = BUF_INIT(CA_ROW_MAX);
 
-    if (!issued_row(a, old, &issued))
+    if (!apply_issued_row(a, old, &issued))
         return;
     issued.successor = successor;
-    put_row(a, TABLE_CA_ISSUED, old, ca_issued_row_write(&issued, &row), &row);
+    apply_ca_row_put(a, TABLE_CA_ISSUED, old, ca_issued_row_write(&issued, &row), &row);
 }
 
 /* With the one that was issued with it. */
@@ -230,7 +309,7 @@ static void set_successors(struct store_apply *a, struct slice old, struct slice
 {
     struct ca_issued_record issued;
     uint8_t pair[THUMBPRINT_SIZE];
-    bool has_pair = issued_row(a, old, &issued) && issued.pair.len == sizeof(pair);
+    bool has_pair = apply_issued_row(a, old, &issued) && issued.pair.len == sizeof(pair);
 
     if (has_pair)
         memcpy(pair, issued.pair.data, sizeof(pair));
@@ -244,8 +323,10 @@ static void issued_put(struct store_apply *a, const struct certificate_record *r
 {
     struct slice thumbprint = slice_of(record->thumbprint, THUMBPRINT_SIZE);
     uint8_t serial[CA_SERIAL_MAX];
+    size_t len = 0;
+    bool good = ca_serial_read(record->serial, serial, &len); /* the check has looked */
     struct ca_issued_record issued = {.ca = apply_bytes(a, 0),
-                                      .serial = slice_of(serial, record->serial.len / 2),
+                                      .serial = slice_of(serial, good ? len : 0),
                                       .address = apply_bytes(a, 1),
                                       .uses = record->uses,
                                       .issued_ms = a->command->time_ms,
@@ -254,11 +335,9 @@ static void issued_put(struct store_apply *a, const struct certificate_record *r
                                       .pair = pair};
     struct buf row = BUF_INIT(CA_ROW_MAX);
 
-    if (!hex_parse(record->serial, serial, issued.serial.len)) /* the check has looked */
-        issued.serial.len = 0;
     apply_certificate_put(a, record, apply_bytes(a, certificate_field));
     apply_put(a, TABLE_KEYS, thumbprint, apply_bytes(a, certificate_field + 1));
-    put_row(a, TABLE_CA_ISSUED, thumbprint, ca_issued_row_write(&issued, &row), &row);
+    apply_ca_row_put(a, TABLE_CA_ISSUED, thumbprint, ca_issued_row_write(&issued, &row), &row);
 }
 
 enum status apply_ca_issue(struct store_apply *a)
@@ -266,8 +345,10 @@ enum status apply_ca_issue(struct store_apply *a)
     struct ca_record ca = {0};
     struct certificate_record first, second;
     bool dual = apply_bytes(a, 7).len > 0;
-    enum status status = ca_of(a, apply_bytes(a, 0), &ca);
+    enum status status = apply_ca_of(a, apply_bytes(a, 0), &ca);
 
+    if (status == STATUS_OK)
+        status = apply_ca_stands(a, apply_bytes(a, 0));
     if (status != STATUS_OK)
         return status;
     if (certificate_record_decode(apply_bytes(a, 5), &first) != STATUS_OK ||
@@ -290,8 +371,7 @@ enum status apply_ca_issue(struct store_apply *a)
     return STATUS_OK;
 }
 
-/* One more for `who` in the hour of the command. */
-static void allowance_count(struct store_apply *a, struct slice who)
+static void count_one(struct store_apply *a, struct slice who)
 {
     struct store_view view = {.store = a->store, .txn = a->txn};
     struct ca_allowance now;
@@ -299,143 +379,26 @@ static void allowance_count(struct store_apply *a, struct slice who)
     enum status status = store_ca_allowance_get(&view, who, a->command->time_ms, &now);
 
     now.count++;
-    put_row(a, TABLE_CA_ALLOWANCE, who, status == STATUS_OK ? ca_allowance_row_write(&now, &row) : status,
-            &row);
+    apply_ca_row_put(a, TABLE_CA_ALLOWANCE, who,
+                     status == STATUS_OK ? ca_allowance_row_write(&now, &row) : status, &row);
+}
+
+void apply_allowance_count(struct store_apply *a, struct slice address)
+{
+    count_one(a, address_domain(address));
+    count_one(a, SLICE_LITERAL(CA_ALLOWANCE_CLUSTER));
 }
 
 enum status apply_ca_auto_issue(struct store_apply *a)
 {
     struct store_view view = {.store = a->store, .txn = a->txn};
     struct slice address = apply_bytes(a, 1);
-    enum status status = store_ca_allowance_check(&view, address, a->command->time_ms, &a->result->failure);
+    enum status status = store_ca_allowance_check(&view, address, CA_HANDLER_BUILTIN, a->command->time_ms,
+                                                  &a->result->failure);
 
     if (status == STATUS_OK)
         status = apply_ca_issue(a);
-    if (status != STATUS_OK)
-        return status;
-    allowance_count(a, address_domain(address));
-    allowance_count(a, SLICE_LITERAL(CA_ALLOWANCE_CLUSTER));
-    return STATUS_OK;
-}
-
-/* --- revoking --- */
-
-/* `field`: position of the list's number, which the list and its times follow. */
-static enum status may_be_next(struct store_apply *a, const struct ca_record *ca, size_t field)
-{
-    if (apply_number(a, field) == ca->crl_number + 1)
-        return STATUS_OK;
-    return apply_refuse(a, STATUS_CONFLICT,
-                        "another revocation list of the CA %.*s came in between; try again",
-                        SLICE_ARGS(ca->name));
-}
-
-/* `serial`: what was just revoked; empty: nothing. */
-static void crl_put(struct store_apply *a, struct ca_record *ca, size_t field, struct slice serial,
-                    uint64_t reason)
-{
-    ca->crl_number = apply_number(a, field);
-    ca->crl_this_ms = apply_number(a, field + 2);
-    ca->crl_next_ms = apply_number(a, field + 3);
-    ca_put(a, ca);
-    apply_put(a, TABLE_CA_CRL, apply_bytes(a, 0), apply_bytes(a, field + 1));
-    apply_own_list(a, ca, serial, reason);
-}
-
-enum status apply_ca_revoke(struct store_apply *a)
-{
-    struct ca_record ca = {0};
-    struct ca_issued_record issued;
-    struct slice thumbprint = apply_bytes(a, 1);
-    struct ca_revoked_record revoked = {
-        .thumbprint = thumbprint, .revoked_ms = a->command->time_ms, .reason = apply_number(a, 2)};
-    uint8_t key[CA_REVOKED_KEY_MAX], serial[CA_SERIAL_MAX];
-    size_t len;
-    struct buf row = BUF_INIT(CA_ROW_MAX);
-    enum status status = ca_of(a, apply_bytes(a, 0), &ca);
-
-    if (status != STATUS_OK)
-        return status;
-    if (!issued_row(a, thumbprint, &issued) || !slice_equal(issued.ca, apply_bytes(a, 0)))
-        return apply_refuse(a, STATUS_NOT_FOUND, "the CA %.*s has not issued this certificate",
-                            SLICE_ARGS(apply_bytes(a, 0)));
-    if (is_revoked(a, &issued))
-        return apply_refuse(a, STATUS_EXISTS, "the certificate is revoked already");
-    status = may_be_next(a, &ca, 3);
-    if (status != STATUS_OK)
-        return status;
-    revoked.not_after_ms = issued.not_after_ms;
-    len = ca_revoked_key(issued.ca, issued.serial, key);
-    memcpy(serial, issued.serial.data, issued.serial.len); /* the row moves with the first that is written */
-    crl_put(a, &ca, 3, slice_of(serial, issued.serial.len), apply_number(a, 2));
-    put_row(a, TABLE_CA_REVOKED, slice_of(key, len), ca_revoked_row_write(&revoked, &row), &row);
-    return STATUS_OK;
-}
-
-enum status apply_ca_crl(struct store_apply *a)
-{
-    struct ca_record ca = {0};
-    enum status status = ca_of(a, apply_bytes(a, 0), &ca);
-
     if (status == STATUS_OK)
-        status = may_be_next(a, &ca, 1);
-    if (status == STATUS_OK)
-        crl_put(a, &ca, 1, (struct slice){0}, 0);
+        apply_allowance_count(a, address);
     return status;
-}
-
-/* --- requests to other CAs --- */
-
-enum status apply_ca_request_add(struct store_apply *a)
-{
-    struct ca_request_record request = {.address = apply_bytes(a, 1),
-                                        .name = apply_bytes(a, 2),
-                                        .request = apply_bytes(a, 3),
-                                        .sealed_key = apply_bytes(a, 4),
-                                        .added_ms = a->command->time_ms};
-    struct buf row = BUF_INIT(CA_ROW_MAX);
-
-    if (apply_has(a, TABLE_CA_REQUESTS, apply_bytes(a, 0)))
-        return apply_refuse(a, STATUS_EXISTS, "there is a request for this key already");
-    put_row(a, TABLE_CA_REQUESTS, apply_bytes(a, 0), ca_request_row_write(&request, &row), &row);
-    return STATUS_OK;
-}
-
-static enum status need_request(struct store_apply *a)
-{
-    char hex[2 * 32 + 1];
-
-    if (apply_has(a, TABLE_CA_REQUESTS, apply_bytes(a, 0)))
-        return STATUS_OK;
-    hex_format(apply_bytes(a, 0), hex);
-    return apply_refuse(a, STATUS_NOT_FOUND, "there is no request %s", hex);
-}
-
-enum status apply_ca_request_remove(struct store_apply *a)
-{
-    enum status status = need_request(a);
-
-    if (status == STATUS_OK)
-        apply_delete(a, TABLE_CA_REQUESTS, apply_bytes(a, 0));
-    return status;
-}
-
-enum status apply_ca_request_complete(struct store_apply *a)
-{
-    struct certificate_record record;
-    struct slice thumbprint;
-    enum status status = need_request(a);
-
-    if (status != STATUS_OK)
-        return status;
-    if (certificate_record_decode(apply_bytes(a, 1), &record) != STATUS_OK)
-        return apply_refuse(a, STATUS_MALFORMED, "the certificate's record is not well formed");
-    thumbprint = slice_of(record.thumbprint, THUMBPRINT_SIZE);
-    if (apply_has(a, TABLE_KEYS, thumbprint))
-        return apply_refuse(a, STATUS_EXISTS, "the private key of this certificate is in the store already");
-    if (!apply_has(a, TABLE_CERTS, thumbprint))
-        apply_certificate_put(a, &record, apply_bytes(a, 1));
-    apply_put(a, TABLE_KEYS, thumbprint, apply_bytes(a, 2));
-    apply_delete(a, TABLE_CA_REQUESTS, apply_bytes(a, 0));
-    return STATUS_OK;
 }

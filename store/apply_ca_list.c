@@ -24,7 +24,7 @@ static void put(struct store_apply *a, enum table table, struct slice key, struc
 
 /* True if it was not there before. */
 static bool row_put(struct store_apply *a, const struct ca_record *ca, const uint8_t part[CRL_PART_SIZE],
-                    uint64_t generation, struct slice serial, uint64_t reason)
+                    uint64_t generation, const struct crl_row *row)
 {
     uint8_t key[ROW_KEY_MAX];
     struct slice k;
@@ -32,21 +32,17 @@ static bool row_put(struct store_apply *a, const struct ca_record *ca, const uin
     struct msgpack_writer w;
     bool is_new;
 
-    while (serial.len > 1 && serial.data[0] == 0) /* the rows have no leading zeros */
-        serial = slice_of(serial.data + 1, serial.len - 1);
-    if (serial.len == 0)
-        return false;
-    k = row_key(ca->issuer_id, part, generation, serial, key);
+    k = row_key(ca->issuer_id, part, generation, row->serial, key);
     is_new = !apply_has(a, TABLE_REVOKED, k);
     msgpack_writer_init(&w, &value);
     write_array(&w, 2);
-    write_u64(&w, a->command->time_ms);
-    write_u64(&w, reason);
+    write_u64(&w, row->revoked_ms);
+    write_u64(&w, row->reason);
     put(a, TABLE_REVOKED, k, &value, msgpack_writer_status(&w));
     return is_new;
 }
 
-void apply_own_list(struct store_apply *a, const struct ca_record *ca, struct slice serial, uint64_t reason)
+void apply_own_list(struct store_apply *a, const struct ca_record *ca, struct slice rows)
 {
     static const uint8_t part[CRL_PART_SIZE] = {0};
     uint8_t key[LIST_KEY_SIZE], number[KEY_U64_SIZE];
@@ -55,8 +51,10 @@ void apply_own_list(struct store_apply *a, const struct ca_record *ca, struct sl
     struct certificate_record certificate;
     struct buf record = BUF_INIT(LIST_MAX), row = BUF_INIT(LIST_MAX + 32);
     struct msgpack_writer w;
+    struct crl_row one;
     size_t zeros = 0;
     enum status status;
+    bool good;
 
     if (apply_get(a, TABLE_CRLS, k, &value) == STATUS_OK &&
         crl_row_of_table(k, value, &before) != STATUS_OK) {
@@ -66,8 +64,8 @@ void apply_own_list(struct store_apply *a, const struct ca_record *ca, struct sl
     }
     list.entries = before.entries;
     list.generation = before.generation;
-    if (row_put(a, ca, part, list.generation, serial, reason))
-        list.entries++;
+    while (a->broken == STATUS_OK && crl_row_read(&rows, &one, &good))
+        list.entries += row_put(a, ca, part, list.generation, &one) ? 1 : 0;
     key_u64_write(ca->crl_number, number);
     while (zeros < sizeof(number) - 1 && number[zeros] == 0)
         zeros++;

@@ -93,13 +93,19 @@ enum status apply_ca_crl(struct store_apply *a);
 enum status apply_ca_request_add(struct store_apply *a);
 enum status apply_ca_request_remove(struct store_apply *a);
 enum status apply_ca_request_complete(struct store_apply *a);
+enum status apply_ca_revoke_ca(struct store_apply *a);
+enum status apply_ca_import(struct store_apply *a);
+enum status apply_ca_request_auto(struct store_apply *a);
+enum status apply_ca_request_renew(struct store_apply *a);
 
 /* A trust anchor, which may be one already. */
 void apply_trust_put(struct store_apply *a, struct slice thumbprint, struct slice comment);
 struct ca_record;
 /* The list of a CA of ours comes into force by the rows that lists of other CAs have (apply_ca_list.c), with
- * one more serial number if there is one. */
-void apply_own_list(struct store_apply *a, const struct ca_record *ca, struct slice serial, uint64_t reason);
+ * the rows that are new on it (struct crl_row, well formed; may be empty). */
+void apply_own_list(struct store_apply *a, const struct ca_record *ca, struct slice rows);
+/* OK; REVOKED: it is the certificate of a CA of ours that is revoked, or is below one. */
+enum status apply_anchor_stands(struct store_apply *a, struct slice thumbprint) MUST_CHECK;
 /* Is this the certificate of a CA of ours? */
 bool apply_is_our_ca(struct store_apply *a, struct slice thumbprint);
 

@@ -46,6 +46,9 @@ enum status apply_trust_add(struct store_apply *a)
         return status;
     if (apply_has(a, TABLE_TRUST, apply_bytes(a, 0)))
         return apply_refuse(a, STATUS_EXISTS, "this certificate is trusted already");
+    status = apply_anchor_stands(a, apply_bytes(a, 0));
+    if (status != STATUS_OK)
+        return status;
     apply_trust_put(a, apply_bytes(a, 0), apply_bytes(a, 1));
     return STATUS_OK;
 }

@@ -112,6 +112,45 @@ enum status apply_domain_add(struct store_apply *a)
     return status;
 }
 
+struct allowance_search {
+    struct store_apply *a;
+    struct slice suffix; /* ".example.org" of "*.example.org" */
+    char domain[DOMAIN_MAX + 1];
+    bool found;
+};
+
+static bool is_below(void *context, struct slice key, struct slice value)
+{
+    struct allowance_search *search = context;
+    size_t rest = key.len - search->suffix.len;
+
+    (void)value;
+    search->found = key.len > search->suffix.len && key.len <= DOMAIN_MAX &&
+                    slice_equal(slice_of(key.data + rest, search->suffix.len), search->suffix) &&
+                    !apply_has(search->a, TABLE_DOMAINS, key); /* that one is a domain of its own */
+    if (search->found) {
+        memcpy(search->domain, key.data, key.len);
+        search->domain[key.len] = '\0';
+    }
+    return !search->found;
+}
+
+/* The counts of certificates on demand (store/ca_allowance.h) go with the domain that they are of. */
+static void delete_allowances(struct store_apply *a, const char *domain)
+{
+    struct allowance_search search = {.a = a, .suffix = slice_of_text(domain + 1), .found = domain[0] == '*'};
+
+    apply_delete(a, TABLE_CA_ALLOWANCE, slice_of_text(domain));
+    while (search.found && a->broken == STATUS_OK) {
+        search.found = false;
+        if (table_walk(a->store, a->txn, TABLE_CA_ALLOWANCE, (struct slice){0}, is_below, &search) !=
+            STATUS_OK)
+            a->broken = failure_set(&a->broken_text, STATUS_IO, "cannot walk the store");
+        else if (search.found)
+            apply_delete(a, TABLE_CA_ALLOWANCE, slice_of_text(search.domain));
+    }
+}
+
 enum status apply_domain_remove(struct store_apply *a)
 {
     char domain[DOMAIN_MAX + 1];
@@ -123,6 +162,7 @@ enum status apply_domain_remove(struct store_apply *a)
         return apply_refuse(a, STATUS_NOT_FOUND, "there is no domain %s", domain);
     apply_delete(a, TABLE_DOMAINS, slice_of_text(domain));
     delete_settings(a, SETTING_DOMAIN, domain);
+    delete_allowances(a, domain);
     return STATUS_OK;
 }
 

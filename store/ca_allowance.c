@@ -42,13 +42,27 @@ enum status ca_allowance_row_write(const struct ca_allowance *allowance, struct 
     return msgpack_writer_status(&w);
 }
 
-static enum status is_wanted(struct store_view *v, struct slice address, struct failure *f)
+enum status store_ca_handler(struct store_view *v, struct slice address, enum ca_handler *out)
+{
+    struct setting_value value;
+    enum status status = setting_get(v, setting_at(SETTING_CA_HANDLER), address, &value);
+
+    if (status == STATUS_OK)
+        *out = (enum ca_handler)setting_choice(&value);
+    return status;
+}
+
+static enum status is_wanted(struct store_view *v, struct slice address, enum ca_handler asking,
+                             struct failure *f)
 {
     struct setting_value automatic, locality;
+    enum ca_handler handler = asking;
     enum status status = setting_get(v, setting_at(SETTING_CA_AUTO_REQUEST), address, &automatic);
 
     if (status == STATUS_OK)
         status = setting_get(v, setting_at(SETTING_DOMAIN_LOCALITY), address_domain(address), &locality);
+    if (status == STATUS_OK)
+        status = store_ca_handler(v, address, &handler);
     if (status != STATUS_OK)
         return failure_set(f, status, "the settings of %.*s cannot be read", SLICE_ARGS(address));
     if (!slice_equal(locality.text, SLICE_LITERAL("internal")))
@@ -56,6 +70,8 @@ static enum status is_wanted(struct store_view *v, struct slice address, struct 
     if (!setting_bool(&automatic))
         return failure_set(f, STATUS_NOT_FOUND, "ca.auto_request is not in force for %.*s",
                            SLICE_ARGS(address));
+    if (handler != asking)
+        return failure_set(f, STATUS_NOT_FOUND, "ca.handler is another one for %.*s", SLICE_ARGS(address));
     return STATUS_OK;
 }
 
@@ -79,11 +95,11 @@ static enum status has_room(struct store_view *v, struct slice scope, struct sli
                        (unsigned long long)now.count, scope.len > 0 ? "" : "all domains", SLICE_ARGS(scope));
 }
 
-enum status store_ca_allowance_check(struct store_view *v, struct slice address, uint64_t time_ms,
-                                     struct failure *f)
+enum status store_ca_allowance_check(struct store_view *v, struct slice address, enum ca_handler asking,
+                                     uint64_t time_ms, struct failure *f)
 {
     struct slice domain = address_domain(address);
-    enum status status = is_wanted(v, address, f);
+    enum status status = is_wanted(v, address, asking, f);
 
     if (status == STATUS_OK)
         status = has_room(v, domain, domain, 1, time_ms, f);

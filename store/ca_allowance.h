@@ -1,8 +1,9 @@
 /*
- * What a certificate on demand needs: the sender's domain is ours, ca.auto_request is in force for the
- * address, and neither its domain nor the cluster has had as many within the hour as ca.auto_request_limit
- * says. A worker, which reads what strangers send, proposes such certificates; so this is decided where the
- * command is applied, and a worker asks it beforehand only to make no key in vain.
+ * What a certificate on demand needs, or a request for one: the sender's domain is ours, ca.auto_request is
+ * in force for the address, ca.handler names who does it, and neither its domain nor the cluster has had as
+ * many within the hour as ca.auto_request_limit says. A worker, which reads what strangers send, proposes
+ * such certificates; so this is decided where the command is applied, and a worker asks it beforehand only to
+ * make no key in vain.
  */
 #ifndef SEALPOST_STORE_CA_ALLOWANCE_H
 #define SEALPOST_STORE_CA_ALLOWANCE_H
@@ -21,10 +22,14 @@ struct ca_allowance {
     uint64_t count;
 };
 
-/* OK; NOT_FOUND: it is not to have one (not internal, or ca.auto_request is `no`); POLICY: the limit is
- * reached. `address` is in its normal form; `time_ms` is since 1970. Reads only. */
-enum status store_ca_allowance_check(struct store_view *v, struct slice address, uint64_t time_ms,
-                                     struct failure *f) MUST_CHECK;
+enum ca_handler { CA_HANDLER_BUILTIN, CA_HANDLER_CSR }; /* as the choices of ca.handler */
+enum status store_ca_handler(struct store_view *v, struct slice address, enum ca_handler *out) MUST_CHECK;
+
+/* OK; NOT_FOUND: it is not to have one (not internal, ca.auto_request is `no`, or another handler is in force
+ * than the one that asks); POLICY: the limit is reached. `address` is in its normal form; `time_ms` is since
+ * 1970. Reads only. */
+enum status store_ca_allowance_check(struct store_view *v, struct slice address, enum ca_handler asking,
+                                     uint64_t time_ms, struct failure *f) MUST_CHECK;
 /* The count of a domain, or of CA_ALLOWANCE_CLUSTER, in the hour of `time_ms`: zero when there is none. */
 enum status store_ca_allowance_get(struct store_view *v, struct slice domain, uint64_t time_ms,
                                    struct ca_allowance *out) MUST_CHECK;

@@ -115,8 +115,8 @@ enum status ca_revoked_row_read(struct slice key, struct slice value, struct ca_
     out->revoked_ms = read_u64(&r);
     out->reason = read_u64(&r);
     out->not_after_ms = read_u64(&r);
-    if (msgpack_reader_status(&r, true) != STATUS_OK || out->thumbprint.len != THUMBPRINT_SIZE ||
-        name >= key.len)
+    if (msgpack_reader_status(&r, true) != STATUS_OK || name >= key.len ||
+        (out->thumbprint.len != 0 && out->thumbprint.len != THUMBPRINT_SIZE))
         return STATUS_CORRUPT;
     out->serial = slice_of(key.data + name + 1, key.len - name - 1);
     return STATUS_OK;

@@ -154,6 +154,18 @@ enum command_number {
     COMMAND_DOMAIN_DNS_UNWATCH = 66,
     /* domain, answer (enum dns_answer), fingerprints (32 bytes each, ascending), note. Trusts nothing */
     COMMAND_DOMAIN_DNS_SEEN = 67,
+    /* --- 80 to 84: the CAs of this cluster, continued --- */
+    /* name of the issuing CA, name of the CA that it revokes, reason, and what COMMAND_CA_CRL has: the
+       issuer's list that holds it. Neither it nor a CA below it is a trust anchor any more */
+    COMMAND_CA_REVOKE_CA = 80,
+    /* as COMMAND_CA_ADD, of a CA that was there before; and what it has revoked so far (struct crl_row),
+       which is on its list */
+    COMMAND_CA_IMPORT = 81,
+    /* as COMMAND_CA_REQUEST_ADD, on demand of a worker: within store/ca_allowance.h, and only while no
+       request waits for the address */
+    COMMAND_CA_REQUEST_AUTO = 82,
+    /* as COMMAND_CA_REQUEST_ADD, ahead of a certificate's end: only while no request waits for the address */
+    COMMAND_CA_REQUEST_RENEW = 83,
     COMMAND_NUMBER_END
 };
 

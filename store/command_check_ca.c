@@ -4,7 +4,8 @@
 #include "base/hex.h"
 #include "store/records_ca.h"
 
-#define REASON_MAX 10 /* aACompromise; 7 is not used (RFC 5280 section 5.3.1) */
+#define REASON_MAX      10 /* aACompromise; 7 is not used (RFC 5280 section 5.3.1) */
+#define REASON_NOT_USED 7
 
 enum status check_ca_add(const struct command *c, struct failure *f)
 {
@@ -19,6 +20,31 @@ enum status check_ca_add(const struct command *c, struct failure *f)
         return failure_set(f, STATUS_INVALID, "the certificate is not that of a CA");
     if (c->values[4].number > 1 || c->values[6].number >= c->values[7].number)
         return failure_set(f, STATUS_INVALID, "a flag or time of the CA is out of range");
+    return STATUS_OK;
+}
+
+enum status check_ca_import(const struct command *c, struct failure *f)
+{
+    struct slice rows = c->values[10].bytes;
+    struct crl_row row;
+    size_t count = 0;
+    bool good = true;
+    enum status status = check_ca_add(c, f);
+
+    while (status == STATUS_OK && crl_row_read(&rows, &row, &good)) {
+        if (row.serial.len > CA_SERIAL_MAX || (row.serial.len > 1 && row.serial.data[0] == 0) ||
+            row.reason == REASON_NOT_USED || row.reason == CRL_REASON_REMOVE)
+            good = false;
+        if (!good || ++count > CA_REVOKED_IMPORT_MAX)
+            break;
+    }
+    if (status != STATUS_OK)
+        return status;
+    if (!good)
+        return failure_set(f, STATUS_INVALID, "a row of what the CA has revoked is not well formed");
+    if (count > CA_REVOKED_IMPORT_MAX)
+        return failure_set(f, STATUS_TOO_LARGE, "more than %d revoked certificates cannot come with a CA",
+                           CA_REVOKED_IMPORT_MAX);
     return STATUS_OK;
 }
 
@@ -78,7 +104,7 @@ enum status check_ca_auto_issue(const struct command *c, struct failure *f)
 
 enum status check_ca_revoke(const struct command *c, struct failure *f)
 {
-    if (c->values[2].number <= REASON_MAX && c->values[2].number != 7)
+    if (c->values[2].number <= REASON_MAX && c->values[2].number != REASON_NOT_USED)
         return STATUS_OK;
     return failure_set(f, STATUS_INVALID, "there is no reason of this number for revoking");
 }
@@ -88,6 +114,16 @@ enum status check_ca_request_add(const struct command *c, struct failure *f)
     char address[ADDRESS_MAX + 1];
 
     return address_normalise(c->values[1].bytes, address, f);
+}
+
+enum status check_ca_request_auto(const struct command *c, struct failure *f)
+{
+    char address[ADDRESS_MAX + 1];
+    enum status status = address_normalise(c->values[1].bytes, address, f);
+
+    if (status == STATUS_OK && !slice_equal(slice_of_text(address), c->values[1].bytes))
+        return failure_set(f, STATUS_INVALID, "the address is not in its normal form");
+    return status;
 }
 
 enum status check_ca_request_complete(const struct command *c, struct failure *f)

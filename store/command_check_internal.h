@@ -43,6 +43,8 @@ enum status check_ca_add(const struct command *c, struct failure *f);
 enum status check_ca_issue(const struct command *c, struct failure *f);
 enum status check_ca_auto_issue(const struct command *c, struct failure *f);
 enum status check_ca_revoke(const struct command *c, struct failure *f);
+enum status check_ca_import(const struct command *c, struct failure *f);
+enum status check_ca_request_auto(const struct command *c, struct failure *f);
 enum status check_ca_request_add(const struct command *c, struct failure *f);
 enum status check_ca_request_complete(const struct command *c, struct failure *f);
 

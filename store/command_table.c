@@ -203,17 +203,21 @@ static const struct command_field ocsp_remove_fields[] = {
     BYTES("serial", 1, SERIAL_MAX, "serial number"),
 };
 
-static const struct command_field ca_add_fields[] = {
-    TEXT("name", 1, CA_NAME_MAX, "name of the CA"),
-    BYTES("certificate", 1, 256 << 10, "certificate record of the CA"),
-    BYTES("key", 1, 64 << 10, "its private key, sealed"),
-    TEXT("issuer", 0, CA_NAME_MAX, "name of the CA that issued it; empty: none of ours"),
-    U64("anchor", "1: it becomes a trust anchor"),
-    BYTES("crl", 1, CA_CRL_MAX, "its first revocation list, DER"),
-    U64("crl_this_ms", "thisUpdate of the list, ms since 1970"),
-    U64("crl_next_ms", "nextUpdate of the list, ms since 1970"),
-    U64("crl_number", "number of the list"),
-    BYTES("issuer_id", ISSUER_ID_SIZE, ISSUER_ID_SIZE, "issuer of its lists"),
+#define CA_ADD_FIELDS                                                                                        \
+    TEXT("name", 1, CA_NAME_MAX, "name of the CA"),                                                          \
+        BYTES("certificate", 1, 256 << 10, "certificate record of the CA"),                                  \
+        BYTES("key", 1, 64 << 10, "its private key, sealed"),                                                \
+        TEXT("issuer", 0, CA_NAME_MAX, "name of the CA that issued it; empty: none of ours"),                \
+        U64("anchor", "1: it becomes a trust anchor"),                                                       \
+        BYTES("crl", 1, CA_CRL_MAX, "its first revocation list, DER"),                                       \
+        U64("crl_this_ms", "thisUpdate of the list, ms since 1970"),                                         \
+        U64("crl_next_ms", "nextUpdate of the list, ms since 1970"),                                         \
+        U64("crl_number", "number of the list"),                                                             \
+        BYTES("issuer_id", ISSUER_ID_SIZE, ISSUER_ID_SIZE, "issuer of its lists")
+static const struct command_field ca_add_fields[] = {CA_ADD_FIELDS};
+static const struct command_field ca_import_fields[] = {
+    CA_ADD_FIELDS,
+    BYTES("revoked", 0, CRL_ROWS_BYTES, "what it has revoked so far, as rows"),
 };
 static const struct command_field ca_name_fields[] = {
     TEXT("name", 1, CA_NAME_MAX, "name of the CA"),
@@ -235,6 +239,15 @@ static const struct command_field ca_revoke_fields[] = {
     U64("reason", "CRLReason of RFC 5280"),
     U64("crl_number", "number of the new list"),
     BYTES("crl", 1, CA_CRL_MAX, "the list that holds it, DER"),
+    U64("crl_this_ms", "thisUpdate of the list, ms since 1970"),
+    U64("crl_next_ms", "nextUpdate of the list, ms since 1970"),
+};
+static const struct command_field ca_revoke_ca_fields[] = {
+    TEXT("ca", 1, CA_NAME_MAX, "name of the CA that issued it"),
+    TEXT("name", 1, CA_NAME_MAX, "name of the CA that is revoked"),
+    U64("reason", "CRLReason of RFC 5280"),
+    U64("crl_number", "number of the new list"),
+    BYTES("crl", 1, CA_CRL_MAX, "the issuer's list that holds it, DER"),
     U64("crl_this_ms", "thisUpdate of the list, ms since 1970"),
     U64("crl_next_ms", "nextUpdate of the list, ms since 1970"),
 };
@@ -335,6 +348,14 @@ static const struct command_type types[] = {
            apply_ca_request_remove, "give up a key that waits for its certificate"),
     ROW_OF(2, COMMAND_CA_REQUEST_COMPLETE, "ca.request.complete", "key.write", ca_request_complete_fields,
            check_ca_request_complete, apply_ca_request_complete, "the certificate of a key that waited"),
+    ROW_OF(2, COMMAND_CA_REVOKE_CA, "ca.revoke_ca", "ca.write", ca_revoke_ca_fields, check_ca_revoke,
+           apply_ca_revoke_ca, "revoke a CA of ours, with the list of its issuer that says so"),
+    ROW_OF(2, COMMAND_CA_IMPORT, "ca.import", "ca.write", ca_import_fields, check_ca_import, apply_ca_import,
+           "a CA that was there before, with its key and what it has revoked"),
+    ROW_OF(2, COMMAND_CA_REQUEST_AUTO, "ca.request.auto", "key.write", ca_request_add_fields,
+           check_ca_request_auto, apply_ca_request_auto, "a key of a sender that waits, on demand"),
+    ROW_OF(2, COMMAND_CA_REQUEST_RENEW, "ca.request.renew", "key.write", ca_request_add_fields,
+           check_ca_request_auto, apply_ca_request_renew, "a key that waits, ahead of a certificate's end"),
     {.number = COMMAND_CHECKPOINT,
      .name = "cluster.checkpoint",
      .version = 1,

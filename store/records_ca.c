@@ -1,8 +1,17 @@
 /* Queries about the built-in CA: see records_ca.h. Any thread with a view of its own. */
 #include "store/records_ca.h"
 
+#include "base/hex.h"
 #include "store/ca_rows.h"
 #include "store/tables.h"
+
+#define CAS_ABOVE_MAX 16 /* no path is that long */
+
+bool ca_serial_read(struct slice hex, uint8_t serial[CA_SERIAL_MAX], size_t *len)
+{
+    *len = hex.len / 2;
+    return *len > 0 && *len <= CA_SERIAL_MAX && hex_parse(hex, serial, *len);
+}
 
 enum status ca_name_check(struct slice name, struct failure *f)
 {
@@ -125,16 +134,48 @@ enum status store_ca_revoked_all(struct store_view *v, struct slice ca, ca_revok
     return status != STATUS_OK ? status : walk.status;
 }
 
+enum status store_ca_revocation(struct store_view *v, struct slice name, struct slice *which,
+                                struct ca_revoked_record *out)
+{
+    struct certificate_record certificate;
+    struct ca_record ca;
+    uint8_t serial[CA_SERIAL_MAX];
+    size_t len = 0;
+    enum status status;
+
+    if (name.len == 0) /* a CA elsewhere */
+        return STATUS_NOT_FOUND;
+    for (unsigned i = 0; i < CAS_ABOVE_MAX; i++) {
+        status = store_ca_get(v, name, &ca);
+        if (status != STATUS_OK || ca.issuer.len == 0)
+            return status == STATUS_OK ? STATUS_NOT_FOUND : status;
+        status = store_certificate_get(v, ca.thumbprint, &certificate);
+        if (status != STATUS_OK || !ca_serial_read(certificate.serial, serial, &len))
+            return STATUS_CORRUPT;
+        status = store_ca_revoked_get(v, ca.issuer, slice_of(serial, len), out);
+        if (status != STATUS_NOT_FOUND) {
+            *which = ca.name;
+            return status;
+        }
+        name = ca.issuer;
+    }
+    return STATUS_CORRUPT;
+}
+
 enum status store_ca_is_revoked(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE],
                                 bool *revoked)
 {
     struct ca_issued_record issued;
     struct ca_revoked_record record;
+    struct slice which;
     enum status status = store_ca_issued_get(v, thumbprint, &issued);
 
     *revoked = false;
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         status = store_ca_revoked_get(v, issued.ca, issued.serial, &record);
+        if (status == STATUS_NOT_FOUND)
+            status = store_ca_revocation(v, issued.ca, &which, &record);
+    }
     *revoked = status == STATUS_OK;
     return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
@@ -145,6 +186,31 @@ enum status store_ca_request_get(struct store_view *v, const uint8_t id[32], str
     enum status status = table_get(v->store, v->txn, TABLE_CA_REQUESTS, key, &value);
 
     return status != STATUS_OK ? status : ca_request_row_read(key, value, out);
+}
+
+static bool is_of_address(void *context, struct slice key, struct slice value)
+{
+    struct walk *walk = context;
+
+    (void)value;
+    walk->status = slice_starts_with(key, walk->prefix) ? STATUS_OK : STATUS_NOT_FOUND;
+    return false;
+}
+
+enum status store_ca_request_waits(struct store_view *v, struct slice address, bool *waits)
+{
+    uint8_t prefix[ADDRESS_MAX + 1];
+    struct walk walk = {.prefix = slice_of(prefix, address.len + 1), .status = STATUS_NOT_FOUND};
+    enum status status;
+
+    *waits = false;
+    if (address.len == 0 || address.len > ADDRESS_MAX)
+        return STATUS_OK;
+    memcpy(prefix, address.data, address.len);
+    prefix[address.len] = 0;
+    status = table_walk(v->store, v->txn, TABLE_CA_REQUEST_ADDRESS, walk.prefix, is_of_address, &walk);
+    *waits = status == STATUS_OK && walk.status == STATUS_OK;
+    return status;
 }
 
 static bool visit_request(void *context, struct slice key, struct slice value)

@@ -9,15 +9,18 @@
 
 #include "store/records_trust.h"
 
-#define CA_NAME_MAX        63
-#define CA_COMMON_NAME_MAX 64 /* characters: ub-common-name */
-#define CA_SERIAL_MAX      20 /* bytes (RFC 5280 section 4.1.2.2) */
-#define CA_CRL_MAX         (900 << 10)
+#define CA_NAME_MAX           63
+#define CA_COMMON_NAME_MAX    64 /* characters: ub-common-name */
+#define CA_SERIAL_MAX         20 /* bytes (RFC 5280 section 4.1.2.2) */
+#define CA_CRL_MAX            (900 << 10)
+#define CA_REVOKED_IMPORT_MAX 8000 /* certificates that come along, revoked, with an imported CA */
 
 /* Numbers are in commands: append only. */
 enum ca_issue_how { CA_ISSUE_IF_NONE = 0, CA_ISSUE_ANOTHER = 1, CA_ISSUE_RENEW = 2 };
 enum ca_issued_flags { CA_ISSUED_RENEWS = 1 };
 
+/* A certificate record's serial number (hexadecimal) as bytes; false if it has none or too many. */
+bool ca_serial_read(struct slice hex, uint8_t serial[CA_SERIAL_MAX], size_t *len);
 /* Lower-case letters, digits and inner hyphens: it is part of URLs. */
 enum status ca_name_check(struct slice name, struct failure *f) MUST_CHECK;
 
@@ -51,7 +54,7 @@ enum status store_ca_issued_all(struct store_view *v, struct slice from, ca_issu
                                 void *context) MUST_CHECK;
 
 struct ca_revoked_record {
-    struct slice serial, thumbprint;
+    struct slice serial, thumbprint; /* thumbprint "": it came along with an imported CA */
     uint64_t revoked_ms, reason, not_after_ms;
 };
 typedef bool (*ca_revoked_visit_cb)(void *context, const struct ca_revoked_record *record);
@@ -59,7 +62,12 @@ enum status store_ca_revoked_get(struct store_view *v, struct slice ca, struct s
                                  struct ca_revoked_record *out) MUST_CHECK;
 enum status store_ca_revoked_all(struct store_view *v, struct slice ca, ca_revoked_visit_cb cb,
                                  void *context) MUST_CHECK;
-/* Issued by a CA of ours and revoked. A store that cannot be read gives its status. */
+/* Is the CA of that name, or the nearest of ours above it, revoked? OK: yes, and `which` is its name.
+ * NOT_FOUND: no. CORRUPT or IO: it cannot be told. */
+enum status store_ca_revocation(struct store_view *v, struct slice name, struct slice *which,
+                                struct ca_revoked_record *out) MUST_CHECK;
+/* Issued by a CA of ours, and it or a CA above it is revoked. A store that cannot be read gives its status.
+ */
 enum status store_ca_is_revoked(struct store_view *v, const uint8_t thumbprint[THUMBPRINT_SIZE],
                                 bool *revoked) MUST_CHECK;
 
@@ -68,6 +76,8 @@ struct ca_request_record {
     struct slice address, name, request, sealed_key;
     uint64_t added_ms;
 };
+/* Does a request of this address wait for its answer? The address is in its normal form. */
+enum status store_ca_request_waits(struct store_view *v, struct slice address, bool *waits) MUST_CHECK;
 typedef bool (*ca_request_visit_cb)(void *context, const struct ca_request_record *record);
 enum status store_ca_request_get(struct store_view *v, const uint8_t id[32],
                                  struct ca_request_record *out) MUST_CHECK;

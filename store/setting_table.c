@@ -505,6 +505,15 @@ static const struct setting settings[] = {
         RANGE("trace.max_size", SETTING_BYTES, "1G", 1 << 20, (uint64_t)32 << 30, G, SETTING_OF_NODE,
               "most that the message log takes of a node's disk; the oldest messages go first",
               ABOUT(2, OPERATION, "so much disk of each node; low: traces end before trace.retention")),
+    [SETTING_CA_HANDLER] = CHOICE(
+        "ca.handler", "builtin", "builtin|csr", GD, SETTING_OF_SENDER,
+        "who issues for a user who is due a certificate: builtin: ca.default; csr: a CA elsewhere, for which "
+        "a "
+        "request is made and waits for its answer",
+        ABOUT(
+            2, TRUST,
+            "csr: until somebody has brought each answer, the user has no new certificate; builtin: ours has "
+            "to be trusted by whom we write to")),
     [SETTING_CA_DEFAULT] = RANGE("ca.default", SETTING_TEXT, "", 0, 63, GD, SETTING_OF_SENDER,
                                  "the CA of this cluster that issues when no other is named",
                                  ABOUT(2, TRUST, "none; without it nothing is issued that names no CA")),

@@ -38,6 +38,7 @@ const char *const table_names[TABLE_COUNT] = {
     [TABLE_CA_ISSUED] = "ca_issued",
     [TABLE_CA_REVOKED] = "ca_revoked",
     [TABLE_CA_REQUESTS] = "ca_requests",
+    [TABLE_CA_REQUEST_ADDRESS] = "ca_request_address",
     [TABLE_CA_ALLOWANCE] = "ca_allowance",
 };
 

@@ -45,14 +45,14 @@
  *   cas: CA name -> [thumbprint bin, key sealed bin, issuing CA's name or "", CRL number, thisUpdate ms,
  *       nextUpdate ms, added ms, issuer (32 bytes) of its lists in `crls` bin]
  *   ca_crl: CA name -> its CRL in force, DER, raw
- *   ca_issued: thumbprint (32 bytes) -> [CA name, serial bin, address, uses, issued ms, notAfter ms, flags,
- *       thumbprint of the certificate issued with it or "" bin, thumbprint of its successor or "" bin]
- *   ca_revoked: CA name, NUL, serial -> [thumbprint bin, revoked ms, reason, notAfter ms]
- *   ca_requests: SHA-256 of the public key -> [address, name, PKCS#10 DER bin, key sealed bin, added ms]
- *   ca_allowance: domain, or "*" for all -> [hour since 1970, certificates on demand in it]
- *   cluster: "cluster" -> [id bin, name, CA certificate bin, CA key sealed bin, data key id bin, data key
- * bin]
- *   rules: u64 position -> [name, enabled, when, then, comment, changed ms]
+ *   ca_issued: thumbprint (32 bytes) -> [CA name ("": a CA elsewhere answered a request), serial bin,
+ * address, uses, issued ms, notAfter ms, flags, thumbprint of the certificate issued with it or "" bin,
+ * thumbprint of its successor or "" bin] ca_revoked: CA name, NUL, serial -> [thumbprint ("": it came with an
+ * imported CA) bin, revoked ms, reason, notAfter ms] ca_requests: SHA-256 of the public key -> [address,
+ * name, PKCS#10 DER bin, key sealed bin, added ms] ca_request_address: address, NUL, SHA-256 of the public
+ * key -> nothing: the requests of an address ca_allowance: domain, or "*" for all -> [hour since 1970,
+ * certificates on demand in it] cluster: "cluster" -> [id bin, name, CA certificate bin, CA key sealed bin,
+ * data key id bin, data key bin] rules: u64 position -> [name, enabled, when, then, comment, changed ms]
  *   groups: name -> [added ms]
  *   group_members: group, NUL, member (address, domain or *.domain) -> nothing
  *   member_groups: member, NUL, group -> nothing
@@ -100,6 +100,7 @@ enum table {
     TABLE_CA_REQUESTS,
     TABLE_CA_ALLOWANCE,
     TABLE_DOMAIN_DNS,
+    TABLE_CA_REQUEST_ADDRESS,
     TABLE_COUNT
 };
 

@@ -127,11 +127,51 @@ static void all_domains_together_get_ten_times_as_many(void **state)
     assert_int_equal(ask(w, "a@two.example", NOW_MS).status, STATUS_POLICY);
 }
 
+/* A domain that goes and comes back begins anew; that of others stays. */
+static void the_counts_go_with_the_domain(void **state)
+{
+    static const char *const gone[] = {"ours.example", "*.wild.example"};
+    struct world *w = *state;
+    struct store_view *view;
+    struct ca_allowance count;
+    struct command c;
+
+    for (size_t i = 0; i < 2; i++) { /* the others are there */
+        static const char *const domains[] = {"*.wild.example", "own.wild.example"};
+
+        c = simple_command(COMMAND_DOMAIN_ADD, NOW_MS, slice_of_text(domains[i]));
+        c.values[1].bytes = SLICE_LITERAL("internal");
+        assert_int_equal(run(w, &c).status, STATUS_OK);
+    }
+    assert_int_equal(ask(w, "a@ours.example", NOW_MS).status, STATUS_OK);
+    assert_int_equal(ask(w, "a@any.wild.example", NOW_MS).status, STATUS_OK);
+    assert_int_equal(ask(w, "a@own.wild.example", NOW_MS).status, STATUS_OK);
+    assert_int_equal(ask(w, "a@two.example", NOW_MS).status, STATUS_OK);
+    for (size_t i = 0; i < 2; i++) {
+        c = simple_command(COMMAND_DOMAIN_REMOVE, NOW_MS, slice_of_text(gone[i]));
+        assert_int_equal(run(w, &c).status, STATUS_OK);
+    }
+    assert_int_equal(store_view_begin(w->store, &view, NULL), STATUS_OK);
+    for (size_t i = 0; i < 4; i++) {
+        static const struct {
+            const char *domain;
+            uint64_t count;
+        } left[] = {
+            {"ours.example", 0}, {"any.wild.example", 0}, {"own.wild.example", 1}, {"two.example", 1}};
+
+        assert_int_equal(store_ca_allowance_get(view, slice_of_text(left[i].domain), NOW_MS, &count),
+                         STATUS_OK);
+        assert_int_equal(count.count, left[i].count);
+    }
+    store_view_end(view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_is_not_to_have_one_gets_none, world_make, world_end),
         cmocka_unit_test_setup_teardown(a_domain_gets_so_many_an_hour, world_make, world_end),
+        cmocka_unit_test_setup_teardown(the_counts_go_with_the_domain, world_make, world_end),
         cmocka_unit_test_setup_teardown(all_domains_together_get_ten_times_as_many, world_make, world_end),
     };
 

@@ -31,7 +31,10 @@ static struct slice value_for(const struct command_type *type, const struct comm
     if ((strcmp(type->name, "ca.issue") == 0 || strcmp(type->name, "ca.auto_issue") == 0) &&
         strcmp(field->name, "address") == 0)
         return slice_of_text(address); /* of the certificate's record */
-    if (strcmp(type->name, "ca.add") == 0 && strcmp(field->name, "certificate") == 0) {
+    if (strncmp(type->name, "ca.request.", 11) == 0 && strcmp(field->name, "address") == 0)
+        return slice_of_text(address); /* in its normal form */
+    if ((strcmp(type->name, "ca.add") == 0 || strcmp(type->name, "ca.import") == 0) &&
+        strcmp(field->name, "certificate") == 0) {
         if (ca_record.len == 0)
             make_ca_record("CA's DER", &ca_record, thumbprint);
         return buf_slice(&ca_record);

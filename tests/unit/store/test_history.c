@@ -223,6 +223,7 @@ static struct command random_command(struct words *w, unsigned time)
         }
         break;
     case COMMAND_CA_ADD:
+    case COMMAND_CA_IMPORT:
         buf_reset(&w->record);
         make_ca_record(w->der, &w->record, w->thumbprint);
         c.values[0].bytes = slice_of_text(w->ca);
@@ -232,6 +233,14 @@ static struct command random_command(struct words *w, unsigned time)
         c.values[4].number = pick(2);
         c.values[7].number = c.values[8].number = 1;
         c.values[9].bytes = slice_of(w->hash, ISSUER_ID_SIZE);
+        if (c.number == COMMAND_CA_IMPORT)
+            c.values[10].bytes = buf_slice(&w->rows);
+        break;
+    case COMMAND_CA_REVOKE_CA:
+        c.values[0].bytes = SLICE_LITERAL("ca0");
+        c.values[1].bytes = slice_of_text(w->ca);
+        c.values[3].number = 2 + pick(3);
+        c.values[4].bytes = SLICE_LITERAL("list");
         break;
     case COMMAND_CA_REMOVE:
         c.values[0].bytes = slice_of_text(w->ca);
@@ -256,6 +265,8 @@ static struct command random_command(struct words *w, unsigned time)
             c.values[1].bytes = (struct slice){0};
         break;
     case COMMAND_CA_REQUEST_ADD:
+    case COMMAND_CA_REQUEST_AUTO:
+    case COMMAND_CA_REQUEST_RENEW:
         c.values[0].bytes = slice_of(w->hash, sizeof(w->hash));
         c.values[1].bytes = slice_of_text(w->address);
         c.values[3].bytes = c.values[4].bytes = SLICE_LITERAL("sealed");
