@@ -148,7 +148,8 @@ static enum status decide(struct flow *fl, struct failure *f)
         .from = slice_of_text(fl->from),
         .subject = fl->facts.subject,
         .message = &fl->facts,
-        .flags = (fl->job->flags & JOB_TLS) != 0 ? POLICY_TLS : 0,
+        .flags = ((fl->job->flags & JOB_TLS) != 0 ? (unsigned)POLICY_TLS : 0u) |
+                 ((fl->job->flags & JOB_RELEASED) != 0 ? (unsigned)POLICY_RELEASED : 0u),
         .listener = fl->job->listener,
         .client_ip = fl->job->client_ip,
         .now_ms = fl->job->now_ms,
@@ -354,6 +355,10 @@ static void run(struct flow *fl, struct slice message)
         if (r->status != STATUS_OK) {
             refuse(fl, i, r->status, r->reason);
         }
+    }
+    if (split_puts_aside(fl)) {
+        finish_trace(fl);
+        return;
     }
     if (fl->decision.refused) {
         status = split_decide(fl, &f);

@@ -118,6 +118,9 @@ void subject_keep(struct flow *fl);
 
 /* --- some refused, others not (mail/flow_split.c) --- */
 
+/* After the decision: is the message to be put aside as it came (encrypt.on_failure)? Then the result says
+ * so, and that is all. */
+bool split_puts_aside(struct flow *fl);
 /* Sets fl->split: may the message go to those who are not refused? Writes why to the trace. */
 enum status split_decide(struct flow *fl, struct failure *f) MUST_CHECK;
 /* The end: with refusals the result is OK for the others, or nothing goes to anybody. */

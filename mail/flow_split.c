@@ -8,7 +8,9 @@
  * It is split only when nobody is left in the dark by it: there must be a sender who can be told (never the
  * null sender), policy must let a notification through to him, and each refusal must be for good. A refusal
  * that may pass by itself defers the whole message: it comes again, and is then served whole or split. When
- * From and the envelope's sender are two addresses, both must say split. Pure; one thread.
+ * From and the envelope's sender are two addresses, both must say split.
+ *
+ * What encrypt.on_failure puts aside is put aside for all recipients, as it came. Pure; one thread.
  */
 #include "mail/flow_internal.h"
 
@@ -20,6 +22,31 @@ static bool for_each(const struct flow *fl)
 static bool is_temporary(enum status status)
 {
     return status_smtp_code(status) < 500;
+}
+
+/* As a whole: some recipients' mail may not leave as it is, and what the others would get is decided when it
+ * is released, from the same bytes. A refusal for good of another recipient goes before: it is told now. */
+bool split_puts_aside(struct flow *fl)
+{
+    struct job_result *r = &fl->out->result;
+    const struct policy_recipient *first = NULL;
+    for (size_t i = 0; i < fl->decision.recipient_count; i++) {
+        const struct policy_recipient *recipient = &fl->decision.recipients[i];
+        if (recipient->put_aside) {
+            first = first != NULL ? first : recipient;
+        } else if (recipient->status != STATUS_OK && !is_temporary(recipient->status)) {
+            return false;
+        }
+    }
+    if (first == NULL) {
+        return false;
+    }
+    r->status = STATUS_OK;
+    r->put_aside = true;
+    r->text = first->reason;
+    r->refusal_count = 0;
+    json_put_text(&fl->trace, "partial", SLICE_LITERAL("put aside as it came: encrypt.on_failure"));
+    return true;
 }
 
 static enum status says_split(struct flow *fl, struct slice address, bool *says, struct failure *f)

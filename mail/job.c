@@ -5,10 +5,9 @@
  *   MESSAGE  [ 2, job u64, message id str, now ms u64, flags u64, sender bin, client ip bin, helo bin,
  *              listener bin, [ recipient bin, ... ] ]
  *   TO_7BIT  [ 3, job u64 ]
- *   DONE     [ 4, job u64, status u64, text str, [ variant, ... ], [ refusal, ... ], trace bin, subject bin ]
- *   variant  [ [ position u64, ... ], unchanged bool, needs 8 bit bool, protection str, quarantine bool,
- *              reason of quarantine str, next hop str ]
- *   refusal  [ position u64, status u64, reason str ]
+ *   DONE     [ 4, job u64, status u64, text str, put aside bool, [ variant, ... ], [ refusal, ... ], trace
+ * bin, subject bin ] variant  [ [ position u64, ... ], unchanged bool, needs 8 bit bool, protection str,
+ * quarantine bool, reason of quarantine str, next hop str ] refusal  [ position u64, status u64, reason str ]
  *
  * Neither side trusts the other: a decoder checks every count, position and text before anything is done with
  * it, and allocates in the caller's arena only what the frame has really got bytes for. What does not fit is
@@ -23,7 +22,7 @@
 #define REASON_MAX     300
 #define PROTECTION_MAX 40
 #define NEXT_HOP_MAX   1024
-#define DONE_FIELDS    8
+#define DONE_FIELDS    9
 #define VARIANT_FIELDS 7
 
 /* What goes into an SMTP reply or a log is one line of printable ASCII: a worker taken over by a message
@@ -99,6 +98,7 @@ enum status job_result_encode(const struct job_result *r, struct buf *out)
     write_u64(&w, r->job);
     write_u64(&w, (uint64_t)r->status);
     write_text(&w, r->text);
+    write_bool(&w, r->put_aside);
     write_array(&w, r->variant_count);
     for (size_t i = 0; i < r->variant_count; i++) {
         const struct job_variant *v = &r->variants[i];
@@ -303,9 +303,11 @@ enum status job_result_decode(struct slice frame, size_t recipients, size_t fds,
     out->job = read_u64(&r);
     out->status = status_from_number(read_u64(&r));
     out->text = read_text(&r, FAILURE_TEXT_MAX);
+    out->put_aside = read_bool(&r);
     out->variant_count = read_array(&r, JOB_VARIANTS_MAX);
     if (msgpack_reader_status(&r, false) != STATUS_OK || !is_one_printable_line(out->text) ||
-        out->variant_count != fds || (out->status == STATUS_OK) != (out->variant_count > 0)) {
+        out->variant_count != fds || (out->put_aside && (out->status != STATUS_OK || recipients == 0)) ||
+        (out->status == STATUS_OK && !out->put_aside) != (out->variant_count > 0)) {
         return STATUS_MALFORMED;
     }
     bool *seen = arena_alloc_array(a, recipients + 1, sizeof seen[0]);
@@ -320,8 +322,11 @@ enum status job_result_decode(struct slice frame, size_t recipients, size_t fds,
     if (status != STATUS_OK) {
         return status;
     }
+    if (out->put_aside && out->refusal_count > 0) {
+        return STATUS_MALFORMED;
+    }
     /* Nobody may fall between a variant and a refusal; `seen` has made sure that nobody is in two. */
-    if (out->status == STATUS_OK &&
+    if (out->status == STATUS_OK && !out->put_aside &&
         (covered + out->refusal_count != recipients || (recipients == 0 && out->variant_count != 1))) {
         return STATUS_MALFORMED;
     }

@@ -33,8 +33,9 @@ enum job_flags {
     JOB_8BITMIME = 1,              /* BODY=8BITMIME was given */
     JOB_TLS = 2,                   /* it came over TLS */
     JOB_NULL_SENDER_MADE_HERE = 4, /* a delivery status notification that this node made */
-    JOB_REPLY_FOR_EACH = 8         /* LMTP: the client learns of each recipient by itself, so that one refusal
+    JOB_REPLY_FOR_EACH = 8,        /* LMTP: the client learns of each recipient by itself, so that one refusal
                                       holds up nobody else, and nobody need be told later */
+    JOB_RELEASED = 16              /* an administrator let it out of quarantine, where it lay as it came */
 };
 
 struct job_message {
@@ -71,12 +72,14 @@ struct job_refusal {
 /* The answer to TO_7BIT has one variant with no recipients: decode it with recipients = 0. UNSUPPORTED when a
  * signed part would have to change. status OK: every recipient is in exactly one variant or in exactly one
  * refusal, and at least one is in a variant; the refusals are for good (no status that is worth another try),
- * or the job had JOB_REPLY_FOR_EACH. smtp sees to it that the sender learns of them. Else: nothing goes to
- * anybody; `refusals` say who and why, or, when there is none, `text`. */
+ * or the job had JOB_REPLY_FOR_EACH. smtp sees to it that the sender learns of them. OK with `put_aside`:
+ * there is neither variant nor refusal; the message is kept as it came, in quarantine, and `text` says why.
+ * Else: nothing goes to anybody; `refusals` say who and why, or, when there is none, `text`. */
 struct job_result {
     uint64_t job;
     enum status status;
     struct slice text;
+    bool put_aside;
     struct job_variant *variants;
     size_t variant_count;
     struct job_refusal *refusals;

@@ -33,6 +33,8 @@ enum policy_fact_flags {
     POLICY_TLS = 1,      /* it came over TLS */
     POLICY_AUTH = 2,     /* from a client that signed in */
     POLICY_TELL_ALL = 4, /* the trace also says why rules did not match: for people who ask, not for mail */
+    POLICY_RELEASED = 8, /* an administrator let it out of quarantine: encrypt.on_failure does not put it
+                            there again */
 };
 
 struct policy_facts {
@@ -59,9 +61,10 @@ struct policy_method;
 struct policy_recipient {
     struct slice address; /* normalised */
     enum policy_direction direction;
-    unsigned protection;                   /* enum policy_protection flags: what will be done */
-    enum status status;                    /* OK, or why the message is refused for this recipient */
-    struct slice reason;                   /* for the SMTP reply; "" when OK */
+    unsigned protection; /* enum policy_protection flags: what will be done */
+    enum status status;  /* OK, or why the message is refused for this recipient */
+    bool put_aside;      /* not OK: the message is to be put aside as it came (encrypt.on_failure) */
+    struct slice reason; /* for the SMTP reply; "" when OK */
     const struct setting_values *settings; /* all that hold for this recipient */
     const struct policy_method *method;    /* with PROTECT_ENCRYPT: the way of encrypting that was chosen */
     struct slice

@@ -187,8 +187,13 @@ static enum status decide_encryption(struct policy_context *c, struct policy_rec
         policy_step(c, steps, "opportunistic, and nothing can be used: not encrypted");
         return STATUS_OK;
     }
-    bool defer = policy_value_is(&c->of_sender->of[SETTING_ENCRYPT_ON_FAILURE], "defer");
-    policy_step(c, steps, "mandatory, and nothing can be used: %s", defer ? "deferred" : "refused");
+    const struct setting_value *on_failure = &c->of_sender->of[SETTING_ENCRYPT_ON_FAILURE];
+    bool defer = policy_value_is(on_failure, "defer");
+    r->put_aside = policy_value_is(on_failure, "quarantine") && (c->facts->flags & POLICY_RELEASED) == 0;
+    policy_step(c, steps, "mandatory, and nothing can be used: %s",
+                defer          ? "deferred"
+                : r->put_aside ? "put aside as it came (encrypt.on_failure)"
+                               : "refused");
     return policy_refuse(c, r, defer ? STATUS_CRYPTO : STATUS_NO_KEY,
                          "encryption is mandatory (%s) and there is no usable certificate: %s",
                          demand.because, why.text);
@@ -332,8 +337,8 @@ static void trace_outcome(const struct policy_recipient *r, const struct policy_
     if (r->method != NULL && (r->protection & PROTECT_ENCRYPT) != 0) {
         json_put_text(w, "method", slice_of_text(policy_method_name(r->method)));
     }
-    if (r->quarantine) {
-        json_put_text(w, "quarantine", r->quarantine_reason);
+    if (r->quarantine || r->put_aside) {
+        json_put_text(w, "quarantine", r->put_aside ? r->reason : r->quarantine_reason);
     }
     if (r->next_hop.len > 0) {
         json_put_text(w, "next_hop", r->next_hop);

@@ -60,7 +60,10 @@ static bool is_incoming(const struct policy_recipient *r)
 bool expectation_meets(const struct expectation *e, const struct policy_recipient *r)
 {
     if (e->outcome == EXPECT_REFUSED) {
-        return r->status != STATUS_OK && contains(r->reason, e->text);
+        return r->status != STATUS_OK && !r->put_aside && contains(r->reason, e->text);
+    }
+    if (r->put_aside) {
+        return e->outcome == EXPECT_QUARANTINE;
     }
     if (r->status != STATUS_OK || r->quarantine != (e->outcome == EXPECT_QUARANTINE)) {
         return false;
@@ -85,6 +88,9 @@ static const char *outcome_name(const struct policy_recipient *r)
 
 enum status expectation_describe(const struct policy_recipient *r, struct buf *out)
 {
+    if (r->put_aside) {
+        return buf_append_text(out, "quarantine");
+    }
     if (r->status != STATUS_OK) {
         enum status status = buf_append_text(out, "refuse ");
         return status == STATUS_OK ? buf_append_slice(out, r->reason) : status;

@@ -126,12 +126,13 @@ enum status message_take_variants(struct message *m, const struct job_result *re
     return STATUS_OK;
 }
 
-enum status message_take_body(struct message *m, uint64_t size, bool needs_8bit)
+enum status message_take_body(struct message *m, uint64_t size, bool needs_8bit, struct slice reason)
 {
     struct spool_envelope *e = &m->envelope;
     struct spool_variant *variant = arena_alloc_array(&m->arena, 1, sizeof *variant);
     size_t *positions = arena_alloc_array(&m->arena, e->recipient_count + 1, sizeof(size_t));
-    if (variant == NULL || positions == NULL) {
+    struct slice why;
+    if (variant == NULL || positions == NULL || !arena_copy(&m->arena, reason, &why)) {
         return STATUS_NO_MEMORY;
     }
     for (size_t i = 0; i < e->recipient_count; i++) {
@@ -139,6 +140,8 @@ enum status message_take_body(struct message *m, uint64_t size, bool needs_8bit)
     }
     *variant = (struct spool_variant){.size = size,
                                       .needs_8bit = needs_8bit,
+                                      .quarantine = true,
+                                      .quarantine_reason = why,
                                       .protection = SLICE_LITERAL("none"),
                                       .recipients = positions,
                                       .recipient_count = e->recipient_count};

@@ -35,7 +35,8 @@ enum status message_take_variants(struct message *m, const struct job_result *re
                                   size_t fd_count) MUST_CHECK;
 /* The size of a memfd that nobody can change any more; false if it is none. */
 bool message_sealed_size(int fd, uint64_t *size);
-/* What came in becomes the only variant, for all recipients. */
-enum status message_take_body(struct message *m, uint64_t size, bool needs_8bit) MUST_CHECK;
+/* What came in becomes the only variant, for all recipients, in quarantine for `reason` (copied). */
+enum status message_take_body(struct message *m, uint64_t size, bool needs_8bit,
+                              struct slice reason) MUST_CHECK;
 
 #endif

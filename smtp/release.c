@@ -2,10 +2,12 @@
  * Out of quarantine. A message that policy has put aside leaves as it was decided: its state is read, marked
  * as released and written, and it is due at once. A crash in between leaves it where it was.
  *
- * A message that killed two workers was spooled as it came, and nothing of it may leave
- * before policy has been applied. When an administrator asks for another attempt it goes the whole way again:
- * job, spool (under a new id), delivery. Only when the new one is durable is the old one deleted; if it is
- * refused, or kills workers again, nothing is lost and nothing gets out.
+ * A message that killed two workers, or that must be encrypted and could not be (encrypt.on_failure), was
+ * spooled as it came, and nothing of it may leave before policy has been applied. When an administrator asks
+ * for another attempt it goes the whole way again, by the settings, rules and certificates of now and as if
+ * it had just come by the way that it came: job, spool (under a new id), delivery. Only when the new one is
+ * durable is the old one deleted; if it is refused, or kills workers again, nothing is lost and nothing gets
+ * out.
  */
 #include "smtp/delivery_internal.h"
 
@@ -64,8 +66,14 @@ static void on_decided(struct transaction *t)
         delivery_log(r->delivery, r->entry->id, MESSAGE_EVENT_DELETED,
                      SLICE_LITERAL("it goes on under another id"));
     }
+    char why[FAILURE_TEXT_MAX];
+    struct slice reply = buf_slice(&t->reply);
+    (void)!snprintf(why, sizeof why, "%.*s", (int)slice_find_byte(reply, '\r'), (const char *)reply.data);
     transaction_free(t);
-    release_end(r, status, status_text(status));
+    if (status != STATUS_OK) {
+        delivery_log(r->delivery, r->entry->id, MESSAGE_EVENT_QUARANTINED, slice_of_text(why));
+    }
+    release_end(r, status, why);
 }
 
 /* A copy of the envelope for the new message; the worker fills in the variants. */
@@ -74,7 +82,7 @@ static bool envelope_copy(const struct spool_envelope *from, struct message *m)
     struct spool_envelope *to = &m->envelope;
     to->owner_node = from->owner_node;
     to->owner_epoch = from->owner_epoch;
-    to->flags = from->flags & ~(uint64_t)SPOOL_UNPROCESSED;
+    to->flags = from->flags & ~(uint64_t)(SPOOL_UNPROCESSED | SPOOL_CAME_BY_TLS | SPOOL_CAME_BY_LMTP);
     to->recipients = arena_alloc_array(&m->arena, from->recipient_count + 1, sizeof(struct slice));
     if (to->recipients == NULL || !arena_copy(&m->arena, from->sender, &to->sender) ||
         !arena_copy(&m->arena, from->client_ip, &to->client_ip) ||
@@ -137,9 +145,13 @@ static void run_again(struct release *r)
     }
     t->size = e->variants[0].size;
     t->needs_8bit = e->variants[0].needs_8bit;
-    t->listener = SLICE_LITERAL("quarantine");
-    t->flags = (e->variants[0].needs_8bit ? JOB_8BITMIME : 0u) |
-               ((e->flags & SPOOL_NOTIFICATION) != 0 ? JOB_NULL_SENDER_MADE_HERE : 0u);
+    bool notification = (e->flags & SPOOL_NOTIFICATION) != 0;
+    t->listener = notification                           ? SLICE_LITERAL("local")
+                  : (e->flags & SPOOL_CAME_BY_LMTP) != 0 ? SLICE_LITERAL("lmtp")
+                                                         : SLICE_LITERAL("smtp");
+    t->flags = JOB_RELEASED | (e->variants[0].needs_8bit ? (uint64_t)JOB_8BITMIME : 0u) |
+               ((e->flags & SPOOL_CAME_BY_TLS) != 0 ? (uint64_t)JOB_TLS : 0u) |
+               (notification ? (uint64_t)JOB_NULL_SENDER_MADE_HERE : 0u);
     t->cb = on_decided;
     t->context = r;
     transaction_run(t);

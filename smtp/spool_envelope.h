@@ -24,8 +24,10 @@
 enum spool_envelope_flags {
     SPOOL_NOTIFICATION =
         1, /* a delivery status notification that was made here: its failure is told to nobody */
-    SPOOL_UNPROCESSED = 2,  /* the only variant is what came in */
-    SPOOL_REFUSALS_TOLD = 4 /* the client heard of each refusal by itself (LMTP): no notification */
+    SPOOL_UNPROCESSED = 2,   /* the only variant is what came in */
+    SPOOL_REFUSALS_TOLD = 4, /* the client heard of each refusal by itself (LMTP): no notification */
+    SPOOL_CAME_BY_TLS = 8,   /* with UNPROCESSED: how it came, for the decision that is still to be made */
+    SPOOL_CAME_BY_LMTP = 16
 };
 
 struct spool_variant {

@@ -106,9 +106,12 @@ static void people_fill(const struct spool_envelope *e, const struct job_result 
                                             .state = quarantined ? MESSAGE_QUARANTINED : MESSAGE_WAITING};
     }
     for (size_t v = 0; v < e->variant_count; v++) {
-        for (size_t i = 0; i < e->variants[v].recipient_count; i++) {
-            if (e->variants[v].recipients[i] < count) {
-                people[e->variants[v].recipients[i]].protection = e->variants[v].protection;
+        const struct spool_variant *variant = &e->variants[v];
+        for (size_t i = 0; i < variant->recipient_count; i++) {
+            if (variant->recipients[i] < count) {
+                people[variant->recipients[i]].protection = variant->protection;
+                people[variant->recipients[i]].text =
+                    quarantined ? variant->quarantine_reason : slice_of(NULL, 0);
             }
         }
     }
@@ -205,7 +208,7 @@ static void on_spooled(struct spool_add *add)
         return;
     }
     bool quarantined = (add->commit_flags & SPOOL_COMMIT_QUARANTINED) != 0;
-    log_event(quarantined ? LOG_ERROR : LOG_INFO, quarantined ? "message quarantined" : "message accepted",
+    log_event(quarantined ? LOG_WARN : LOG_INFO, quarantined ? "message quarantined" : "message accepted",
               LOG_TEXT("id", t->id_text), LOG_SLICE("from", m->envelope.sender),
               LOG_NUMBER("recipients", m->envelope.recipient_count),
               LOG_NUMBER("refused", m->envelope.refusal_count), LOG_NUMBER("bytes", t->size),
@@ -219,7 +222,8 @@ static void on_spooled(struct spool_add *add)
                         "queued as %s; %zu of %zu recipients refused, a notification follows", t->id_text,
                         refused, m->envelope.recipient_count);
     } else {
-        (void)!snprintf(text, sizeof text, "queued as %s", t->id_text);
+        (void)!snprintf(text, sizeof text, "queued as %s%s", t->id_text,
+                        t->put_aside ? "; held until an administrator releases it" : "");
     }
     if (t->receipts != NULL && t->own_replies != NULL) { /* none when it was quarantined as it came */
         reply_for_each(t, t->own_replies, (struct reply_of_one){STATUS_OK, slice_of_text(text)});
@@ -244,6 +248,20 @@ static void spool_it(struct transaction *t, unsigned commit_flags)
     spool_add(t->services->spool, &t->add);
 }
 
+/* Into the spool as it came, and no further: nothing was decided of it that could be done. */
+static void put_aside(struct transaction *t, struct slice reason)
+{
+    struct spool_envelope *e = &t->message->envelope;
+    bool lmtp = slice_equal(t->listener, SLICE_LITERAL("lmtp"));
+    e->flags |= SPOOL_UNPROCESSED | ((t->flags & JOB_TLS) != 0 ? (uint64_t)SPOOL_CAME_BY_TLS : 0u) |
+                (lmtp ? (uint64_t)SPOOL_CAME_BY_LMTP : 0u);
+    if (message_take_body(t->message, t->size, t->needs_8bit, reason) != STATUS_OK) {
+        fail(t, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY));
+        return;
+    }
+    spool_it(t, SPOOL_COMMIT_QUARANTINED | SPOOL_COMMIT_UNPROCESSED);
+}
+
 static void on_job(struct job_request *request, enum job_outcome outcome, const struct job_result *result,
                    int *fds, size_t fd_count)
 {
@@ -254,16 +272,24 @@ static void on_job(struct job_request *request, enum job_outcome outcome, const 
     }
     if (outcome == JOB_KILLED_WORKERS) {
         log_event(LOG_ERROR, "a message has killed two workers", LOG_TEXT("id", t->id_text));
-        t->message->envelope.flags |= SPOOL_UNPROCESSED;
-        if (message_take_body(t->message, t->size, t->needs_8bit) != STATUS_OK) {
-            fail(t, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY));
-            return;
-        }
-        spool_it(t, SPOOL_COMMIT_QUARANTINED | SPOOL_COMMIT_UNPROCESSED);
+        put_aside(t, SLICE_LITERAL("two workers died of it"));
         return;
     }
     if (result->status != STATUS_OK) {
         refuse(t, result);
+        return;
+    }
+    (void)!arena_copy(&t->message->arena, result->subject, &t->subject); /* for the log alone */
+    if (result->put_aside) {
+        t->put_aside = true;
+        if ((t->flags & JOB_RELEASED) != 0 ||
+            !arena_copy(&t->message->arena, result->trace, &t->message->envelope.trace)) {
+            fail(t, STATUS_INTERNAL, status_text(STATUS_INTERNAL));
+            return;
+        }
+        log_event(LOG_WARN, "message put aside", LOG_TEXT("id", t->id_text),
+                  LOG_SLICE("reason", result->text));
+        put_aside(t, result->text);
         return;
     }
     bool told = t->receipts != NULL;
@@ -279,7 +305,6 @@ static void on_job(struct job_request *request, enum job_outcome outcome, const 
         fail(t, STATUS_INTERNAL, status_text(STATUS_INTERNAL));
         return;
     }
-    (void)!arena_copy(&t->message->arena, result->subject, &t->subject); /* for the log alone */
     if (told) {
         t->message->envelope.flags |= SPOOL_REFUSALS_TOLD;
     }

@@ -6,7 +6,9 @@
  *                          -> good: spool_add -> durable: handed to delivery, reply 250 queued as ID
  *                          -> good for some: the same; the refusals are durable in the envelope, and delivery
  *                             sends the sender one notification about them (smtp/dispatch.c)
- *       -> two workers died of it: into the spool as it came, quarantined, reply 250
+ *                          -> put aside (encrypt.on_failure), or
+ *       -> two workers died of it: into the spool as it came, quarantined, reply 250; smtp/release.c decides
+ *          anew when it is released
  */
 #ifndef SEALPOST_SMTP_TRANSACTION_H
 #define SEALPOST_SMTP_TRANSACTION_H
@@ -43,6 +45,7 @@ struct transaction {
     size_t receipt_count;
     struct reply_of_one *own_replies; /* by position; in the message's arena */
     struct slice subject;             /* for the message log; in the message's arena; may be empty */
+    bool put_aside;                   /* by policy, as it came */
     /* the outcome */
     enum status status; /* OK: accepted */
     struct buf reply;   /* SMTP reply, whole lines */

@@ -72,11 +72,13 @@ static const struct setting settings[] = {
          .help = "ways to encrypt for this recipient, the first that fits is taken: smime: a certificate of "
                  "the recipient; smime-domain: one of the whole domain"},
     [SETTING_ENCRYPT_ON_FAILURE] = CHOICE(
-        "encrypt.on_failure", "refuse", "refuse|defer", GD, SETTING_OF_SENDER,
-        "what becomes of mail that must be encrypted and cannot be: refused with 550, or deferred with 451, "
-        "so that the sender's server tries again for days",
+        "encrypt.on_failure", "refuse", "refuse|defer|quarantine", GD, SETTING_OF_SENDER,
+        "what becomes of mail that must be encrypted and cannot be: refused with 550; deferred with 451, so "
+        "that the sender's server tries again for days; or accepted and put aside as it came, for all its "
+        "recipients, and decided anew when an administrator releases it",
         ABOUT(2, POLICY,
-              "defer: the message stays in the sender's queue, who hears of the failure only after days")),
+              "defer: the message stays in the sender's queue, who hears of the failure only after days; "
+              "quarantine: disk, and somebody's time to import a certificate and release it")),
     [SETTING_PARTIAL_RECIPIENTS] = CHOICE(
         "partial.recipients", "refuse-all", "refuse-all|split", GD, SETTING_OF_SENDER,
         "when some recipients cannot be served: refuse the message for all, or deliver to the others and "

@@ -155,6 +155,37 @@ def test_both_or_none_after_a_kill(make_cluster):
     assert told == set(acknowledged)
 
 
+def test_what_cannot_be_encrypted_waits_for_a_certificate(node, partner):
+    """encrypt.on_failure=quarantine: kept as it came, for all, and decided anew when it is released."""
+    node.ctl("settings", "set", "encrypt.on_failure", "quarantine", "--domain", "ours.example")
+    try:
+        before = len(node.sink.messages())
+        code, text = send(node, [GOOD, BAD])
+        assert code == 250 and "held until an administrator releases it" in text
+        id_ = text.split("queued as ")[1].split(";")[0]
+        entry = node.ctl_json("queue", "show", id_)
+        assert entry["state"] == "quarantined" and "encryption is mandatory" in entry["recipients"][0]["last_reply"]
+        node.ctl("queue", "release", id_)
+        end = time.monotonic() + 20
+        while len((events := node.ctl_json("message", "trace", id_)["events"])) == 0:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert events[0]["event"] == "quarantined" and "550 5.7.5" in events[0]["text"]
+        assert len(node.sink.messages()) == before
+        partner.issue("judge", BAD)
+        node.ctl("ca", "trust", partner.path("ca.pem"))
+        node.ctl("cert", "import", partner.path("judge.pem"))
+        node.ctl("queue", "release", id_)
+        came = {envelope["recipients"][0]: content for envelope, content in node.sink.wait(before + 2)[before:]}
+        assert set(came) == {GOOD, BAD}
+        assert b"nothing to see" not in came[BAD] and b"nothing to see" in partner.decrypt("judge", came[BAD])
+        queue_is_empty(node)
+    finally:
+        node.ctl("settings", "unset", "encrypt.on_failure", "--domain", "ours.example")
+        for certificate in node.ctl_json("cert", "list", "--address", BAD)["items"]:
+            node.ctl("cert", "remove", certificate["thumbprint"])
+
+
 # --- LMTP, with clients that we did not write ---
 
 

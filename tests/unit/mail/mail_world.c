@@ -317,6 +317,7 @@ static void counted_cb(void *context, void *out, size_t len)
 void world_process(struct world *w, const char *sender, const char *const *recipients, struct slice message)
 {
     struct job_message job = {.job = 1, .now_ms = w->now_ms, .sender = slice_of_text(sender)};
+    job.flags = w->job_flags;
     job.client_ip = slice_of_text(w->client_ip != NULL ? w->client_ip : "");
     world_look(w);
     while (recipients[job.recipient_count] != NULL) {

@@ -145,6 +145,26 @@ static void results_are_checked(void **state)
     variants[1].quarantine_reason = SLICE_LITERAL("x\r\n250 ok");
     assert_int_equal(decode(&split, 2, 1, &got, &a), STATUS_MALFORMED);
 
+    /* Put aside as it came: for all, with nothing else. */
+    struct job_result aside = {.job = 5, .put_aside = true, .text = SLICE_LITERAL("b@y: no key")};
+    OK(decode(&aside, 3, 0, &got, &a));
+    assert_true(got.put_aside && got.variant_count == 0);
+    assert_slice(got.text, "b@y: no key");
+    assert_int_equal(decode(&aside, 0, 0, &got, &a), STATUS_MALFORMED); /* no answer to TO_7BIT */
+    aside.status = STATUS_NO_KEY;
+    assert_int_equal(decode(&aside, 3, 0, &got, &a), STATUS_MALFORMED); /* and refused */
+    aside.status = STATUS_OK;
+    aside.refusals = one;
+    aside.refusal_count = 1;
+    assert_int_equal(decode(&aside, 3, 0, &got, &a), STATUS_MALFORMED); /* one is refused */
+    aside.refusal_count = 0;
+    aside.variants = &variants[0];
+    aside.variant_count = 1;
+    assert_int_equal(decode(&aside, 3, 1, &got, &a), STATUS_MALFORMED); /* some leave */
+    aside.variant_count = 0;
+    aside.text = SLICE_LITERAL("x\r\n250 ok");
+    assert_int_equal(decode(&aside, 3, 0, &got, &a), STATUS_MALFORMED);
+
     struct job_variant alone = {.unchanged = true, .protection = SLICE_LITERAL("none")};
     struct job_result seven = {.job = 6, .variants = &alone, .variant_count = 1};
     OK(decode(&seven, 0, 1, &got, &a)); /* the answer to TO_7BIT */

@@ -504,6 +504,18 @@ static void what_cannot_be_encrypted_may_be_deferred(void **state)
     world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", "defer");
     struct policy_decision d = decide(&(struct question){.recipient = "nobody@partner.example"});
     assert_int_equal(status_smtp_code(d.recipients[0].status), 451);
+    assert_false(d.recipients[0].put_aside);
+    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", "quarantine");
+    d = decide(&(struct question){.recipient = "nobody@partner.example"});
+    expect(&d, PLAIN, STATUS_NO_KEY, "put aside");
+    assert_true(d.recipients[0].put_aside);
+    assert_true(traced(&d, "put aside as it came (encrypt.on_failure)"));
+    assert_true(traced(&d, "\"quarantine\":\"nobody@partner.example: encryption is mandatory"));
+    d = decide(&(struct question){.recipient = "nobody@partner.example", .flags = POLICY_RELEASED});
+    expect(&d, PLAIN, STATUS_NO_KEY, "released: refused, and never put aside again");
+    assert_false(d.recipients[0].put_aside);
+    d = decide(&(struct question){.flags = POLICY_RELEASED});
+    expect(&d, BOTH, STATUS_OK, "released, and there is a certificate");
     world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", NULL);
     world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", NULL);
 }

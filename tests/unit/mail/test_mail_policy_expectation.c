@@ -39,6 +39,9 @@ static void expectations(void **state)
          "refuse a: no key"},
         {"plain", {.status = STATUS_NO_KEY}, false, "refuse "},
         {"quarantine", {.status = STATUS_NO_KEY, .quarantine = true}, false, "refuse "},
+        {"quarantine", {.status = STATUS_NO_KEY, .put_aside = true}, true, "quarantine"},
+        {"refuse", {.status = STATUS_NO_KEY, .put_aside = true}, false, "quarantine"},
+        {"plain", {.status = STATUS_NO_KEY, .put_aside = true}, false, "quarantine"},
         {"refuse", {.protection = PROTECT_NONE}, false, "plain"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {

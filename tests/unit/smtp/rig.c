@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -50,6 +51,21 @@ static void worker_exceptions(struct rig *r, const struct job_message *m, const 
     result->refusals = arena_alloc_array(a, m->recipient_count, sizeof *result->refusals);
     size_t *all = arena_alloc_array(a, m->recipient_count, sizeof *all);
     CHECK(result->variants != NULL && result->refusals != NULL && all != NULL);
+    bool released = (m->flags & JOB_RELEASED) != 0;
+    bool aside = slice_starts_with(m->recipients[0], SLICE_LITERAL("aside"));
+    if (aside && !released) {
+        result->put_aside = true;
+        result->text = SLICE_LITERAL("aside@b.test: no usable certificate");
+        return;
+    }
+    if (released) {
+        (void)!snprintf(r->released, sizeof r->released, "%.*s %" PRIu64, SLICE_ARGS(m->listener), m->flags);
+    }
+    if (aside && atomic_load(&r->still_aside)) {
+        result->status = STATUS_NO_KEY;
+        result->text = SLICE_LITERAL("still no certificate");
+        return;
+    }
     for (size_t i = 0; i < m->recipient_count; i++) {
         all[i] = i;
         if (slice_starts_with(m->recipients[i], SLICE_LITERAL("refused"))) {

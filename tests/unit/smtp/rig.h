@@ -21,7 +21,8 @@ enum rig_worker_mode {
     RIG_DIE,        /* closes its channel on a job, and connects again */
     RIG_DIE_ONCE,   /* ... the first time */
     RIG_SPLIT,      /* a variant for each recipient */
-    RIG_EXCEPTIONS, /* by the recipient's name: refused@, held@ (quarantine), routed@ (to `route`) */
+    RIG_EXCEPTIONS, /* by the recipient's name: refused@, held@ (quarantine), routed@ (to `route`), aside@
+                       (put aside as it came; released: refused while `still_aside`) */
     RIG_EIGHT_BIT,  /* passes on, says that the variant needs 8BITMIME; TO_7BIT gives "7-bit form" */
 };
 
@@ -79,6 +80,8 @@ struct rig {
     int queue_fd;
     bool without_log;
     char route[64]; /* next hop of RIG_EXCEPTIONS */
+    atomic_bool still_aside;
+    char released[64]; /* listener and flags of the last job that was released */
 };
 
 /* `rig` is zeroed but for what the test wants; settings have their defaults unless set before. */

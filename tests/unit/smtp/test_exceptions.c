@@ -221,6 +221,84 @@ static void test_quarantined_is_deleted(void **state)
     assert_false(sink_wait(&sink, 2, 300));
 }
 
+static int lmtp_begin(const char *const *recipients)
+{
+    int fd = rig_connect(rig.lmtp_port);
+    assert_int_equal(client_reply(fd, NULL, 0), 220);
+    assert_int_equal(client_command(fd, "EHLO x"), 500);
+    assert_int_equal(client_command(fd, "HELO x"), 500);
+    assert_int_equal(client_command(fd, "LHLO client.test"), 250);
+    assert_int_equal(client_command(fd, "MAIL FROM:<a@a.test>"), 250);
+    for (size_t i = 0; recipients[i] != NULL; i++) {
+        char line[200];
+        (void)!snprintf(line, sizeof line, "RCPT TO:<%s>", recipients[i]);
+        assert_int_equal(client_command(fd, line), 250);
+    }
+    return fd;
+}
+
+/* Put aside as it came: nothing leaves before it is released and decided anew. */
+static void test_put_aside_as_it_came(void **state)
+{
+    (void)state;
+    char reply[256], id[ID_TEXT_SIZE];
+    struct arena a;
+    struct queue_entry e;
+    arena_init(&a, 1 << 20);
+    rig_start(&rig);
+    assert_int_equal(
+        client_deliver(rig.port, "a@a.test", "aside@b.test,good@b.test", BODY, reply, sizeof reply), 250);
+    assert_non_null(strstr(reply, "; held until an administrator releases it\r\n"));
+    id_of_reply(reply, id);
+    assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
+    show(id, &a, &e);
+    assert_true(slice_equal(e.state, SLICE_LITERAL("quarantined")));
+    assert_int_equal(e.recipient_count, 2);
+    assert_true(slice_equal(e.recipients[1].state, SLICE_LITERAL("quarantined")));
+    assert_true(
+        slice_equal(e.recipients[0].last_reply, SLICE_LITERAL("aside@b.test: no usable certificate")));
+    assert_true(slice_equal(e.trace, SLICE_LITERAL("{}")));
+
+    rig_stop(&rig); /* it lies there over a restart, whatever else is tried again */
+    rig.keep_dir = true;
+    rig_start(&rig);
+    assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
+    assert_int_equal(change("", QUEUE_RETRY), STATUS_OK);
+    atomic_store(&rig.still_aside, true);
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_OK); /* refused anew: it stays */
+    assert_false(sink_wait(&sink, 1, 300));
+    wait_for_stat("queue_quarantined", 1);
+    show(id, &a, &e);
+    assert_true(slice_equal(e.state, SLICE_LITERAL("quarantined")));
+    atomic_store(&rig.still_aside, false);
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_OK);
+    assert_true(sink_wait(&sink, 2, 5000));
+    assert_string_equal(rig.released, "smtp 16"); /* JOB_RELEASED */
+    wait_for_stat("queue_messages", 0);
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_NOT_FOUND);
+    arena_release(&a);
+}
+
+/* LMTP: taken for everybody; and it is decided anew as what came by LMTP. */
+static void test_put_aside_by_lmtp(void **state)
+{
+    (void)state;
+    char reply[300], id[ID_TEXT_SIZE];
+    rig_start(&rig);
+    int fd = lmtp_begin((const char *const[]){"aside@b.test", "good@b.test", NULL});
+    assert_int_equal(client_command(fd, "DATA"), 354);
+    client_send(fd, BODY ".\r\n");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(client_reply(fd, reply, sizeof reply), 250);
+        id_of_reply(reply, id);
+    }
+    assert_int_equal(client_command(fd, "QUIT"), 221);
+    (void)close(fd);
+    assert_int_equal(change(id, QUEUE_RELEASE), STATUS_OK);
+    assert_true(sink_wait(&sink, 2, 5000));
+    assert_string_equal(rig.released, "lmtp 16");
+}
+
 static void test_route_overrides_next_hop(void **state)
 {
     (void)state;
@@ -239,22 +317,6 @@ static void test_route_overrides_next_hop(void **state)
 }
 
 /* --- LMTP --- */
-
-static int lmtp_begin(const char *const *recipients)
-{
-    int fd = rig_connect(rig.lmtp_port);
-    assert_int_equal(client_reply(fd, NULL, 0), 220);
-    assert_int_equal(client_command(fd, "EHLO x"), 500);
-    assert_int_equal(client_command(fd, "HELO x"), 500);
-    assert_int_equal(client_command(fd, "LHLO client.test"), 250);
-    assert_int_equal(client_command(fd, "MAIL FROM:<a@a.test>"), 250);
-    for (size_t i = 0; recipients[i] != NULL; i++) {
-        char line[200];
-        (void)!snprintf(line, sizeof line, "RCPT TO:<%s>", recipients[i]);
-        assert_int_equal(client_command(fd, line), 250);
-    }
-    return fd;
-}
 
 static void test_lmtp_answers_for_each(void **state)
 {
@@ -413,6 +475,8 @@ int main(void)
         CASE(test_quarantine_by_policy),
         CASE(test_released_and_deferred_stays_released),
         CASE(test_quarantined_is_deleted),
+        CASE(test_put_aside_as_it_came),
+        CASE(test_put_aside_by_lmtp),
         CASE(test_route_overrides_next_hop),
         CASE(test_lmtp_answers_for_each),
         CASE(test_lmtp_fault_has_as_many_replies),
