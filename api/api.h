@@ -19,7 +19,7 @@ struct api_options {
     struct slice tls_key; /* its key, PKCS#8 DER */
     struct slice kek;     /* opens the data key */
     const char *store;    /* folder of the store */
-    const char *core_socket, *queue_socket;
+    const char *core_socket, *queue_socket, *fetch_socket;
 };
 
 /* Serves until stop_fd is readable, and then for at most 2 seconds those who are in the middle of a request.

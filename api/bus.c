@@ -1,13 +1,14 @@
 /*
  * See bus.h. One thread with poll(2): the client of core, the queue's connection, and an eventfd that says
  * that the loop submitted something. It asks smtp for its STATS every second, which is also how the health
- * check learns that smtp answers. What can go wrong: core or smtp is away: requests fail with a status and
- * the clients connect again. It parses no HTTP and touches no exchange.
+ * check learns that smtp answers, and fetch for its own every two. What can go wrong: core or smtp is away:
+ * requests fail with a status and the clients connect again. It parses no HTTP and touches no exchange.
  */
 #include "api/bus.h"
 
 #include "api/queue_client.h"
 #include "base/log.h"
+#include "mail/fetch_protocol.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,20 +21,22 @@
 #define STATS_SOON_MS    50 /* while smtp is not ready */
 #define STATS_EVERY_MS   1000
 #define STATS_TIMEOUT_MS 2000
+#define FETCH_EVERY_MS   2000
 
 struct bus {
     pthread_t thread;
     int wake_fd;
     bus_deliver_cb deliver;
     void *context;
-    struct core_client *core;   /* bus thread */
-    struct queue_client *queue; /* bus thread */
-    uint64_t next_stats_ms;     /* bus thread */
-    pthread_mutex_t lock;       /* what follows */
+    struct core_client *core;              /* bus thread */
+    struct queue_client *queue;            /* bus thread */
+    struct queue_client *fetch;            /* bus thread; its frames are like the queue's */
+    uint64_t next_stats_ms, next_fetch_ms; /* bus thread */
+    pthread_mutex_t lock;                  /* what follows */
     bool stop;
     struct bus_request *submitted, **submitted_end;
     struct bus_health health;
-    struct buf stats;
+    struct buf stats, fetch_stats;
 };
 
 /* A core request on its way: the client's callback gets it back. */
@@ -134,6 +137,21 @@ static void queue_answered_cb(void *context, struct bus_request *request, enum s
     b->deliver(b->context, a);
 }
 
+/* The only questions there are asked for STATS. */
+static void fetch_answered_cb(void *context, struct bus_request *request, enum status status,
+                              struct slice text, struct slice body)
+{
+    struct bus *b = context;
+    (void)text;
+    pthread_mutex_lock(&b->lock);
+    buf_reset(&b->fetch_stats);
+    if (status != STATUS_OK || buf_append_slice(&b->fetch_stats, body) != STATUS_OK) {
+        buf_reset(&b->fetch_stats);
+    }
+    pthread_mutex_unlock(&b->lock);
+    bus_request_free(request);
+}
+
 static void event_cb(void *context, const struct core_event *event)
 {
     struct bus *b = context;
@@ -199,6 +217,15 @@ static void ask_for_stats(struct bus *b)
     }
 }
 
+static void ask_fetch_for_stats(struct bus *b)
+{
+    uint64_t now = clock_monotonic_ms();
+    if (now >= b->next_fetch_ms) {
+        b->next_fetch_ms = now + FETCH_EVERY_MS;
+        queue_client_ask(b->fetch, bus_request_new(0, BUS_QUEUE, FETCH_STATS, STATS_TIMEOUT_MS));
+    }
+}
+
 static void note_core(struct bus *b)
 {
     bool ready = core_client_ready(b->core);
@@ -226,16 +253,19 @@ static void *bus_thread(void *context)
             {.fd = b->wake_fd, .events = POLLIN},
             {.fd = core_client_fd(b->core), .events = POLLIN},
             {.fd = queue_client_fd(b->queue), .events = POLLIN},
+            {.fd = queue_client_fd(b->fetch), .events = POLLIN},
         };
         uint64_t count;
-        if (poll(fds, 3, POLL_MS) > 0 && (fds[0].revents & POLLIN) != 0 &&
+        if (poll(fds, 4, POLL_MS) > 0 && (fds[0].revents & POLLIN) != 0 &&
             read(b->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN) {
             log_event(LOG_ERROR, "the bus cannot be woken", LOG_NUMBER("errno", errno));
         }
         pass_on_all(b);
         core_client_read(b->core);
         queue_client_read(b->queue);
+        queue_client_read(b->fetch);
         ask_for_stats(b);
+        ask_fetch_for_stats(b);
         note_core(b);
     }
     return NULL;
@@ -269,10 +299,11 @@ void bus_health_get(struct bus *b, struct bus_health *out)
     pthread_mutex_unlock(&b->lock);
 }
 
-void bus_stats_get(struct bus *b, struct buf *out)
+void bus_stats_get(struct bus *b, enum bus_stats whose, struct buf *out)
 {
     pthread_mutex_lock(&b->lock);
-    enum status status = buf_append_slice(out, buf_slice(&b->stats));
+    enum status status =
+        buf_append_slice(out, buf_slice(whose == BUS_STATS_SMTP ? &b->stats : &b->fetch_stats));
     pthread_mutex_unlock(&b->lock);
     if (status != STATUS_OK) {
         buf_reset(out);
@@ -290,8 +321,8 @@ static int thread_start(struct bus *b)
     return error;
 }
 
-enum status bus_start(const char *core_socket, const char *queue_socket, bus_deliver_cb deliver,
-                      void *context, struct bus **out, struct failure *f)
+enum status bus_start(const struct bus_sockets *sockets, bus_deliver_cb deliver, void *context,
+                      struct bus **out, struct failure *f)
 {
     struct bus *b = calloc(1, sizeof(*b));
     int error;
@@ -301,18 +332,19 @@ enum status bus_start(const char *core_socket, const char *queue_socket, bus_del
     b->deliver = deliver;
     b->context = context;
     b->submitted_end = &b->submitted;
-    b->stats.max = BUS_STATS_MAX;
+    b->stats.max = b->fetch_stats.max = BUS_STATS_MAX;
     pthread_mutex_init(&b->lock, NULL);
     b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (b->wake_fd < 0) {
         error = errno;
         goto err_after_alloc;
     }
-    if (core_client_new("api", core_socket, event_cb, b, &b->core) != STATUS_OK) {
+    if (core_client_new("api", sockets->core, event_cb, b, &b->core) != STATUS_OK) {
         error = ENOMEM;
         goto err_after_eventfd;
     }
-    b->queue = queue_client_new(queue_socket, queue_answered_cb, b);
+    b->queue = queue_client_new(sockets->queue, queue_answered_cb, b);
+    b->fetch = queue_client_new(sockets->fetch, fetch_answered_cb, b);
     if ((error = thread_start(b)) != 0) {
         goto err_after_clients;
     }
@@ -321,6 +353,7 @@ enum status bus_start(const char *core_socket, const char *queue_socket, bus_del
 
 err_after_clients:
     queue_client_free(b->queue);
+    queue_client_free(b->fetch);
     core_client_free(b->core);
 err_after_eventfd:
     close(b->wake_fd);
@@ -343,7 +376,9 @@ void bus_stop(struct bus *b)
     pass_on_all(b);
     core_client_free(b->core);
     queue_client_free(b->queue);
+    queue_client_free(b->fetch);
     buf_release(&b->stats);
+    buf_release(&b->fetch_stats);
     close(b->wake_fd);
     pthread_mutex_destroy(&b->lock);
     free(b);

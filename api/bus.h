@@ -57,13 +57,18 @@ struct bus_health {
 typedef void (*bus_deliver_cb)(void *context, struct bus_answer *answer); /* takes the answer; bus thread */
 
 struct bus;
-/* The socket paths are copied. */
-enum status bus_start(const char *core_socket, const char *queue_socket, bus_deliver_cb deliver,
-                      void *context, struct bus **out, struct failure *f) MUST_CHECK;
+struct bus_sockets {
+    const char *core, *queue, *fetch; /* paths, copied */
+};
+enum status bus_start(const struct bus_sockets *sockets, bus_deliver_cb deliver, void *context,
+                      struct bus **out, struct failure *f) MUST_CHECK;
 void bus_stop(struct bus *b); /* open requests are answered with CLOSED first */
 void bus_submit(struct bus *b, struct bus_request *request); /* takes it; any thread */
 void bus_health_get(struct bus *b, struct bus_health *out);
-/* The newest answer of smtp to STATS: MessagePack of a map, appended to `out`; nothing if there was none. */
-void bus_stats_get(struct bus *b, struct buf *out);
+enum bus_stats { BUS_STATS_SMTP, BUS_STATS_FETCH };
+/* The newest answer of that role to STATS: MessagePack of a map, appended to `out`; nothing if there was
+ * none.
+ */
+void bus_stats_get(struct bus *b, enum bus_stats whose, struct buf *out);
 
 #endif

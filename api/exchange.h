@@ -49,7 +49,7 @@ struct api {
     void (*wait_for_index)(struct api *api, struct exchange *x); /* until the store holds x->index, or so */
     void (*answered)(struct api *api, struct exchange *x);       /* send x's answer and free x */
     void (*health)(struct api *api, struct bus_health *out);
-    void (*stats)(struct api *api, struct buf *out); /* see bus_stats_get() */
+    void (*stats)(struct api *api, enum bus_stats whose, struct buf *out); /* see bus_stats_get() */
 };
 
 typedef void (*exchange_step)(struct exchange *x, const struct bus_answer *answer);

@@ -1,17 +1,21 @@
 /*
- * /metrics in Prometheus' text format: what core's events say, smtp's STATS (one gauge or counter each), and
- * counters of the API itself. Counts and the names of nodes only, nothing about anybody's mail: so it needs
- * no token, as Prometheus expects it.
+ * /metrics in Prometheus' text format: what core's events say, smtp's and fetch's STATS (one gauge or counter
+ * each), how long revocation lists are still in force, and counters of the API itself. Counts and the names
+ * of nodes only, nothing about anybody's mail: so it needs no token, as Prometheus expects it. An issuer of
+ * lists is told by a part of its hash.
  */
 #include "api/resources.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/msgpack_read.h"
 #include "store/certificate_search.h"
+#include "store/records_trust.h"
 
 #define EXPIRING_MS   ((uint64_t)30 * 86400 * 1000)
 #define EXPIRING_MAX  1000000 /* more are not counted */
 #define METRICS_MAX   ((size_t)256 << 10)
 #define STATS_NUMBERS 512
+#define LISTS_MAX     200 /* that are told one by one */
 
 struct metrics {
     struct buf *out;
@@ -77,19 +81,19 @@ static bool ends_with(struct slice name, const char *end)
     return name.len > n && memcmp(name.data + name.len - n, end, n) == 0;
 }
 
-/* Of smtp's own names: what is now. All others were counted since it started. */
+/* Of the roles' own names: what is now. All others were counted since it started. */
 static bool is_gauge(struct slice name)
 {
     return slice_starts_with(name, SLICE_LITERAL("queue_")) || ends_with(name, "_open") ||
            ends_with(name, "_waiting") || ends_with(name, "_segments") || ends_with(name, "_bytes") ||
-           slice_equal(name, SLICE_LITERAL("workers"));
+           ends_with(name, "_sources") || slice_equal(name, SLICE_LITERAL("workers"));
 }
 
-static void of_smtp(struct metrics *m, struct api *api)
+static void of_role(struct metrics *m, struct api *api, enum bus_stats whose, const char *role)
 {
     struct buf stats = BUF_INIT(BUS_STATS_MAX);
     struct msgpack_reader r;
-    api->stats(api, &stats);
+    api->stats(api, whose, &stats);
     if (stats.len > 0) {
         msgpack_reader_init(&r, buf_slice(&stats));
         size_t count = read_map(&r, STATS_NUMBERS);
@@ -101,12 +105,54 @@ static void of_smtp(struct metrics *m, struct api *api)
             }
             if (is_metric_name(name)) {
                 const char *end = is_gauge(name) || ends_with(name, "_total") ? "" : "_total";
-                line(m, "# TYPE sealpost_smtp_%.*s%s %s\nsealpost_smtp_%.*s%s %llu\n", SLICE_ARGS(name), end,
-                     is_gauge(name) ? "gauge" : "counter", SLICE_ARGS(name), end, value);
+                line(m, "# TYPE sealpost_%s_%.*s%s %s\nsealpost_%s_%.*s%s %llu\n", role, SLICE_ARGS(name),
+                     end, is_gauge(name) ? "gauge" : "counter", role, SLICE_ARGS(name), end, value);
             }
         }
     }
     buf_release(&stats);
+}
+
+struct lists_walk {
+    struct metrics *metrics;
+    uint64_t now_ms;
+    size_t count, ended;
+};
+
+static bool list_visit(void *context, const struct crl_record *list)
+{
+    struct lists_walk *walk = context;
+    char issuer[2 * 8 + 1], part[2 * 4 + 1];
+    walk->ended += list->next_ms != 0 && list->next_ms < walk->now_ms;
+    if (walk->count++ >= LISTS_MAX) {
+        return true;
+    }
+    hex_format(slice_of(list->issuer, 8), issuer);
+    hex_format(slice_of(list->part, 4), part);
+    line(walk->metrics, "sealpost_crl_age_seconds{issuer=\"%s\",part=\"%s\"} %lld\n", issuer, part,
+         ((long long)walk->now_ms - (long long)list->this_ms) / 1000);
+    if (list->next_ms != 0) {
+        line(walk->metrics, "sealpost_crl_ends_seconds{issuer=\"%s\",part=\"%s\"} %lld\n", issuer, part,
+             ((long long)list->next_ms - (long long)walk->now_ms) / 1000);
+    }
+    return true;
+}
+
+static void of_lists(struct metrics *m, struct exchange *x)
+{
+    struct store_view *view = x->api->store != NULL ? exchange_view(x) : NULL;
+    struct lists_walk walk = {.metrics = m, .now_ms = clock_wall_ms()};
+    if (view == NULL) {
+        return;
+    }
+    line(m, "# HELP sealpost_crl_age_seconds time since the thisUpdate of a revocation list\n"
+            "# TYPE sealpost_crl_age_seconds gauge\n"
+            "# HELP sealpost_crl_ends_seconds time until the nextUpdate of a revocation list; below 0: it is "
+            "too old\n# TYPE sealpost_crl_ends_seconds gauge\n");
+    if (store_crls_all(view, NULL, list_visit, &walk) == STATUS_OK) {
+        gauge(m, "crls", "revocation lists in the store", walk.count);
+        gauge(m, "crls_ended", "revocation lists whose nextUpdate has passed", walk.ended);
+    }
 }
 
 static void of_api(struct metrics *m, const struct api_counters *c)
@@ -140,9 +186,11 @@ void metrics_get(struct exchange *x)
     struct buf text = BUF_INIT(METRICS_MAX);
     struct metrics m = {.out = &text};
     of_core(&m, x->api);
-    of_smtp(&m, x->api);
+    of_role(&m, x->api, BUS_STATS_SMTP, "smtp");
+    of_role(&m, x->api, BUS_STATS_FETCH, "fetch");
     of_api(&m, &x->api->counters);
     of_certificates(&m, x);
+    of_lists(&m, x);
     if (m.status != STATUS_OK) {
         buf_release(&text);
         exchange_failf(x, m.status, "the metrics do not fit");

@@ -103,6 +103,13 @@ void crl_import(struct exchange *x);
 void crl_get(struct exchange *x);
 void crl_remove(struct exchange *x);
 
+/* resource_fetch.c, resource_ocsp.c */
+extern const struct api_object fetch_object, fetch_now_request_object, fetch_due_object, ocsp_answers_object;
+void fetch_get(struct exchange *x);
+void fetch_now(struct exchange *x);
+void ocsp_list(struct exchange *x);
+void ocsp_remove(struct exchange *x);
+
 /* resource_keys.c */
 extern const struct api_object key_request_object;
 void keys_list(struct exchange *x);

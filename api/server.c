@@ -132,9 +132,9 @@ static void health(struct api *api, struct bus_health *out)
     bus_health_get(((struct server *)api)->bus, out);
 }
 
-static void stats(struct api *api, struct buf *out)
+static void stats(struct api *api, enum bus_stats whose, struct buf *out)
 {
-    bus_stats_get(((struct server *)api)->bus, out);
+    bus_stats_get(((struct server *)api)->bus, whose, out);
 }
 
 static bool index_is_reached(const struct api *api, uint64_t index)
@@ -352,7 +352,8 @@ enum status api_run(const struct api_options *options, struct failure *f)
         return status;
     }
     configure(&server);
-    status = bus_start(options->core_socket, options->queue_socket, deliver_cb, &server, &server.bus, f);
+    const struct bus_sockets sockets = {options->core_socket, options->queue_socket, options->fetch_socket};
+    status = bus_start(&sockets, deliver_cb, &server, &server.bus, f);
     if (status != STATUS_OK) {
         return status;
     }

@@ -305,6 +305,24 @@ static const struct cli_parameter crl_parameters[] = {
      .flags = CLI_REQUIRED,
      .help = "as `crl list` shows it, or its first 8 digits or more"},
 };
+static const struct cli_parameter ocsp_parameters[] = {
+    {.name = "ISSUER",
+     .place = PLACE_PATH,
+     .field = "issuer",
+     .flags = CLI_REQUIRED,
+     .help = "as `ocsp list` shows it"},
+    {.name = "SERIAL",
+     .place = PLACE_PATH,
+     .field = "serial",
+     .flags = CLI_REQUIRED,
+     .help = "of the certificate, as `ocsp list` shows it"},
+};
+static const struct cli_parameter fetch_now_parameters[] = {
+    {.name = "URL",
+     .place = PLACE_BODY,
+     .field = "url",
+     .help = "of a list or responder, as `fetch status` shows it; without it: all"},
+};
 static const struct cli_parameter ca_name_parameters[] = {
     {.name = "NAME", .place = PLACE_PATH, .field = "name", .flags = CLI_REQUIRED, .help = "of the CA"},
 };
@@ -1182,6 +1200,34 @@ static const struct cli_command commands[] = {
      .view = &view_removed,
      .help = "Remove an issuer's lists; what they revoked is revoked no longer."},
 
+    {.noun = "ocsp",
+     .verb = "list",
+     .method = "GET",
+     .path = "/v1/ocsp",
+     .view = &view_ocsp_answers,
+     .help = "List the answers of OCSP responders that are stored."},
+    {.noun = "ocsp",
+     .verb = "remove",
+     .method = "DELETE",
+     .path = "/v1/ocsp/{issuer}/{serial}",
+     PARAMETERS(ocsp_parameters),
+     .view = &view_removed,
+     .help = "Forget an answer; what it revoked is revoked no longer."},
+
+    {.noun = "fetch",
+     .verb = "status",
+     .method = "GET",
+     .path = "/v1/fetch",
+     .view = &view_fetch,
+     .help = "Show which revocation lists and OCSP responders are asked, and how it went last."},
+    {.noun = "fetch",
+     .verb = "now",
+     .method = "POST",
+     .path = "/v1/fetch",
+     PARAMETERS(fetch_now_parameters),
+     .view = &view_fetch_due,
+     .help = "Fetch a list, ask a responder, or all of them, now."},
+
     {.noun = "policy",
      .verb = "explain",
      .method = "POST",
@@ -1376,6 +1422,8 @@ static const struct {
     {"ca", "trust anchors"},
     {"ctl", "certificates that are allowed or denied by themselves"},
     {"crl", "revocation lists"},
+    {"ocsp", "answers of OCSP responders"},
+    {"fetch", "what is asked of others on schedule"},
     {"policy", "what becomes of mail"},
     {"group", "sets of addresses and domains, for rules"},
     {"message", "what became of mail"},

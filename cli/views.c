@@ -168,6 +168,23 @@ static const struct cli_column issuer_crl_columns[] = {{"ISSUER", "issuer", SHOW
 const struct cli_view view_crls = {NULL, "items", crl_columns, "there are no revocation lists"};
 const struct cli_view view_crl = {crl_fields, NULL, NULL, NULL};
 const struct cli_view view_issuer_crls = {NULL, "items", issuer_crl_columns, "there are none"};
+static const struct cli_column fetch_fields[] = {{"fetched by", "node", SHOW_TEXT},
+                                                 {"not shown", "left_out", SHOW_TEXT},
+                                                 {"does not answer", "silent.node", SHOW_LIST},
+                                                 END};
+static const struct cli_column fetch_columns[] = {
+    {"KIND", "kind", SHOW_TEXT},     {"STATE", "state", SHOW_TEXT}, {"SUCCEEDED", "succeeded", SHOW_TIME},
+    {"FAILED", "failed", SHOW_TIME}, {"NEXT", "next", SHOW_TIME},   {"URL", "url", SHOW_TEXT},
+    {"ABOUT", "about", SHOW_TEXT},   {"ERROR", "error", SHOW_TEXT}, END};
+const struct cli_view view_fetch = {fetch_fields, "items", fetch_columns, "nothing is fetched on schedule"};
+static const struct cli_column fetch_due_fields[] = {{"asked now", "due", SHOW_TEXT}, END};
+const struct cli_view view_fetch_due = {fetch_due_fields, NULL, NULL, NULL};
+static const struct cli_column ocsp_columns[] = {
+    {"ISSUER", "issuer", SHOW_TEXT},    {"SERIAL", "serial", SHOW_TEXT},
+    {"STATUS", "status", SHOW_TEXT},    {"REASON", "reason", SHOW_TEXT},
+    {"FROM", "this_update", SHOW_TIME}, {"UNTIL", "next_update", SHOW_TIME},
+    {"IN FORCE", "in_force", SHOW_YES}, END};
+const struct cli_view view_ocsp_answers = {NULL, "items", ocsp_columns, "no OCSP answers are stored"};
 static const struct cli_column ca_columns[] = {{"NAME", "name", SHOW_TEXT},
                                                {"SUBJECT", "subject", SHOW_TEXT},
                                                {"ISSUER", "issuer", SHOW_TEXT},

@@ -9,6 +9,7 @@ extern const struct cli_view view_cluster, view_verify, view_transfer, view_node
     view_imported, view_certificates, view_certificate, view_queue, view_count, view_token, view_rules,
     view_rule, view_groups, view_group, view_group_members, view_policy_test;
 extern const struct cli_view view_messages;
+extern const struct cli_view view_fetch, view_fetch_due, view_ocsp_answers;
 extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issuer_crls;
 extern const struct cli_view view_cas, view_ca, view_issued, view_revoked, view_csr, view_csrs, view_exported;
 extern const struct cli_view view_certificate_use, view_publication, view_domain_dns, view_domains_dns;

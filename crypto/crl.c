@@ -6,6 +6,7 @@
 #include "crypto/crl.h"
 
 #include "crypto/certificate_internal.h"
+#include "crypto/distribution_points.h"
 
 #include "base/hex.h"
 
@@ -386,6 +387,10 @@ static enum status compare(struct crl *crl, struct store_view *view, struct fail
         return failure_set(f, status, "the list in force cannot be read");
     if (crl_number_compare(mine->number, theirs.number) == 0 && mine->this_ms == theirs.this_ms)
         return failure_set(f, STATUS_EXISTS, "this list is in force already");
+    if (!crl->delta && theirs.base_number.len > 0 && mine->number.len > 0 &&
+        mine->this_ms <= theirs.this_ms && crl_number_compare(mine->number, theirs.base_number) >= 0 &&
+        crl_number_compare(mine->number, theirs.number) <= 0)
+        return failure_set(f, STATUS_EXISTS, "a delta upon this list, or upon one before it, is in force");
     if (mine->this_ms < theirs.this_ms ||
         (mine->number.len > 0 && crl_number_compare(mine->number, theirs.number) < 0))
         return failure_set(f, STATUS_CONFLICT, "a list of %s that is newer is in force", crl->name);
@@ -417,6 +422,17 @@ size_t crl_entry_count(const struct crl *crl)
     int count = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl->x));
 
     return count > 0 ? (size_t)count : 0;
+}
+
+struct slice crl_freshest(const struct crl *crl, struct arena *a)
+{
+    CRL_DIST_POINTS *points = crl->delta ? NULL : X509_CRL_get_ext_d2i(crl->x, NID_freshest_crl, NULL, NULL);
+    struct slice urls[DISTRIBUTION_URLS_MAX];
+    size_t count = distribution_point_urls(points, a, urls);
+
+    CRL_DIST_POINTS_free(points);
+    ERR_clear_error();
+    return count > 0 ? urls[0] : (struct slice){0};
 }
 
 /* --- commands --- */

@@ -30,9 +30,9 @@ enum status crl_read(struct slice content, struct crl **out, struct failure *f) 
 void crl_free(struct crl *crl); /* NULL is fine */
 /* Find the issuer's certificate among the stored ones (by name, then by signature), which must have the right
  * to sign lists (cRLSign), check the signature, and compare with the list in force: OK: it can be brought in.
- * EXISTS: this very list is in force. CONFLICT: one that is newer is in force, or a delta builds upon a list
- * that is not there. NO_KEY: the issuer's certificate is not stored. UNTRUSTED: the signature does not hold.
- * INVALID: thisUpdate lies in the future. */
+ * EXISTS: this very list is in force, or a delta that holds more than it. CONFLICT: one that is newer is in
+ * force, or a delta builds upon a list that is not there. NO_KEY: the issuer's certificate is not stored.
+ * UNTRUSTED: the signature does not hold. INVALID: thisUpdate lies in the future. */
 enum status crl_verify(struct crl *crl, struct store_view *view, uint64_t now_ms,
                        struct failure *f) MUST_CHECK;
 
@@ -40,6 +40,9 @@ enum status crl_verify(struct crl *crl, struct store_view *view, uint64_t now_ms
  * base_number is not empty and `generation` is that of the list it adds to. */
 const struct crl_record *crl_record_of(const struct crl *crl);
 size_t crl_entry_count(const struct crl *crl);
+/* Where the list says that its deltas are (Freshest CRL, RFC 5280 section 5.2.6), the first place that is
+ * http or https: copied to the arena; empty: nowhere, or it is a delta itself. */
+struct slice crl_freshest(const struct crl *crl, struct arena *a);
 
 /* The commands that bring it in, after crl_verify() said OK. generation: any number that is not used for a
  * list yet, so 64 random bits; source: "import" or "fetch". */

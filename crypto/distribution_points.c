@@ -2,7 +2,6 @@
 #include "crypto/distribution_points.h"
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
 static bool is_http(struct slice url)
 {
@@ -32,16 +31,24 @@ static void point_urls(const DIST_POINT *point, struct arena *a, struct slice *u
     }
 }
 
+size_t distribution_point_urls(const CRL_DIST_POINTS *points, struct arena *a,
+                               struct slice urls[DISTRIBUTION_URLS_MAX])
+{
+    size_t count = 0;
+
+    for (int i = 0; i < sk_DIST_POINT_num(points); i++)
+        point_urls(sk_DIST_POINT_value(points, i), a, urls, &count);
+    return count;
+}
+
 size_t distribution_urls(struct slice der, enum distribution kind, struct arena *a,
                          struct slice urls[DISTRIBUTION_URLS_MAX])
 {
     X509 *x = certificate_from_der(der);
     int nid = kind == DISTRIBUTION_FULL ? NID_crl_distribution_points : NID_freshest_crl;
     CRL_DIST_POINTS *points = x == NULL ? NULL : X509_get_ext_d2i(x, nid, NULL, NULL);
-    size_t count = 0;
+    size_t count = distribution_point_urls(points, a, urls);
 
-    for (int i = 0; i < sk_DIST_POINT_num(points); i++)
-        point_urls(sk_DIST_POINT_value(points, i), a, urls, &count);
     CRL_DIST_POINTS_free(points);
     X509_free(x);
     ERR_clear_error();

@@ -7,6 +7,8 @@
 
 #include "crypto/x509.h"
 
+#include <openssl/x509v3.h>
+
 #define DISTRIBUTION_URLS_MAX 8
 #define DISTRIBUTION_URL_MAX  1024 /* bytes */
 
@@ -16,5 +18,9 @@ enum distribution { DISTRIBUTION_FULL, DISTRIBUTION_DELTA };
  * count: 0 also when the certificate cannot be read. */
 size_t distribution_urls(struct slice der, enum distribution kind, struct arena *a,
                          struct slice urls[DISTRIBUTION_URLS_MAX]);
+
+/* The same of an extension that was read: of a certificate, or of a list (RFC 5280 section 5.2.6). */
+size_t distribution_point_urls(const CRL_DIST_POINTS *points, struct arena *a,
+                               struct slice urls[DISTRIBUTION_URLS_MAX]);
 
 #endif

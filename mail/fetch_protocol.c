@@ -1,8 +1,6 @@
 /* See fetch_protocol.h. Pure: bytes in, structs out. */
 #include "mail/fetch_protocol.h"
 
-#include "base/msgpack_write.h"
-
 #define RESULTS_MAX 8
 
 static size_t list_max(enum fetch_request_type type)
@@ -13,7 +11,7 @@ static size_t list_max(enum fetch_request_type type)
 enum status fetch_question_encode(const struct fetch_question *q, struct buf *out)
 {
     struct msgpack_writer w;
-    size_t arguments = q->type == FETCH_ISSUERS ? 2 : q->type == FETCH_PEOPLE ? 1 : 0;
+    size_t arguments = q->type == FETCH_ISSUERS ? 2 : q->type == FETCH_PEOPLE || q->type == FETCH_NOW ? 1 : 0;
     if (q->count > list_max(q->type)) {
         return STATUS_TOO_LARGE;
     }
@@ -24,7 +22,9 @@ enum status fetch_question_encode(const struct fetch_question *q, struct buf *ou
     if (q->type == FETCH_ISSUERS) {
         write_bytes(&w, q->signer);
     }
-    if (arguments > 0) {
+    if (q->type == FETCH_NOW) {
+        write_text(&w, q->url);
+    } else if (arguments > 0) {
         write_array(&w, q->count);
     }
     for (size_t i = 0; i < q->count; i++) {
@@ -51,6 +51,9 @@ enum status fetch_question_decode(struct slice in, struct fetch_question *q)
     q->type = (enum fetch_request_type)type;
     if (q->type == FETCH_ISSUERS) {
         q->signer = read_bytes(&r, FETCH_CERTIFICATE_MAX);
+    }
+    if (q->type == FETCH_NOW) {
+        q->url = read_text(&r, FETCH_URL_MAX);
     }
     if (list_max(q->type) > 0) {
         q->count = read_array(&r, list_max(q->type));
@@ -89,4 +92,34 @@ enum status fetch_answer_decode(struct slice in, struct fetch_answer *a, struct 
         return STATUS_MALFORMED;
     }
     return msgpack_reader_status(results, false);
+}
+
+void fetch_source_write(struct msgpack_writer *w, const struct fetch_source *s)
+{
+    write_array(w, 9);
+    write_text(w, s->kind);
+    write_text(w, s->url);
+    write_text(w, s->about);
+    write_text(w, s->state);
+    write_text(w, s->error);
+    write_u64(w, s->fetched_ms);
+    write_u64(w, s->failed_ms);
+    write_u64(w, s->next_ms);
+    write_u64(w, s->failures);
+}
+
+void fetch_source_read(struct msgpack_reader *r, struct fetch_source *s)
+{
+    if (read_array(r, 9) != 9) {
+        read_fail(r, STATUS_MALFORMED);
+    }
+    s->kind = read_text(r, 32);
+    s->url = read_text(r, FETCH_URL_MAX);
+    s->about = read_text(r, 512);
+    s->state = read_text(r, 32);
+    s->error = read_text(r, FAILURE_TEXT_MAX);
+    s->fetched_ms = read_u64(r);
+    s->failed_ms = read_u64(r);
+    s->next_ms = read_u64(r);
+    s->failures = read_u64(r);
 }

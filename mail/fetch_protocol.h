@@ -9,10 +9,9 @@
  *   PEOPLE    [ address str, ... ] -> count u64, [ position u64, ... ]. Asks the directories of
  *             `cert.lookup`; what is found is in this node's store when it answers OK with a count above 0.
  *             The positions are those of addresses of which it is not known, since a directory failed.
- *   LIST      -> node str, leader str, [ source, ... ]: everything that is fetched on schedule.
- *             source: [ kind str, url str, issuer str, state str, last error str, fetched ms u64,
- *             next ms u64, failures u64 ]; times are wall clock, 0: never
- *   NOW       -> count u64: every source is due now; only the leader's node fetches
+ *   LIST      -> [ leads bool, left out u64, [ source, ... ] ]: everything that is fetched on schedule; only
+ *             the leader's node fetches, the others have no sources
+ *   NOW       url str ("": all) -> count u64: so many sources are due now. NOT_LEADER; NOT_FOUND
  *   STATS     -> map of name str to u64, for /metrics
  *
  * Workers may ask ISSUERS and PEOPLE, api LIST, NOW and STATS; fetch itself decides what it asks of whom.
@@ -22,6 +21,7 @@
 
 #include "base/buf.h"
 #include "base/msgpack_read.h"
+#include "base/msgpack_write.h"
 #include "store/records.h"
 
 #define FETCH_SOCKET "run/fetch.sock"
@@ -31,6 +31,8 @@ enum fetch_request_type { FETCH_ISSUERS = 1, FETCH_PEOPLE, FETCH_LIST, FETCH_NOW
 #define FETCH_CERTIFICATE_MAX  ((size_t)64 << 10) /* bytes of one */
 #define FETCH_CERTIFICATES_MAX 16
 #define FETCH_PEOPLE_MAX       50
+#define FETCH_URL_MAX          1024
+#define FETCH_SOURCES_MAX      1000 /* of LIST */
 
 struct fetch_question {
     enum fetch_request_type type;
@@ -38,6 +40,7 @@ struct fetch_question {
     struct slice signer;
     struct slice list[FETCH_PEOPLE_MAX]; /* ISSUERS: certificates; PEOPLE: addresses */
     size_t count;
+    struct slice url; /* NOW */
 };
 /* TOO_LARGE when the list is longer than its kind allows. */
 enum status fetch_question_encode(const struct fetch_question *q, struct buf *out) MUST_CHECK;
@@ -55,5 +58,20 @@ enum status fetch_answer_encode(const struct fetch_answer *a, struct slice resul
                                 struct buf *out) MUST_CHECK;
 enum status fetch_answer_decode(struct slice in, struct fetch_answer *a,
                                 struct msgpack_reader *results) MUST_CHECK;
+
+/* A source of LIST: [ kind, url, about, state, error, fetched ms, failed ms, next ms, failures ]. Times are
+ * wall clock; 0: never. */
+struct fetch_source {
+    struct slice kind;  /* "crl", "delta-crl", "ocsp" */
+    struct slice url;   /* of a list or a responder */
+    struct slice about; /* the issuer's name; how many certificates name the responder */
+    struct slice state; /* "due", "fetching", "ok", "failed" */
+    struct slice error; /* of the last failure; "": there was none */
+    uint64_t fetched_ms, failed_ms, next_ms;
+    uint64_t failures; /* in a row */
+};
+void fetch_source_write(struct msgpack_writer *w, const struct fetch_source *s);
+/* What is wrong is noted in the reader. Slices point into what is read. */
+void fetch_source_read(struct msgpack_reader *r, struct fetch_source *s);
 
 #endif

@@ -54,6 +54,11 @@ struct core_expiry {
     char cursor[CERT_SEARCH_CURSOR_MAX];
 };
 
+struct core_sweep { /* core_sweep.c */
+    uint64_t next_ms;
+    bool under_way;
+};
+
 struct core_contact {                /* core_contact.c */
     uint64_t asked_ms, commit_index; /* a leader's answer that our store does not hold yet; 0: none */
     uint64_t proven_ms;
@@ -90,6 +95,7 @@ struct core {
     char leader_name[NODE_NAME_MAX + 1];
     bool initialised; /* the store holds the cluster's record: the other roles may begin */
     struct core_expiry expiry;
+    struct core_sweep sweep;
     bool running, closing, removed;
     uint64_t removed_stop_ms; /* the log says that we were removed: stop then */
 
@@ -202,6 +208,9 @@ void core_membership_tick(struct core *core, uint64_t now); /* the leader's reco
 
 /* --- core_expiry.c --- */
 void core_expiry_tick(struct core *core, uint64_t now_ms); /* the leader's warnings of certificates */
+
+/* --- core_sweep.c --- */
+void core_sweep_tick(struct core *core, uint64_t now_ms); /* the leader takes away what has ended */
 void core_transfer(struct core *core, struct slice name, bool forward, core_done_cb cb, void *context);
 void core_node_remove(struct core *core, struct slice name, bool forward, core_done_cb cb, void *context);
 

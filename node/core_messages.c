@@ -2,16 +2,18 @@
  * What became of a message is in the log of the node that took it (smtp/message_log.h); whoever asks, asks
  * any node. Core asks the smtp role of its own node over run/queue.sock, and the cores of the others, which
  * do the same there. The answers are put side by side with the names of the nodes: api puts them together.
+ * In the same way the fetch roles are asked what they fetch (run/fetch.sock): the leading node's knows.
  *
- * What can go wrong: smtp is away, or does not answer in time; a node is down, or of a release that does not
- * know the question. Each is told as that node's status, and the others' answers are given all the same. Only
- * the two questions about the message log go through: nobody changes another node's queue this way. On core's
- * loop.
+ * What can go wrong: the role is away, or does not answer in time; a node is down, or of a release that does
+ * not know the question. Each is told as that node's status, and the others' answers are given all the same.
+ * Only the two questions about the message log and the two about what is fetched go through: nobody changes
+ * another node's queue this way. On core's loop.
  */
 #include "node/core_internal.h"
 
 #include "base/log.h"
 #include "base/msgpack_write.h"
+#include "mail/fetch_protocol.h"
 #include "smtp/queue_protocol.h"
 
 #include <unistd.h>
@@ -23,12 +25,13 @@
 
 typedef void (*asked_cb)(void *context, enum status status, const char *text, struct slice body);
 
-/* One question to this node's smtp, on a connection of its own. */
+/* One question to a role of this node, on a connection of its own. */
 struct queue_ask {
     struct queue_ask *next;
     struct core *core;
     uv_poll_t poll;
     int fd;
+    const char *role; /* that is asked */
     uint64_t deadline_ms;
     asked_cb cb;
     void *context;
@@ -56,7 +59,7 @@ struct node_call {
     size_t node;
 };
 
-/* --- this node's smtp --- */
+/* --- a role of this node --- */
 
 static void on_ask_closed(uv_handle_t *handle)
 {
@@ -76,6 +79,13 @@ static void ask_end(struct queue_ask *a, enum status status, const char *text, s
     a->cb(a->context, status, text, body);
 }
 
+static void ask_failed(struct queue_ask *a, enum status status, const char *what)
+{
+    struct failure f;
+    (void)failure_set(&f, status, "the role %s of this node %s", a->role, what);
+    ask_end(a, status, f.text, SLICE_LITERAL(""));
+}
+
 /* [ type, request, status, text, body ] */
 static void answer_read(struct queue_ask *a, struct slice payload)
 {
@@ -88,7 +98,7 @@ static void answer_read(struct queue_ask *a, struct slice payload)
     enum status status = status_from_number(read_u64(&r));
     struct slice said = read_text(&r, sizeof(text) - 1);
     if (msgpack_reader_status(&r, false) != STATUS_OK || count < 4 || (status == STATUS_OK) != (count == 5)) {
-        ask_end(a, STATUS_INTERNAL, "this node's smtp said what cannot be read", SLICE_LITERAL(""));
+        ask_failed(a, STATUS_INTERNAL, "said what cannot be read");
         return;
     }
     if (said.len > 0) {
@@ -112,7 +122,7 @@ static void on_answer(uv_poll_t *poll, int status, int events)
     if (got == STATUS_OK) {
         answer_read(a, buf_slice(&frame.payload));
     } else if (got != STATUS_BUSY) {
-        ask_end(a, STATUS_UNAVAILABLE, "smtp is not there", SLICE_LITERAL(""));
+        ask_failed(a, STATUS_UNAVAILABLE, "is not there");
     }
     channel_frame_release(&frame);
 }
@@ -142,11 +152,16 @@ static void queue_ask(struct core *core, uint64_t type, struct slice args, uint6
         cb(context, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), SLICE_LITERAL(""));
         return;
     }
-    *a = (struct queue_ask){
-        .core = core, .fd = -1, .deadline_ms = clock_monotonic_ms() + ASK_MS, .cb = cb, .context = context};
-    enum status status = channel_connect(QUEUE_SOCKET, &a->fd, &f);
+    bool of_fetch = type >= CORE_ASK_FETCH;
+    *a = (struct queue_ask){.core = core,
+                            .fd = -1,
+                            .role = of_fetch ? "fetch" : "smtp",
+                            .deadline_ms = clock_monotonic_ms() + ASK_MS,
+                            .cb = cb,
+                            .context = context};
+    enum status status = channel_connect(of_fetch ? FETCH_SOCKET : QUEUE_SOCKET, &a->fd, &f);
     if (status == STATUS_OK) {
-        status = question_send(a->fd, type, args, count);
+        status = question_send(a->fd, of_fetch ? type - CORE_ASK_FETCH : type, args, count);
     }
     if (status == STATUS_OK && uv_poll_init(&core->loop, &a->poll, a->fd) != 0) {
         status = STATUS_NO_MEMORY;
@@ -156,7 +171,9 @@ static void queue_ask(struct core *core, uint64_t type, struct slice args, uint6
             (void)close(a->fd);
         }
         free(a);
-        cb(context, STATUS_UNAVAILABLE, "smtp is not there", SLICE_LITERAL(""));
+        cb(context, STATUS_UNAVAILABLE,
+           of_fetch ? "the role fetch of this node is not there" : "the role smtp of this node is not there",
+           SLICE_LITERAL(""));
         return;
     }
     a->poll.data = a;
@@ -184,7 +201,7 @@ void core_messages_tick(struct core *core, uint64_t now)
     while (a != NULL) {
         struct queue_ask *next = a->next;
         if (now >= a->deadline_ms) {
-            ask_end(a, STATUS_TIMEOUT, "smtp did not answer in time", SLICE_LITERAL(""));
+            ask_failed(a, STATUS_TIMEOUT, "did not answer in time");
             next = core->messages->asks; /* the callback may have asked anew */
         }
         a = next;
@@ -210,7 +227,8 @@ static void peer_asked_cb(void *context, enum status status, const char *text, s
 
 static bool is_question(uint64_t type)
 {
-    return type == QUEUE_MESSAGE_LIST || type == QUEUE_MESSAGE_SHOW;
+    return type == QUEUE_MESSAGE_LIST || type == QUEUE_MESSAGE_SHOW || type == CORE_ASK_FETCH + FETCH_LIST ||
+           type == CORE_ASK_FETCH + FETCH_NOW;
 }
 
 void core_messages_for_peer(struct core *core, uint64_t type, struct slice args, uint64_t count,

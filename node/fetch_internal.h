@@ -80,6 +80,11 @@ void fetch_sessions_free(struct fetch *r);
 void fetch_reply(struct fetch *r, const struct fetch_asker *to, enum status status, const char *text,
                  struct slice results, size_t count);
 
+/* --- node/fetch_state.c: what is told of the schedule --- */
+void fetch_stats_reply(struct fetch *r, const struct fetch_asker *to);
+void fetch_list_reply(struct fetch *r, const struct fetch_asker *to);
+void fetch_now_reply(struct fetch *r, const struct fetch_asker *to, struct slice url);
+
 /* --- node/fetch_proposal.c --- */
 /* Called exactly once, on the loop; `stored`: how many of the certificates are in the store now. */
 typedef void (*fetch_stored_cb)(struct fetch *r, void *context, size_t stored);

@@ -16,10 +16,12 @@
 #include "base/log.h"
 #include "base/msgpack_write.h"
 #include "node/evidence.h"
+#include "node/fetch_guard.h"
 
 #define TICK_MS          200
 #define AT_ONCE_MAX      2      /* lists under way: also a bound on memory */
 #define PROOF_TIMEOUT_MS 600000 /* of a million entries */
+#define FRESHEST_MEMORY  ((size_t)64 << 10)
 #define PLAN_PAUSE_MS    1500
 #define PLAN_SHARE       20 /* planning takes at most one part of the time in so many */
 
@@ -56,13 +58,18 @@ const struct list_source *fetch_lists_at(const struct fetch_lists *l, size_t i)
     return &l->sources[i];
 }
 
-size_t fetch_lists_now(struct fetch *r)
+size_t fetch_lists_now(struct fetch *r, struct slice url)
 {
+    size_t due = 0;
     for (size_t i = 0; i < r->lists->count; i++) {
-        r->lists->sources[i].next_ms = 0;
+        struct list_source *s = &r->lists->sources[i];
+        if (url.len == 0 || slice_equal(url, slice_of_text(s->url))) {
+            s->next_ms = 0;
+            due++;
+        }
     }
     r->lists->next_tick_ms = 0;
-    return r->lists->count;
+    return due;
 }
 
 /* By what it is, since the table may have been planned anew meanwhile. */
@@ -94,6 +101,36 @@ uint64_t fetch_refresh_ms(struct fetch *r)
     return ms;
 }
 
+static struct list_source *source_add(struct fetch_lists *l, const char *url, bool delta)
+{
+    struct list_source *s = source_of(l, url, delta);
+    if (s == NULL && l->count < LIST_SOURCES_MAX) {
+        s = &l->sources[l->count++];
+        *s = (struct list_source){.delta = delta};
+        memcpy(s->url, url, strlen(url) + 1);
+    }
+    if (s != NULL) {
+        s->planned = true;
+    }
+    return s;
+}
+
+/* A list may name its deltas itself, beside what certificates name. */
+static void freshest_note(struct fetch_lists *l, struct list_source *s, const struct crl *crl)
+{
+    struct arena a;
+    char host[FETCH_HOST_MAX + 1];
+    arena_init(&a, FRESHEST_MEMORY);
+    struct slice url = crl_freshest(crl, &a);
+    s->freshest[0] = '\0';
+    if (url.len > 0 && fetch_guard_url(url, host, NULL) == STATUS_OK) {
+        memcpy(s->freshest, url.data, url.len);
+        s->freshest[url.len] = '\0';
+        (void)source_add(l, s->freshest, true);
+    }
+    arena_release(&a);
+}
+
 static void finished(struct fetch *r, struct list_task *t)
 {
     struct list_source *s = source_of(r->lists, t->url, t->delta);
@@ -118,16 +155,17 @@ static void finished(struct fetch *r, struct list_task *t)
             size_t len = record->name.len < sizeof s->issuer - 1 ? record->name.len : sizeof s->issuer - 1;
             memcpy(s->issuer, record->name.data, len);
             s->issuer[len] = '\0';
-            s->error[0] = '\0';
             s->fetched_ms = times.now_ms;
             times.list_this_ms = record->this_ms;
             times.list_next_ms = record->next_ms;
             s->next_ms = list_time_after_success(&times);
+            freshest_note(r->lists, s, t->crl);
         } else {
             struct failure text;
             (void)failure_set(&text, t->status, "%s",
                               t->why.text[0] != '\0' ? t->why.text : status_text(t->status));
             memcpy(s->error, text.text, sizeof s->error);
+            s->failed_ms = times.now_ms;
             s->next_ms = list_time_after_failure(&times);
         }
     }
@@ -194,14 +232,11 @@ static void planned(void *context, struct fetch_task *task)
         char url[DISTRIBUTION_URL_MAX + 1];
         memcpy(url, t->sources[i].url.data, t->sources[i].url.len);
         url[t->sources[i].url.len] = '\0';
-        struct list_source *s = source_of(l, url, t->sources[i].delta);
-        if (s == NULL && l->count < LIST_SOURCES_MAX) {
-            s = &l->sources[l->count++];
-            *s = (struct list_source){.delta = t->sources[i].delta};
-            memcpy(s->url, url, sizeof url);
-        }
-        if (s != NULL) {
-            s->planned = true;
+        (void)source_add(l, url, t->sources[i].delta);
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->sources[i].planned && l->sources[i].freshest[0] != '\0') {
+            (void)source_add(l, l->sources[i].freshest, true);
         }
     }
     for (size_t i = 0; i < l->count; i++) { /* what nobody names any more is forgotten */

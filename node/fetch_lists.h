@@ -15,10 +15,12 @@ struct list_source {
     char url[DISTRIBUTION_URL_MAX + 1];
     bool delta;
     bool planned, busy;
+    char freshest[DISTRIBUTION_URL_MAX +
+                  1];             /* where the list that was fetched last says that deltas are; "" */
     char issuer[200];             /* of the list that was fetched last */
-    char error[FAILURE_TEXT_MAX]; /* of the last try; "": it went well */
-    uint64_t fetched_ms, next_ms; /* wall clock */
-    uint64_t failures;            /* in a row */
+    char error[FAILURE_TEXT_MAX]; /* of the last failure */
+    uint64_t fetched_ms, failed_ms, next_ms; /* wall clock */
+    uint64_t failures;                       /* in a row */
 };
 
 /* --- node/fetch_list_time.c: pure --- */
@@ -71,7 +73,7 @@ struct fetch_lists;
 struct fetch_lists *fetch_lists_new(void); /* NULL: no memory */
 void fetch_lists_free(struct fetch_lists *l);
 void fetch_lists_tick(struct fetch *r);
-size_t fetch_lists_now(struct fetch *r); /* all are due; how many there are */
+size_t fetch_lists_now(struct fetch *r, struct slice url); /* those, or "": all, are due; how many */
 size_t fetch_lists_count(const struct fetch_lists *l);
 const struct list_source *fetch_lists_at(const struct fetch_lists *l, size_t i);
 

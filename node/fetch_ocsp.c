@@ -6,9 +6,10 @@
  * checked on the thread and handed to core, which checks it itself, proposes it, and answers when it is in
  * force everywhere. The next time is before the answer ends.
  *
- * What can go wrong: a responder does not answer: it is asked again later, at growing distances, as a whole,
- * whatever number of certificates names it. It answers, and the answer is not good: only this certificate
- * waits. What is stored stays until it is too old for `smime.revocation`. On the loop.
+ * What can go wrong: a responder does not answer: the next one that the certificate names is asked, and this
+ * one again later, at growing distances, as a whole, whatever number of certificates names it. It answers,
+ * and the answer is not good: only this certificate waits. What is stored stays until it is too old for
+ * `smime.revocation`. On the loop.
  */
 #include "node/fetch_ocsp.h"
 
@@ -54,27 +55,45 @@ const struct ocsp_responder *fetch_ocsp_responder_at(const struct fetch_ocsp *o,
     return &o->sources.responders[i];
 }
 
+static bool names(const struct ocsp_source *s, size_t responder)
+{
+    for (size_t i = 0; i < s->responder_count; i++) {
+        if (s->responders[i] == responder) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint64_t fetch_ocsp_next(const struct fetch_ocsp *o, size_t responder)
 {
     uint64_t next = UINT64_MAX;
     for (size_t i = 0; i < o->sources.count; i++) {
         const struct ocsp_source *s = &o->sources.of[i];
-        next = s->responder == responder && s->next_ms < next ? s->next_ms : next;
+        next = names(s, responder) && s->next_ms < next ? s->next_ms : next;
     }
     uint64_t not_before = o->sources.responders[responder].next_ms;
     return next == UINT64_MAX || next < not_before ? not_before : next;
 }
 
-size_t fetch_ocsp_now(struct fetch *r)
+size_t fetch_ocsp_now(struct fetch *r, struct slice url)
 {
     struct ocsp_sources *s = &r->ocsp->sources;
-    for (size_t i = 0; i < s->count; i++) {
-        s->of[i].next_ms = 0;
-    }
+    size_t due = 0;
     for (size_t i = 0; i < s->responder_count; i++) {
+        bool wanted = url.len == 0 || slice_equal(url, slice_of_text(s->responders[i].url));
+        if (!wanted) {
+            continue;
+        }
         s->responders[i].next_ms = 0;
+        due++;
+        for (size_t k = 0; k < s->count; k++) {
+            if (names(&s->of[k], i)) {
+                s->of[k].next_ms = 0;
+            }
+        }
     }
-    return s->count;
+    return due;
 }
 
 static struct ocsp_responder *responder_of(struct ocsp_sources *s, const char *url)
@@ -106,10 +125,10 @@ static void responder_note(struct ocsp_responder *p, const struct ocsp_task *t, 
     p->failures = good || t->answered ? 0 : p->failures + 1;
     p->next_ms = 0;
     if (good) {
-        p->error[0] = '\0';
         p->answered_ms = times->now_ms;
         return;
     }
+    p->failed_ms = times->now_ms;
     struct failure text;
     (void)failure_set(&text, t->status, "%s", t->why.text[0] != '\0' ? t->why.text : status_text(t->status));
     memcpy(p->error, text.text, sizeof p->error);
@@ -237,9 +256,9 @@ static void plan(struct fetch *r)
 
 /* --- what is due --- */
 
-static void source_ask(struct fetch *r, struct ocsp_source *s, struct store_view *view)
+static void source_ask(struct fetch *r, struct ocsp_source *s, struct ocsp_responder *p,
+                       struct store_view *view)
 {
-    struct ocsp_responder *p = &r->ocsp->sources.responders[s->responder];
     struct ocsp_task *t = calloc(1, sizeof *t);
     if (t == NULL) {
         return;
@@ -282,9 +301,9 @@ static void tick(struct fetch *r, struct store_view *view, uint64_t now_monotoni
     }
     for (size_t i = 0; i < o->sources.count && o->under_way < AT_ONCE_MAX; i++) {
         struct ocsp_source *s = &o->sources.of[i];
-        const struct ocsp_responder *p = &o->sources.responders[s->responder];
-        if (!p->busy && p->next_ms <= now && s->next_ms <= now) {
-            source_ask(r, s, view);
+        size_t responder;
+        if (s->next_ms <= now && ocsp_source_responder(&o->sources, s, now, &responder)) {
+            source_ask(r, s, &o->sources.responders[responder], view);
         }
     }
 }

@@ -14,15 +14,17 @@
 
 struct ocsp_responder {
     char url[OCSP_URL_MAX + 1];
-    char error[FAILURE_TEXT_MAX];  /* of the last question; "": it went well */
-    uint64_t answered_ms, next_ms; /* wall clock; next: it is not asked before, since it failed */
-    uint64_t failures;             /* of the responder, in a row */
+    char error[FAILURE_TEXT_MAX];    /* of the last question that went wrong */
+    uint64_t answered_ms, failed_ms; /* wall clock */
+    uint64_t next_ms;                /* it is not asked before, since it failed */
+    uint64_t failures;               /* of the responder, in a row */
     size_t certificates;
     bool busy;
 };
 struct ocsp_source {
     uint8_t thumbprint[THUMBPRINT_SIZE], issuer[THUMBPRINT_SIZE]; /* of the certificates */
-    size_t responder;
+    size_t responders[OCSP_URLS_MAX];                             /* in the order of the certificate */
+    size_t responder_count;
     uint64_t next_ms;  /* wall clock */
     uint64_t failures; /* of answers about this certificate, in a row */
 };
@@ -45,6 +47,10 @@ void ocsp_plan_run(struct fetch_task *task);
 void ocsp_plan_free(struct fetch_task *task);
 /* What `old` knows of failures and of what was done since is kept in `fresh`. Pure. */
 void ocsp_sources_take_over(struct ocsp_sources *fresh, const struct ocsp_sources *old);
+/* Whom to ask about it now: the first responder that has not failed a short while ago. false: none now, since
+ * that one is busy, or all have failed. Pure. */
+bool ocsp_source_responder(const struct ocsp_sources *s, const struct ocsp_source *of, uint64_t now_ms,
+                           size_t *out);
 
 /* --- node/fetch_ocsp_task.c: on a thread --- */
 struct ocsp_task {
@@ -68,7 +74,8 @@ struct fetch_ocsp;
 struct fetch_ocsp *fetch_ocsp_new(void); /* NULL: no memory */
 void fetch_ocsp_free(struct fetch_ocsp *o);
 void fetch_ocsp_tick(struct fetch *r);
-size_t fetch_ocsp_now(struct fetch *r); /* all are due; how many there are */
+/* All certificates of that responder, or "": of all, are due; how many responders. */
+size_t fetch_ocsp_now(struct fetch *r, struct slice url);
 size_t fetch_ocsp_responders(const struct fetch_ocsp *o);
 const struct ocsp_responder *fetch_ocsp_responder_at(const struct fetch_ocsp *o, size_t i);
 uint64_t fetch_ocsp_next(const struct fetch_ocsp *o, size_t responder); /* wall clock; 0: now */

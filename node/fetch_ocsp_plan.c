@@ -58,22 +58,34 @@ static uint64_t due_ms(struct ocsp_walk *walk, X509 *x, X509 *issuer, const uint
     return list_time_after_success(&times);
 }
 
-static void add(struct ocsp_walk *walk, const struct certificate_record *record, X509 *x, struct slice url)
+/* The responders of `urls` that there is room for. */
+static void name_responders(struct ocsp_sources *s, struct ocsp_source *source, const struct slice *urls,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (find_responder(s, urls[i], &source->responders[source->responder_count])) {
+            s->responders[source->responders[source->responder_count++]].certificates++;
+        }
+    }
+}
+
+static void add(struct ocsp_walk *walk, const struct certificate_record *record, X509 *x,
+                const struct slice *urls, size_t count)
 {
     struct ocsp_sources *s = walk->plan->sources;
     struct buf der = BUF_INIT(FETCH_SMALL_MAX);
     X509 *issuer = s->count < OCSP_SOURCES_MAX ? trust_issuer_of(walk->trust, x) : NULL;
-    size_t responder;
     if (s->count == OCSP_SOURCES_MAX) {
         s->left_out++;
     } else if (issuer != NULL && certificate_to_der(issuer, &der) == STATUS_OK) {
-        if (find_responder(s, url, &responder)) {
-            struct ocsp_source *source = &s->of[s->count++];
-            *source = (struct ocsp_source){.responder = responder};
+        struct ocsp_source *source = &s->of[s->count];
+        *source = (struct ocsp_source){.responder_count = 0};
+        name_responders(s, source, urls, count);
+        if (source->responder_count > 0) {
             memcpy(source->thumbprint, record->thumbprint, THUMBPRINT_SIZE);
             sha256(buf_slice(&der), source->issuer);
             source->next_ms = due_ms(walk, x, issuer, source->thumbprint);
-            s->responders[responder].certificates++;
+            s->count++;
         } else {
             s->left_out++;
         }
@@ -93,10 +105,11 @@ static bool visit(void *context, const struct certificate_record *record)
         return true;
     }
     arena_init(&scratch, PLAN_SCRATCH);
-    if (ocsp_urls(x, &scratch, urls) > 0) {
+    size_t count = ocsp_urls(x, &scratch, urls);
+    if (count > 0) {
         bool listed = !is_ca && distribution_urls(record->der, DISTRIBUTION_FULL, &scratch, lists) > 0;
         if (is_ca || listed == (walk->pass == THE_REST)) {
-            add(walk, record, x, urls[0]);
+            add(walk, record, x, urls, count);
         }
     }
     arena_release(&scratch);
@@ -166,4 +179,17 @@ void ocsp_sources_take_over(struct ocsp_sources *fresh, const struct ocsp_source
             to->failures = from->failures;
         }
     }
+}
+
+bool ocsp_source_responder(const struct ocsp_sources *s, const struct ocsp_source *of, uint64_t now_ms,
+                           size_t *out)
+{
+    for (size_t i = 0; i < of->responder_count; i++) {
+        const struct ocsp_responder *p = &s->responders[of->responders[i]];
+        if (p->next_ms <= now_ms) {
+            *out = of->responders[i];
+            return !p->busy;
+        }
+    }
+    return false;
 }

@@ -8,8 +8,6 @@
 #include "base/channel.h"
 #include "base/log.h"
 #include "base/msgpack_write.h"
-#include "node/fetch_lists.h"
-#include "node/fetch_ocsp.h"
 
 #include <unistd.h>
 
@@ -96,105 +94,6 @@ void fetch_reply(struct fetch *r, const struct fetch_asker *to, enum status stat
     buf_release(&frame);
 }
 
-static void stats_reply(struct fetch *r, const struct fetch_asker *to)
-{
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {
-        {"issuers_asked", r->counts.issuers_asked},       {"issuers_found", r->counts.issuers_found},
-        {"people_asked", r->counts.people_asked},         {"people_found", r->counts.people_found},
-        {"proposals_failed", r->counts.proposals_failed}, {"lists_fetched", r->counts.lists_fetched},
-        {"lists_failed", r->counts.lists_failed},         {"people_failed", r->counts.people_failed},
-        {"ocsp_fetched", r->counts.ocsp_fetched},         {"ocsp_failed", r->counts.ocsp_failed},
-    };
-    struct buf map = BUF_INIT(4096);
-    struct msgpack_writer w;
-    msgpack_writer_init(&w, &map);
-    write_map(&w, sizeof numbers / sizeof numbers[0]);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        write_text(&w, slice_of_text(numbers[i].name));
-        write_u64(&w, numbers[i].value);
-    }
-    enum status status = msgpack_writer_status(&w);
-    fetch_reply(r, to, status, status_text(status), buf_slice(&map), status == STATUS_OK ? 1 : 0);
-    buf_release(&map);
-}
-
-static void source_write(struct msgpack_writer *w, const struct list_source *s)
-{
-    const char *state = s->busy               ? "fetching"
-                        : s->error[0] != '\0' ? "failed"
-                        : s->fetched_ms != 0  ? "ok"
-                                              : "due";
-    write_array(w, 8);
-    write_text(w, slice_of_text(s->delta ? "delta-crl" : "crl"));
-    write_text(w, slice_of_text(s->url));
-    write_text(w, slice_of_text(s->issuer));
-    write_text(w, slice_of_text(state));
-    write_text(w, slice_of_text(s->error));
-    write_u64(w, s->fetched_ms);
-    write_u64(w, s->next_ms);
-    write_u64(w, s->failures);
-}
-
-static void responder_write(struct msgpack_writer *w, const struct fetch_ocsp *o, size_t i)
-{
-    const struct ocsp_responder *p = fetch_ocsp_responder_at(o, i);
-    const char *state = p->busy               ? "fetching"
-                        : p->error[0] != '\0' ? "failed"
-                        : p->answered_ms != 0 ? "ok"
-                                              : "due";
-    char about[40];
-    int n = snprintf(about, sizeof about, "%zu certificates", p->certificates);
-    write_array(w, 8);
-    write_text(w, SLICE_LITERAL("ocsp"));
-    write_text(w, slice_of_text(p->url));
-    write_text(w, slice_of_text(n > 0 && (size_t)n < sizeof about ? about : ""));
-    write_text(w, slice_of_text(state));
-    write_text(w, slice_of_text(p->error));
-    write_u64(w, p->answered_ms);
-    write_u64(w, fetch_ocsp_next(o, i));
-    write_u64(w, p->failures);
-}
-
-static void list_reply(struct fetch *r, const struct fetch_asker *to)
-{
-    struct buf results = BUF_INIT(ANSWER_MAX - 4096);
-    struct msgpack_writer w;
-    msgpack_writer_init(&w, &results);
-    write_text(&w, slice_of_text(core_client_node_name(r->core)));
-    write_text(&w, slice_of_text(r->leader));
-    write_array(&w, fetch_lists_count(r->lists) + fetch_ocsp_responders(r->ocsp));
-    for (size_t i = 0; i < fetch_lists_count(r->lists); i++) {
-        source_write(&w, fetch_lists_at(r->lists, i));
-    }
-    for (size_t i = 0; i < fetch_ocsp_responders(r->ocsp); i++) {
-        responder_write(&w, r->ocsp, i);
-    }
-    enum status status = msgpack_writer_status(&w);
-    fetch_reply(r, to, status, status_text(status), buf_slice(&results), status == STATUS_OK ? 3 : 0);
-    buf_release(&results);
-}
-
-static void now_reply(struct fetch *r, const struct fetch_asker *to)
-{
-    struct buf result = BUF_INIT(16);
-    struct msgpack_writer w;
-    msgpack_writer_init(&w, &result);
-    if (!fetch_leads(r)) {
-        struct failure f;
-        (void)failure_set(&f, STATUS_NOT_LEADER, "lists are fetched by the leading node: ask %s",
-                          r->leader[0] != '\0' ? r->leader : "again when there is one");
-        fetch_reply(r, to, STATUS_NOT_LEADER, f.text, SLICE_LITERAL(""), 0);
-        return;
-    }
-    write_u64(&w, fetch_lists_now(r) + fetch_ocsp_now(r));
-    enum status status = msgpack_writer_status(&w);
-    fetch_reply(r, to, status, status_text(status), buf_slice(&result), status == STATUS_OK ? 1 : 0);
-    buf_release(&result);
-}
-
 static void serve(struct fetch *r, struct fetch_session *s, struct slice frame)
 {
     struct fetch_question q;
@@ -212,13 +111,13 @@ static void serve(struct fetch *r, struct fetch_session *s, struct slice frame)
         fetch_people(r, &from, &q);
         return;
     case FETCH_STATS:
-        stats_reply(r, &from);
+        fetch_stats_reply(r, &from);
         return;
     case FETCH_LIST:
-        list_reply(r, &from);
+        fetch_list_reply(r, &from);
         return;
     case FETCH_NOW:
-        now_reply(r, &from);
+        fetch_now_reply(r, &from, q.url);
         return;
     }
 }

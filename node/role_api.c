@@ -1,6 +1,7 @@
 /* The api role: gives api/ its listeners, certificate and keys. See api/api.h. */
 #include "api/api.h"
 #include "base/log.h"
+#include "mail/fetch_protocol.h"
 #include "node/role.h"
 #include "raft/core_protocol.h"
 #include "smtp/queue_protocol.h"
@@ -19,6 +20,7 @@ int role_api_run(struct role_context *c)
         .store = STORE_FOLDER,
         .core_socket = CORE_SOCKET,
         .queue_socket = QUEUE_SOCKET,
+        .fetch_socket = FETCH_SOCKET,
     };
     int fd;
     while (options.listener_count < API_LISTENERS_MAX &&

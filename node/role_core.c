@@ -308,6 +308,7 @@ static void tick_cb(uv_timer_t *timer)
     core_founding_tick(core, now);
     core_membership_tick(core, now);
     core_expiry_tick(core, now);
+    core_sweep_tick(core, now);
     if (now >= core->next_event_ms) {
         event_send(core, now);
     }

@@ -14,9 +14,10 @@
  * lifetime ms u64                    -> token str (secret: shown once) NODE_REMOVE node name str -> index u64
  * MESSAGES   question u64, arguments bin, their number u64 -> array of [ node name str, status u64, text str,
  * answer bin ]: what the message logs of all nodes say; the question is MESSAGE_LIST or MESSAGE_SHOW of
- * smtp/queue_protocol.h with its arguments as raw MessagePack
- * REVOCATION_LIST  list bin (DER or PEM)   -> nothing; core verifies it and brings it in
- * OCSP_ANSWER  thumbprint of the certificate bin32, of its issuer's bin32, answer bin  -> nothing; the same
+ * smtp/queue_protocol.h with its arguments as raw MessagePack; or CORE_ASK_FETCH plus FETCH_LIST or FETCH_NOW
+ * of mail/fetch_protocol.h, which goes to the fetch roles REVOCATION_LIST  list bin (DER or PEM)   ->
+ * nothing; core verifies it and brings it in OCSP_ANSWER  thumbprint of the certificate bin32, of its
+ * issuer's bin32, answer bin  -> nothing; the same
  *
  * and, unasked, to every client that said HELLO, at least twice a second and at each change:
  *   EVENT      [ type, 0, applied index u64, contact u64 (clock_monotonic_ms of the last proof that this node
@@ -47,6 +48,8 @@ enum core_request {
     CORE_OCSP_ANSWER,
     CORE_EVENT
 };
+
+#define CORE_ASK_FETCH 256 /* of MESSAGES */
 
 struct core_node_status {
     char name[NODE_NAME_MAX + 1];

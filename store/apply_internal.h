@@ -75,6 +75,7 @@ enum status apply_crl_sweep(struct store_apply *a);
 enum status apply_crl_remove(struct store_apply *a);
 enum status apply_ocsp_put(struct store_apply *a);
 enum status apply_ocsp_remove(struct store_apply *a);
+enum status apply_ocsp_sweep(struct store_apply *a);
 enum status apply_cert_harvest(struct store_apply *a);
 enum status apply_cert_state(struct store_apply *a);
 enum status apply_cert_bind(struct store_apply *a);

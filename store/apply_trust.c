@@ -445,3 +445,46 @@ enum status apply_ocsp_remove(struct store_apply *a)
     apply_trust_changed(a);
     return STATUS_OK;
 }
+
+struct ended {
+    uint64_t before_ms;
+    size_t count;
+    struct {
+        uint8_t key[OCSP_KEY_MAX];
+        size_t len;
+    } found[OCSP_SWEEP_MAX];
+};
+
+static bool find_ended(void *context, const uint8_t issuer[ISSUER_ID_SIZE], struct slice serial,
+                       const struct ocsp_record *answer)
+{
+    struct ended *ended = context;
+
+    if (ocsp_has_ended(answer, ended->before_ms)) {
+        ended->found[ended->count].len = ocsp_key(issuer, serial, ended->found[ended->count].key).len;
+        ended->count++;
+    }
+    return ended->count < OCSP_SWEEP_MAX;
+}
+
+/* Nothing changes for anybody's mail: an answer that has ended counts for nothing. */
+enum status apply_ocsp_sweep(struct store_apply *a)
+{
+    struct store_view view = {.store = a->store, .txn = a->txn};
+    struct ended ended = {.before_ms = apply_number(a, 0)};
+    struct buf value = BUF_INIT(sizeof(a->result->value));
+    struct msgpack_writer w;
+
+    if (store_ocsp_all(&view, find_ended, &ended) != STATUS_OK)
+        return apply_refuse(a, STATUS_CORRUPT, "the OCSP answers in the store cannot be read");
+    for (size_t i = 0; i < ended.count; i++)
+        apply_delete(a, TABLE_OCSP, slice_of(ended.found[i].key, ended.found[i].len));
+    msgpack_writer_init(&w, &value);
+    write_u64(&w, ended.count);
+    if (msgpack_writer_status(&w) == STATUS_OK) {
+        memcpy(a->result->value, value.data, value.len);
+        a->result->value_len = value.len;
+    }
+    buf_release(&value);
+    return STATUS_OK;
+}

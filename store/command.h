@@ -166,6 +166,10 @@ enum command_number {
     COMMAND_CA_REQUEST_AUTO = 82,
     /* as COMMAND_CA_REQUEST_ADD, ahead of a certificate's end: only while no request waits for the address */
     COMMAND_CA_REQUEST_RENEW = 83,
+    /* --- 85 to 89: what is fetched --- */
+    /* before (ms): take away some OCSP answers (OCSP_SWEEP_MAX) that said "good" until before then. Result:
+     * how many. What is revoked stays known */
+    COMMAND_OCSP_SWEEP = 85,
     COMMAND_NUMBER_END
 };
 

@@ -203,6 +203,10 @@ static const struct command_field ocsp_remove_fields[] = {
     BYTES("serial", 1, SERIAL_MAX, "serial number"),
 };
 
+static const struct command_field ocsp_sweep_fields[] = {
+    U64("before_ms", "answers whose nextUpdate lies before then, ms since 1970"),
+};
+
 #define CA_ADD_FIELDS                                                                                        \
     TEXT("name", 1, CA_NAME_MAX, "name of the CA"),                                                          \
         BYTES("certificate", 1, 256 << 10, "certificate record of the CA"),                                  \
@@ -401,6 +405,8 @@ static const struct command_type types[] = {
            "what an OCSP responder answered"),
     ROW_OF(2, COMMAND_OCSP_REMOVE, "ocsp.remove", "ca.write", ocsp_remove_fields, NULL, apply_ocsp_remove,
            "forget an OCSP answer"),
+    ROW_OF(2, COMMAND_OCSP_SWEEP, "ocsp.sweep", "ca.write", ocsp_sweep_fields, NULL, apply_ocsp_sweep,
+           "take away OCSP answers that have ended"),
 };
 
 const struct command_type *command_type_of(enum command_number number)

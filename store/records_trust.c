@@ -275,21 +275,12 @@ const char *crl_reason_name(unsigned reason)
 
 /* --- OCSP --- */
 
-enum status store_ocsp_get(struct store_view *v, const uint8_t issuer[ISSUER_ID_SIZE], struct slice serial,
-                           struct ocsp_record *out)
+static enum status read_ocsp(struct slice value, struct ocsp_record *out)
 {
-    uint8_t key[OCSP_KEY_MAX];
     struct msgpack_reader r;
-    struct slice value;
     uint64_t answer;
-    enum status status;
 
     memset(out, 0, sizeof(*out));
-    if (serial.len == 0 || serial.len > SERIAL_MAX)
-        return STATUS_NOT_FOUND;
-    status = table_get(v->store, v->txn, TABLE_OCSP, ocsp_key(issuer, serial, key), &value);
-    if (status != STATUS_OK)
-        return status;
     msgpack_reader_init(&r, value);
     if (read_array(&r, 6) != 6)
         read_fail(&r, STATUS_MALFORMED);
@@ -303,6 +294,50 @@ enum status store_ocsp_get(struct store_view *v, const uint8_t issuer[ISSUER_ID_
         return STATUS_CORRUPT;
     out->status = (enum ocsp_status)answer;
     return STATUS_OK;
+}
+
+enum status store_ocsp_get(struct store_view *v, const uint8_t issuer[ISSUER_ID_SIZE], struct slice serial,
+                           struct ocsp_record *out)
+{
+    uint8_t key[OCSP_KEY_MAX];
+    struct slice value;
+    enum status status;
+
+    memset(out, 0, sizeof(*out));
+    if (serial.len == 0 || serial.len > SERIAL_MAX)
+        return STATUS_NOT_FOUND;
+    status = table_get(v->store, v->txn, TABLE_OCSP, ocsp_key(issuer, serial, key), &value);
+    return status == STATUS_OK ? read_ocsp(value, out) : status;
+}
+
+struct ocsp_walk {
+    ocsp_visit_cb visit;
+    void *context;
+    enum status status;
+};
+
+static bool visit_ocsp(void *context, struct slice key, struct slice value)
+{
+    struct ocsp_walk *walk = context;
+    struct ocsp_record record;
+
+    walk->status = key.len > ISSUER_ID_SIZE ? read_ocsp(value, &record) : STATUS_CORRUPT;
+    return walk->status == STATUS_OK &&
+           walk->visit(walk->context, key.data, slice_of(key.data + ISSUER_ID_SIZE, key.len - ISSUER_ID_SIZE),
+                       &record);
+}
+
+enum status store_ocsp_all(struct store_view *v, ocsp_visit_cb cb, void *context)
+{
+    struct ocsp_walk walk = {.visit = cb, .context = context};
+    enum status status = table_walk(v->store, v->txn, TABLE_OCSP, (struct slice){0}, visit_ocsp, &walk);
+
+    return status != STATUS_OK ? status : walk.status;
+}
+
+bool ocsp_has_ended(const struct ocsp_record *answer, uint64_t before_ms)
+{
+    return answer->status == OCSP_GOOD && answer->next_ms < before_ms;
 }
 
 /* --- the look-up --- */

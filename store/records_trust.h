@@ -24,6 +24,7 @@
 #define CRL_ROWS_BYTES  ((size_t)640 << 10)
 #define CRL_SWEEP_MAX   20000 /* rows that one command takes away */
 #define CRL_ENTRIES_MAX 1000000
+#define OCSP_SWEEP_MAX  200 /* answers that one command takes away */
 
 /* --- the certificate trust list --- */
 
@@ -57,7 +58,7 @@ struct crl_record {
     uint64_t generation;       /* of its rows */
     struct slice name;         /* of the issuer, RFC 4514 text */
     struct slice number;       /* CRL number, big endian without leading zeros; empty: it has none */
-    struct slice base_number;  /* of a delta that was just read: the number it builds upon; else empty */
+    struct slice base_number;  /* the last that came was a delta: the number it builds upon; else empty */
     uint64_t this_ms, next_ms; /* thisUpdate, nextUpdate (0: none was named) */
     uint64_t flags;            /* enum crl_flags */
     struct slice points;       /* URIs of its distribution point, separated by line feeds; empty: no part */
@@ -111,6 +112,13 @@ struct ocsp_record {
 };
 enum status store_ocsp_get(struct store_view *v, const uint8_t issuer[ISSUER_ID_SIZE], struct slice serial,
                            struct ocsp_record *out) MUST_CHECK; /* NOT_FOUND */
+
+typedef bool (*ocsp_visit_cb)(void *context, const uint8_t issuer[ISSUER_ID_SIZE], struct slice serial,
+                              const struct ocsp_record *answer);
+/* All answers, by issuer and serial number. */
+enum status store_ocsp_all(struct store_view *v, ocsp_visit_cb cb, void *context) MUST_CHECK;
+/* Does it count no more, so that it may be taken away? One that says "revoked" always counts. */
+bool ocsp_has_ended(const struct ocsp_record *answer, uint64_t before_ms);
 
 /* --- what is asked for each message --- */
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from authority import Authority
-from directory import Directory
+from directory import Directory, free_port
 from nameserver import NameServer
 from partner import crlf
 from responder import Responder
@@ -335,6 +335,60 @@ def test_a_forged_list_changes_nothing(ready, web, tmp_path):
     assert b"the secret" in ca.decrypt("forgegood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to))))
 
 
+def watched(cluster, url, node=1):
+    return [s for s in cluster.ctl_json("fetch", "status", node=node)["items"] if s["url"] == url]
+
+
+def metric(cluster, name, node=1):
+    text = cluster.api("GET", "/metrics", node=node).body.decode()
+    return [float(line.split()[1]) for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name]
+
+
+def test_what_is_fetched_is_told_and_fetched_now(ready, web, tmp_path):
+    ca = listed(tmp_path, web, "told")
+    url = web.url("/told.crl")
+    ready.ctl("ca", "trust", ca.path("pem"))
+    ready.ctl("cert", "import", tmp_path / "told" / "toldgood.pem")
+    # There is no list yet: the failure is told with its reason, by every node.
+    [failed] = wait_for(lambda: [s for s in watched(ready, url, node=2) if s["state"] == "failed"])
+    assert "404" in failed["error"] and failed["failures"] >= 1 and failed["succeeded"] is None and failed["next"]
+    shown = ready.ctl("fetch", "status", node=3).stdout
+    assert url in shown and f"node{ready.leader()}" in shown
+    # It waits a minute before it tries again, unless it is told to.
+    web.files["/told.crl"] = ca.crl()
+    assert ready.ctl_json("fetch", "now", url, node=3)["due"] == 1
+    [good] = wait_for(lambda: [s for s in watched(ready, url) if s["state"] == "ok"])
+    assert good["succeeded"] and good["about"] == "CN=told ca" and good["failures"] == 0
+    assert crls(ready, "told ca", node=2)
+    assert ready.ctl("fetch", "now", "http://nobody.example/", code=None).returncode == 3
+    leader = ready.leader()
+    wait_for(lambda: sum(metric(ready, "sealpost_fetch_lists_fetched_total", leader)) >= 1)
+    assert len(metric(ready, "sealpost_crl_ends_seconds", leader)) == metric(ready, "sealpost_crls", leader)[0]
+
+
+def test_a_delta_list_that_the_list_names(ready, web, tmp_path):
+    ca = listed(tmp_path, web, "delta")
+    full, delta = web.url("/delta.crl"), web.url("/fresh.crl")
+    ready.ctl("settings", "set", "encrypt.mode", "mandatory", "--domain", "listed.example")
+    web.files["/delta.crl"] = ca.crl(freshest=delta)  # number 1, nobody is on it
+    ca.revoke("deltabad")
+    web.files["/fresh.crl"] = ca.crl(base=1)
+    ready.ctl("ca", "trust", ca.path("pem"))
+    for person in ("deltagood", "deltabad"):
+        ready.ctl("cert", "import", tmp_path / "delta" / f"{person}.pem")
+    wait_for(lambda: [c["number"] for c in crls(ready, "delta ca", node=2)] == ["02"])
+    assert "revoked" in refused(ready, "deltabad@listed.example")
+    to = "deltagood@listed.example"
+    assert b"the secret" in ca.decrypt("deltagood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to), node=2)))
+    # The full list under the delta is fetched again: that is no failure, and takes nothing back.
+    asked = web.asked.count("/delta.crl")
+    ready.ctl("fetch", "now", full)
+    wait_for(lambda: web.asked.count("/delta.crl") > asked and watched(ready, full)[0]["state"] != "fetching")
+    assert (watched(ready, full)[0]["state"], watched(ready, full)[0]["failures"]) == ("ok", 0)
+    assert [s["kind"] for s in watched(ready, delta)] == ["delta-crl"]
+    assert "revoked" in refused(ready, "deltabad@listed.example")
+
+
 # --- OCSP ---
 
 def state_of(cluster, thumbprint, node=1):
@@ -348,10 +402,12 @@ def thumbprint_of(cluster, address):
 
 def test_answers_of_a_responder_are_in_force_everywhere(ready, tmp_path):
     responder, forger = Responder(), Responder()
+    dead = f"http://127.0.0.1:{free_port()}/"
     ca = Authority(tmp_path / "ocsp", "ocsp ca")
     names = {"ocspgood": responder, "ocspbad": responder, "ocspnew": responder, "ocspforged": forger}
     for name, by in names.items():
-        ca.issue(name, f"{name}@answered.example", ocsp=by.url)
+        # The first place is a responder that is not there.
+        ca.issue(name, f"{name}@answered.example", ocsp=[dead, by.url] if name == "ocspgood" else by.url)
     other = Authority(tmp_path / "other", "ocsp ca")
     ca.known("ocspgood")
     ca.revoke("ocspbad")
@@ -374,6 +430,8 @@ def test_answers_of_a_responder_are_in_force_everywhere(ready, tmp_path):
             with pytest.raises(smtplib.SMTPDataError) as error:
                 send(ready, ALICE, "ocspbad@answered.example", letter(ALICE, "ocspbad@answered.example"), node)
             assert b"revoked" in error.value.smtp_error
+        stored = ready.ctl_json("ocsp", "list", node=2)["items"]
+        assert sorted(a["status"] for a in stored) == ["good", "revoked"] and all(a["in_force"] for a in stored)
         # A forged answer, and none: unknown is used with soft, and refused with hard.
         to = "ocspforged@answered.example"
         assert state_of(ready, prints["ocspforged"])["status"] == "unknown"
@@ -383,6 +441,11 @@ def test_answers_of_a_responder_are_in_force_everywhere(ready, tmp_path):
         assert b"the secret" in ca.decrypt("ocspgood", arrives(ready, lambda: send(ready, ALICE, to, letter(ALICE, to), node=2)))
         assert "not known" in refused(ready, "ocspnew@answered.example")
         assert "not known" in refused(ready, "ocspforged@answered.example")
+        # What is forgotten is asked for anew.
+        [good] = [a for a in stored if a["status"] == "good"]
+        asked = responder.asked
+        ready.ctl("ocsp", "remove", good["issuer"], good["serial"], node=3)
+        wait_for(lambda: responder.asked > asked and state_of(ready, prints["ocspgood"])["status"] == "good")
     finally:
         ready.ctl("settings", "unset", "smime.revocation", code=None)
         ready.ctl("settings", "unset", "ocsp.enabled", code=None)

@@ -52,8 +52,13 @@ class Authority:
         """The certificate is in the authority's book, so that its responder answers `good`."""
         openssl("ca", "-batch", "-config", self.config, "-cert", self.path("pem"), "-keyfile", self.path("key"), "-valid", self.folder / f"{name}.pem")
 
-    def crl(self, hours=24, dates=None):
-        """DER of a list that is good for so long; dates: (lastUpdate, nextUpdate) as YYYYMMDDHHMMSSZ."""
+    def crl(self, hours=24, dates=None, base=None, freshest=None):
+        """DER of a list that is good for so long; dates: (lastUpdate, nextUpdate) as YYYYMMDDHHMMSSZ. base: it is a delta upon the list of that
+        number. freshest: where the list says that its deltas are."""
+        extensions = ["authorityKeyIdentifier=keyid"] + ([f"deltaCRL=critical,ASN1:INTEGER:{base}"] if base else [])
+        extensions += [f"freshestCRL=URI:{freshest}"] if freshest else []
+        text = self.config.read_text()
+        self.config.write_text(text[:text.index("[c]\n")] + "[c]\n" + "\n".join(extensions) + "\n")
         when = ["-crl_lastupdate", dates[0], "-crl_nextupdate", dates[1]] if dates else ["-crlhours", str(hours)]
         openssl("ca", "-gencrl", "-batch", "-config", self.config, "-cert", self.path("pem"), "-keyfile", self.path("key"), *when, "-out", self.path("crl"))
         return openssl("crl", "-in", self.path("crl"), "-outform", "DER")
@@ -67,7 +72,7 @@ class Authority:
 
 
 def places(aia=None, crl=None, ocsp=None, freshest=None):
-    access = [f"caIssuers;URI:{u}" for u in ([aia] if isinstance(aia, str) else aia or [])] + ([f"OCSP;URI:{ocsp}"] if ocsp else [])
+    access = [f"caIssuers;URI:{u}" for u in ([aia] if isinstance(aia, str) else aia or [])] + [f"OCSP;URI:{u}" for u in ([ocsp] if isinstance(ocsp, str) else ocsp or [])]
     lines = "authorityInfoAccess=" + ",".join(access) + "\n" if access else ""
     lines += f"crlDistributionPoints=URI:{crl}\n" if crl else ""
     return lines + (f"freshestCRL=URI:{freshest}\n" if freshest else "")

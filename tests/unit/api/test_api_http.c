@@ -44,7 +44,8 @@ static int start(void **state)
                                       .kek = SLICE_LITERAL("01234567890123456789012345678901"),
                                       .store = "/nowhere",
                                       .core_socket = "/nowhere/core.sock",
-                                      .queue_socket = "/nowhere/queue.sock"};
+                                      .queue_socket = "/nowhere/queue.sock",
+                                      .fetch_socket = "/nowhere/fetch.sock"};
         _exit(api_run(&options, &f) == STATUS_OK ? 0 : 1);
     }
     close(listener);

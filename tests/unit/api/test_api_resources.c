@@ -3,7 +3,10 @@
 
 #include "base/hex.h"
 #include "base/msgpack_write.h"
+#include "mail/fetch_protocol.h"
 #include "smtp/queue_protocol.h"
+
+#define ISSUER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static struct api_world w;
 
@@ -359,6 +362,88 @@ static void the_queue_is_shown(void **state)
     ASK(404, "DELETE", "/v1/queue/id2", NULL);
 }
 
+static void node_answers(struct msgpack_writer *m, const char *node, enum status status, const char *text,
+                         struct slice body)
+{
+    write_array(m, 4);
+    write_text(m, slice_of_text(node));
+    write_u64(m, status);
+    write_text(m, slice_of_text(text));
+    write_bytes(m, body);
+}
+
+static void what_is_fetched_is_told(void **state)
+{
+    const struct fetch_source source = {.kind = SLICE_LITERAL("crl"),
+                                        .url = SLICE_LITERAL("http://x/1.crl"),
+                                        .state = SLICE_LITERAL("failed"),
+                                        .error = SLICE_LITERAL("the server says 404"),
+                                        .failed_ms = 1000,
+                                        .failures = 2};
+    struct buf leader = BUF_INIT(4096), other = BUF_INIT(64);
+    struct msgpack_writer m;
+    (void)state;
+    msgpack_writer_init(&m, &leader);
+    write_array(&m, 3);
+    write_bool(&m, true);
+    write_u64(&m, 7);
+    write_array(&m, 1);
+    fetch_source_write(&m, &source);
+    msgpack_writer_init(&m, &other);
+    write_array(&m, 3);
+    write_bool(&m, false);
+    write_u64(&m, 0);
+    write_array(&m, 0);
+    msgpack_writer_init(&m, &w.answer_body);
+    write_array(&m, 4);
+    node_answers(&m, "node1", STATUS_OK, "", buf_slice(&other));
+    node_answers(&m, "node2", STATUS_OK, "", buf_slice(&leader));
+    node_answers(&m, "node3", STATUS_UNAVAILABLE, "is not there", SLICE_LITERAL(""));
+    node_answers(&m, "node4", STATUS_OK, "", SLICE_LITERAL("\x91\x01"));
+    ASK(200, "GET", "/v1/fetch", NULL);
+    assert_int_equal(w.asked->type, CORE_MESSAGES);
+    assert_string_equal(world_text(&w, "node"), "node2");
+    assert_int_equal(json_integer_value(world_json(&w, "left_out")), 7);
+    assert_string_equal(world_text(&w, "items.0.error"), "the server says 404");
+    assert_string_equal(world_text(&w, "items.0.failed"), "1970-01-01T00:00:01Z");
+    assert_true(json_is_null(world_json(&w, "items.0.succeeded")));
+    assert_string_equal(world_text(&w, "silent.0.reason"), "is not there");
+    assert_string_equal(world_text(&w, "silent.1.node"), "node4");
+
+    buf_reset(&w.answer_body);
+    msgpack_writer_init(&m, &w.answer_body);
+    write_array(&m, 2);
+    node_answers(&m, "node1", STATUS_NOT_LEADER, "no", SLICE_LITERAL(""));
+    node_answers(&m, "node2", STATUS_OK, "", SLICE_LITERAL("\x03"));
+    ASK(200, "POST", "/v1/fetch", "{\"url\": \"http://x/1.crl\"}");
+    assert_int_equal(json_integer_value(world_json(&w, "due")), 3);
+    ASK(200, "POST", "/v1/fetch", "{}");
+    buf_reset(&w.answer_body);
+    msgpack_writer_init(&m, &w.answer_body);
+    write_array(&m, 2);
+    node_answers(&m, "node1", STATUS_NOT_FOUND, "nothing is fetched from there", SLICE_LITERAL(""));
+    node_answers(&m, "node2", STATUS_NOT_LEADER, "no", SLICE_LITERAL(""));
+    ASK(404, "POST", "/v1/fetch", "{\"url\": \"http://x/2.crl\"}");
+    buf_reset(&w.answer_body);
+    msgpack_writer_init(&m, &w.answer_body);
+    write_array(&m, 1);
+    node_answers(&m, "node2", STATUS_NOT_LEADER, "no", SLICE_LITERAL(""));
+    ASK(503, "POST", "/v1/fetch", "{}");
+    buf_release(&leader);
+    buf_release(&other);
+}
+
+static void answers_of_responders_are_named_to_be_forgotten(void **state)
+{
+    (void)state;
+    ASK(200, "GET", "/v1/ocsp", NULL);
+    assert_int_equal(json_array_size(world_json(&w, "items")), 0);
+    ASK(400, "DELETE", "/v1/ocsp/abc/01", NULL);
+    ASK(400, "DELETE", "/v1/ocsp/" ISSUER "/x1", NULL);
+    ASK(400, "DELETE", "/v1/ocsp/" ISSUER "/012", NULL);
+    ASK(404, "DELETE", "/v1/ocsp/" ISSUER "/01", NULL);
+}
+
 static void readiness_tells_what_is_wrong(void **state)
 {
     uint64_t now = clock_monotonic_ms();
@@ -381,6 +466,8 @@ static void readiness_tells_what_is_wrong(void **state)
     assert_non_null(strstr(w.text, "\nsealpost_raft_applied_index 5\n"));
     assert_non_null(
         strstr(w.text, "# TYPE sealpost_smtp_accepted_total counter\nsealpost_smtp_accepted_total 7\n"));
+    assert_non_null(strstr(w.text, "\nsealpost_fetch_lists_fetched_total 5\n"));
+    assert_non_null(strstr(w.text, "\nsealpost_crls 0\n"));
     assert_non_null(
         strstr(w.text, "# TYPE sealpost_smtp_queue_messages gauge\nsealpost_smtp_queue_messages 3\n"));
 }
@@ -417,6 +504,8 @@ int main(void)
         TEST(the_policy_is_explained),
         TEST(core_answers_become_json),
         TEST(the_queue_is_shown),
+        TEST(what_is_fetched_is_told),
+        TEST(answers_of_responders_are_named_to_be_forgotten),
         TEST(readiness_tells_what_is_wrong),
         TEST(without_a_leader_or_a_store_the_reason_is_told),
     };

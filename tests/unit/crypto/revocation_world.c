@@ -175,6 +175,17 @@ static void add_scope(X509_CRL *crl, const struct list_recipe *r)
     ISSUING_DIST_POINT_free(point);
 }
 
+static void add_freshest(X509_CRL *crl, const char *uri)
+{
+    char text[256];
+    X509_EXTENSION *extension;
+
+    need(snprintf(text, sizeof(text), "URI:%s", uri) < (int)sizeof(text));
+    extension = X509V3_EXT_conf_nid(NULL, NULL, NID_freshest_crl, text);
+    need(extension != NULL && X509_CRL_add_ext(crl, extension, -1) == 1);
+    X509_EXTENSION_free(extension);
+}
+
 static void add_unknown(X509_CRL *crl, const char *what)
 {
     ASN1_OBJECT *oid = OBJ_txt2obj("1.3.6.1.4.1.55555.2", 1);
@@ -208,6 +219,8 @@ void list_make(const struct list_recipe *r, const struct made *issuer, struct bu
     add_number(crl, NID_delta_crl, r->base);
     if (r->point != NULL || r->user_only || r->indirect)
         add_scope(crl, r);
+    if (r->freshest != NULL)
+        add_freshest(crl, r->freshest);
     if (r->unknown != NULL)
         add_unknown(crl, r->unknown);
     need(X509_CRL_sign(crl, issuer->key, r->digest != NULL ? r->digest : EVP_sha256()) > 0);

@@ -26,7 +26,8 @@ struct list_recipe {
     uint64_t this_ms, next_ms;
     const struct listed *entries;
     size_t count;
-    const char *point; /* issuingDistributionPoint as in openssl.cnf: "URI:..." is a fullname */
+    const char *point;    /* issuingDistributionPoint as in openssl.cnf: "URI:..." is a fullname */
+    const char *freshest; /* URI of freshestCRL */
     bool user_only, indirect;
     const char *unknown;  /* "critical": an extension that nobody knows */
     const EVP_MD *digest; /* NULL: SHA-256 */

@@ -181,6 +181,40 @@ static void what_is_found_is_compared_with_what_is_stored(void **state)
     assert_int_equal(found(&good, &world.leaf, &world.inter, &finding), STATUS_CONFLICT);
 }
 
+static bool count_answer(void *context, const uint8_t *issuer, struct slice serial,
+                         const struct ocsp_record *answer)
+{
+    size_t *counts = context;
+
+    (void)issuer;
+    (void)serial;
+    counts[answer->status]++;
+    return true;
+}
+
+static void what_has_ended_is_swept_and_what_is_revoked_stays(void **state)
+{
+    struct apply_result result;
+    struct command c;
+    size_t counts[2] = {0};
+    struct store_view *view;
+
+    (void)state;
+    world_ocsp(&world, &world.leaf, &world.inter, OCSP_GOOD, NOW_MS - 5000);
+    world_ocsp(&world, &world.other, &world.inter, OCSP_GOOD, NOW_MS + 5000);
+    world_ocsp(&world, &world.inter, &world.root, OCSP_REVOKED, NOW_MS - 5000);
+    command_init(&c, COMMAND_OCSP_SWEEP, NOW_MS, SLICE_LITERAL("core"));
+    c.values[0].number = NOW_MS;
+    result = world_apply(&world, &c);
+    OK(result.status);
+    assert_int_equal(result.value[result.value_len - 1], 1); /* one, as MessagePack */
+    OK(store_view_begin(world.store, &view, NULL));
+    OK(store_ocsp_all(view, count_answer, counts));
+    store_view_end(view);
+    assert_int_equal(counts[OCSP_GOOD], 1);
+    assert_int_equal(counts[OCSP_REVOKED], 1);
+}
+
 static enum status by_delegate(const struct recipe *recipe, const struct made *issuer)
 {
     struct made delegate = pki_make(recipe, issuer);
@@ -288,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_signed_by_the_issuer_counts, begin, end),
         cmocka_unit_test_setup_teardown(what_is_about_others_or_too_old_does_not, begin, end),
         cmocka_unit_test_setup_teardown(what_is_found_is_compared_with_what_is_stored, begin, end),
+        cmocka_unit_test_setup_teardown(what_has_ended_is_swept_and_what_is_revoked_stays, begin, end),
         cmocka_unit_test_setup_teardown(a_responder_needs_the_issuers_word, begin, end),
         cmocka_unit_test_setup_teardown(a_revoked_responder_says_nothing, begin, end),
         cmocka_unit_test_setup_teardown(what_is_no_answer_is_said, begin, end),

@@ -126,6 +126,57 @@ static void a_delta_adds_and_takes_away(void **state)
     assert_int_equal(list_import(&world, &stale, &world.inter, &f), STATUS_CONFLICT);
 }
 
+/* Its server gives out the full list until the next one: that is no mistake, and changes nothing. */
+static void the_list_under_a_delta_is_there_already(void **state)
+{
+    const struct listed leaf[] = {{.certificate = &world.leaf, .reason = 4}};
+    const struct list_recipe full = {LIST(5, -2 * DAY, DAY)};
+    const struct list_recipe delta = {LIST(7, -DAY, DAY), .base = 5, ENTRIES(leaf)};
+    const struct list_recipe between = {LIST(6, -DAY, DAY)};
+    const struct list_recipe before = {LIST(4, -3 * DAY, DAY)};
+    const struct list_recipe forged = {
+        LIST(6, -DAY / 2, DAY)}; /* newer than the delta, with a lower number */
+    const struct list_recipe after = {LIST(8, -DAY / 2, DAY)};
+
+    (void)state;
+    OK(list_import(&world, &full, &world.inter, &f));
+    OK(list_import(&world, &delta, &world.inter, &f));
+    assert_int_equal(list_import(&world, &full, &world.inter, &f), STATUS_EXISTS);
+    assert_int_equal(list_import(&world, &between, &world.inter, &f), STATUS_EXISTS);
+    assert_int_equal(list_import(&world, &before, &world.inter, &f), STATUS_CONFLICT);
+    assert_int_equal(list_import(&world, &forged, &world.inter, &f), STATUS_CONFLICT);
+    assert_int_equal(world_judge(&world, &world.leaf, &f), STATUS_REVOKED);
+    OK(list_import(&world, &after, &world.inter, &f));
+    OK(world_judge(&world, &world.leaf, &f));
+    /* The delta has gone with its list: now number 7 is simply older. */
+    assert_int_equal(list_import(&world, &between, &world.inter, &f), STATUS_CONFLICT);
+}
+
+static void a_list_names_its_deltas(void **state)
+{
+    const struct list_recipe recipes[] = {
+        {LIST(5, -DAY, DAY), .freshest = "http://crl.example/delta.crl"},
+        {LIST(5, -DAY, DAY), .freshest = "ldap://crl.example/x"},
+        {LIST(5, -DAY, DAY), .base = 4, .freshest = "http://crl.example/delta.crl"},
+        {LIST(5, -DAY, DAY)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(recipes) / sizeof(recipes[0]); i++) {
+        struct crl *crl;
+        struct arena a;
+        struct buf der;
+
+        arena_init(&a, 65536);
+        list_make(&recipes[i], &world.inter, &der);
+        OK(crl_read(buf_slice(&der), &crl, &f));
+        assert_same(crl_freshest(crl, &a), slice_of_text(i == 0 ? recipes[0].freshest : ""));
+        crl_free(crl);
+        buf_release(&der);
+        arena_release(&a);
+    }
+}
+
 static void hard_needs_a_list_in_force(void **state)
 {
     const struct list_recipe empty = {LIST(5, -2 * DAY, DAY)};
@@ -466,6 +517,8 @@ int main(void)
         TEST(another_issuers_list_says_nothing),
         TEST(newer_lists_follow_older_ones_only),
         TEST(a_delta_adds_and_takes_away),
+        TEST(the_list_under_a_delta_is_there_already),
+        TEST(a_list_names_its_deltas),
         TEST(hard_needs_a_list_in_force),
         TEST(what_is_known_counts_after_the_list_has_ended_and_whatever_the_setting),
         TEST(a_part_speaks_for_those_that_point_to_it),

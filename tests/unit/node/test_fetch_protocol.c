@@ -27,6 +27,43 @@ static void questions_come_back(void **state)
     assert_int_equal(fetch_question_encode(&q, &frame), STATUS_OK);
     assert_int_equal(fetch_question_decode(buf_slice(&frame), &back), STATUS_OK);
     assert_true(slice_equal(back.list[0], q.list[0]));
+    buf_reset(&frame);
+    q = (struct fetch_question){.type = FETCH_NOW, .url = SLICE_LITERAL("http://x/1.crl")};
+    assert_int_equal(fetch_question_encode(&q, &frame), STATUS_OK);
+    assert_int_equal(fetch_question_decode(buf_slice(&frame), &back), STATUS_OK);
+    assert_true(slice_equal(back.url, q.url));
+    buf_release(&frame);
+}
+
+static void sources_come_back(void **state)
+{
+    const struct fetch_source source = {.kind = SLICE_LITERAL("crl"),
+                                        .url = SLICE_LITERAL("http://x/1.crl"),
+                                        .about = SLICE_LITERAL("CN=ca"),
+                                        .state = SLICE_LITERAL("failed"),
+                                        .error = SLICE_LITERAL("404"),
+                                        .fetched_ms = 1,
+                                        .failed_ms = 2,
+                                        .next_ms = 3,
+                                        .failures = 4};
+    struct fetch_source back;
+    struct buf frame = BUF_INIT(4096);
+    struct msgpack_writer w;
+    struct msgpack_reader r;
+    (void)state;
+    msgpack_writer_init(&w, &frame);
+    fetch_source_write(&w, &source);
+    msgpack_reader_init(&r, buf_slice(&frame));
+    fetch_source_read(&r, &back);
+    assert_int_equal(msgpack_reader_status(&r, true), STATUS_OK);
+    assert_true(slice_equal(back.url, source.url) && slice_equal(back.error, source.error));
+    assert_int_equal(back.fetched_ms, 1);
+    assert_int_equal(back.failed_ms, 2);
+    assert_int_equal(back.next_ms, 3);
+    assert_int_equal(back.failures, 4);
+    msgpack_reader_init(&r, SLICE_LITERAL("\x91\x01"));
+    fetch_source_read(&r, &back);
+    assert_int_not_equal(msgpack_reader_status(&r, true), STATUS_OK);
     buf_release(&frame);
 }
 
@@ -67,8 +104,8 @@ static void answers_come_back(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(questions_come_back),
-                                       cmocka_unit_test(too_many_are_refused),
-                                       cmocka_unit_test(answers_come_back)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(questions_come_back), cmocka_unit_test(too_many_are_refused),
+        cmocka_unit_test(sources_come_back), cmocka_unit_test(answers_come_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
