@@ -10,11 +10,11 @@
 
 #include "base/clock.h"
 #include "node/fetch_guard.h"
+#include "node/fetch_resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ldap.h>
-#include <netdb.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -107,13 +107,12 @@ static enum status connect_to(const struct addrinfo *to, unsigned timeout_ms, in
 static enum status connect_guarded(const char *host, int port, struct slice allowed, uint64_t deadline,
                                    int *out, struct failure *f)
 {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
-    char service[8];
-    int n = snprintf(service, sizeof service, "%d", port);
-    if (n < 0 || (size_t)n >= sizeof service || getaddrinfo(host, service, &hints, &list) != 0) {
-        return failure_set(f, STATUS_UNAVAILABLE, "the name of the directory cannot be resolved");
+    struct addrinfo *list = NULL;
+    enum status status = fetch_resolve(host, port, deadline, &list, f);
+    if (status != STATUS_OK) {
+        return status;
     }
-    enum status status = failure_set(f, STATUS_UNAVAILABLE, "the directory has no address");
+    status = failure_set(f, STATUS_UNAVAILABLE, "the directory has no address");
     for (const struct addrinfo *at = list; at != NULL && status != STATUS_OK; at = at->ai_next) {
         uint64_t now = clock_monotonic_ms();
         if (now >= deadline) {

@@ -10,6 +10,7 @@
 #include "mail/fetch_protocol.h"
 #include "node/fetch_client.h"
 #include "node/fetch_memory.h"
+#include "node/fetch_once.h"
 #include "node/fetch_threads.h"
 #include "node/role.h"
 #include "raft/core_protocol.h"
@@ -26,6 +27,7 @@ struct fetch_shared {
     struct fetch_memory memory;
     struct trust *trust;
     uint64_t trust_generation;
+    struct fetch_once once; /* has a lock of its own */
 };
 /* trust_check() with the anchors of the newest state. Any thread. */
 enum status fetch_trust_check(struct fetch_shared *s, struct slice der, STACK_OF(X509) * extra,

@@ -8,8 +8,9 @@
  *
  * The URLs are a stranger's. So: nothing is given out or stored unless the path ends at an anchor of ours; at
  * most STEPS_MAX certificates and URLS_A_STEP locations each; a look-up that failed is not tried again for
- * ten minutes, neither for that signer nor at that location; a host gets so many requests a minute; and a
- * worker never waits beyond its deadline, whatever the other side does.
+ * ten minutes, neither for that signer nor at that location; a location that several messages wait for is
+ * asked once; a host gets so many requests a minute; and a worker never waits beyond its deadline, whatever
+ * the other side does.
  */
 #include "node/fetch_internal.h"
 
@@ -61,14 +62,11 @@ static void url_key(struct slice url, uint8_t key[FETCH_KEY_SIZE])
     key[0] ^= 0x5a; /* not the key of a certificate with this hash */
 }
 
-/* One location: the issuer of `top`, or why not. */
-static enum status ask_url(struct issuers_task *t, struct slice url, X509 *top, X509 **issuer)
+static enum status download(struct issuers_task *t, struct slice url, const uint8_t key[FETCH_KEY_SIZE],
+                            struct buf *content)
 {
     char host[FETCH_HOST_MAX + 1];
-    uint8_t key[FETCH_KEY_SIZE];
-    struct buf content = BUF_INIT(FETCH_SMALL_MAX);
     uint64_t now = clock_monotonic_ms();
-    url_key(url, key);
     if (now >= t->deadline_ms) {
         return failure_set(&t->why, STATUS_TIMEOUT, "there was no time left to fetch the issuer");
     }
@@ -87,15 +85,34 @@ static enum status ask_url(struct issuers_task *t, struct slice url, X509 *top, 
                                  .allowed = t->allowed,
                                  .connect_timeout_ms = CONNECT_MS,
                                  .timeout_ms = (unsigned)(t->deadline_ms - now)};
-    status = fetch_http(&request, &content, &t->why);
-    if (status == STATUS_OK) {
-        status = issuer_search_pick(buf_slice(&content), top, issuer, &t->why);
-    }
-    buf_release(&content);
+    status = fetch_http(&request, content, &t->why);
     if (status != STATUS_OK) {
         fetch_failed(t->shared, key, FETCH_FAILURE_MS);
         failure_wrap(&t->why, status, "%s", host);
     }
+    return status;
+}
+
+/* One location: the issuer of `top`, or why not. */
+static enum status ask_url(struct issuers_task *t, struct slice url, X509 *top, X509 **issuer)
+{
+    uint8_t key[FETCH_KEY_SIZE];
+    struct buf content = BUF_INIT(FETCH_SMALL_MAX);
+    url_key(url, key);
+    enum status status = fetch_once_begin(&t->shared->once, key, t->deadline_ms, &content);
+    if (status == STATUS_NOT_FOUND) {
+        status = download(t, url, key, &content);
+        fetch_once_end(&t->shared->once, key, status == STATUS_OK ? buf_slice(&content) : SLICE_LITERAL(""));
+    } else if (status != STATUS_OK) {
+        status = failure_set(&t->why, status, "the issuer was not fetched in time");
+    }
+    if (status == STATUS_OK) {
+        status = issuer_search_pick(buf_slice(&content), top, issuer, &t->why);
+        if (status != STATUS_OK) {
+            fetch_failed(t->shared, key, FETCH_FAILURE_MS);
+        }
+    }
+    buf_release(&content);
     return status;
 }
 

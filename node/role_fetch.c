@@ -131,6 +131,7 @@ int role_fetch_run(struct role_context *c)
     if (status == STATUS_OK) {
         r->context = c;
         pthread_mutex_init(&r->shared.lock, NULL);
+        fetch_once_init(&r->shared.once);
         directory_start();
         status = listener < 0 ? STATUS_INVALID : fetch_http_start();
     }
@@ -174,6 +175,7 @@ int role_fetch_run(struct role_context *c)
             store_close(r->shared.store);
         }
         trust_free(r->shared.trust);
+        fetch_once_release(&r->shared.once);
         pthread_mutex_destroy(&r->shared.lock);
         free(r);
     }
