@@ -106,7 +106,11 @@ void exchange_fail_field(struct exchange *x, const struct failure *f, const char
 {
     int http_status = x->http_override != 0 ? x->http_override : status_http_code(f->status);
     x->sign_in = f->status == STATUS_UNAUTHENTICATED;
-    answer_json(x, http_status, PROBLEM_TYPE, problem_make(f->status, http_status, f->text, field));
+    json_t *problem = problem_make(f->status, http_status, f->text, field);
+    if (x->missing_permission != NULL) {
+        problem_add_permission(problem, x->missing_permission, x->role);
+    }
+    answer_json(x, http_status, PROBLEM_TYPE, problem);
 }
 
 void exchange_fail(struct exchange *x, const struct failure *f)

@@ -17,6 +17,7 @@
 #include "crypto/seal.h"
 #include "crypto/x509.h"
 #include "store/command.h"
+#include "store/permission.h"
 
 #define EXCHANGE_ARENA_MAX  ((size_t)24 << 20) /* bytes */
 #define EXCHANGE_ANSWER_MAX ((size_t)32 << 20)
@@ -71,6 +72,8 @@ struct exchange {
     struct query query;
     json_t *body; /* owned; NULL if there was none */
     char actor[COMMAND_ACTOR_MAX + 1];
+    char role[ROLE_NAME_MAX + 1];   /* of the token that asks; "" for what is open to everyone */
+    const char *missing_permission; /* why it is refused; NULL: not for that */
     struct arena arena;
     void *state; /* the resource's own, in the arena */
     uint64_t started_ms;

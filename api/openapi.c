@@ -186,6 +186,19 @@ static json_t *responses_of(const struct api_route *r)
     return responses;
 }
 
+/* Those that hold it. */
+static json_t *roles_of(const char *permission)
+{
+    const struct token_role_info *role;
+    json_t *roles = json_array();
+    for (size_t i = 0; (role = token_role_at(i)) != NULL; i++) {
+        if (role_permits(slice_of_text(role->name), permission)) {
+            json_array_append_new(roles, json_string(role->name));
+        }
+    }
+    return roles;
+}
+
 static json_t *operation_of(const struct api_route *r)
 {
     json_t *operation = json_pack("{s:s, s:s}", "operationId", r->operation, "summary", r->help);
@@ -200,6 +213,7 @@ static json_t *operation_of(const struct api_route *r)
         json_put(operation, "security", json_array());
     } else {
         json_put(operation, "x-sealpost-permission", json_string(r->permission));
+        json_put(operation, "x-sealpost-roles", roles_of(r->permission));
     }
     return operation;
 }

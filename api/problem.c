@@ -11,6 +11,8 @@ static const struct api_field problem_fields[] = {
     {.name = "detail", .type = API_TEXT, .help = "what is wrong with this request"},
     {.name = "field", .type = API_TEXT, .help = "the field of the body or the query that is wrong"},
     {.name = "retry", .type = API_BOOL, .flags = API_REQUIRED, .help = "whether trying again later can help"},
+    {.name = "permission", .type = API_TEXT, .help = "that the token's role does not hold"},
+    {.name = "role", .type = API_TEXT, .help = "of the token, when a permission was missing"},
 };
 const struct api_object problem_object = {
     .name = "Problem", .help = "Why a request failed (RFC 9457).", API_FIELDS(problem_fields)};
@@ -31,4 +33,10 @@ json_t *problem_make(enum status status, int http_status, const char *detail, co
     }
     json_object_set_new(problem, "retry", json_boolean(status_retryable(status)));
     return problem;
+}
+
+void problem_add_permission(json_t *problem, const char *permission, const char *role)
+{
+    json_object_set_new(problem, "permission", json_string(permission));
+    json_object_set_new(problem, "role", json_string(role));
 }

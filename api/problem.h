@@ -13,5 +13,7 @@ extern const struct api_object problem_object; /* for OpenAPI */
 /* "type" is a URN of the status, "title" its text, "detail" what happened now. `field` and `detail` may be
  * NULL or "". */
 json_t *problem_make(enum status status, int http_status, const char *detail, const char *field);
+/* Which permission was missing, and the role that does not hold it. */
+void problem_add_permission(json_t *problem, const char *permission, const char *role);
 
 #endif

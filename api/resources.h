@@ -176,7 +176,8 @@ void group_member_remove(struct exchange *x);
 void group_remove(struct exchange *x);
 
 /* resource_tokens.c */
-extern const struct api_object token_request_object, token_object;
+extern const struct api_object token_request_object, token_object, tokens_object;
+void tokens_list(struct exchange *x);
 void token_add(struct exchange *x);
 void token_remove(struct exchange *x);
 

@@ -36,8 +36,3 @@ void api_route_find(struct slice method, struct slice path, struct route_match *
         }
     }
 }
-
-bool api_role_permits(struct slice role, const char *permission)
-{
-    return permission == NULL || slice_equal(role, SLICE_LITERAL("admin"));
-}

@@ -15,12 +15,13 @@ enum api_method { API_GET, API_POST, API_PUT, API_DELETE, API_METHOD_COUNT };
 enum route_flags {
     ROUTE_WRITES = 1,   /* answers with Sealpost-Index */
     ROUTE_NO_STORE = 2, /* may run before the store is open */
+    ROUTE_SETTING = 4,  /* asks also for the permission of the setting that the path names */
 };
 
 struct api_route {
     enum api_method method;
     const char *path;                  /* "/v1/settings/{name}" */
-    const char *permission;            /* NULL: open to everyone */
+    const char *permission;            /* of store/permission.h; NULL: open to everyone */
     unsigned flags;                    /* enum route_flags */
     const struct api_object *query;    /* NULL: none */
     const struct api_object *request;  /* NULL: no body */
@@ -47,8 +48,5 @@ void api_route_find(struct slice method, struct slice path, struct route_match *
 
 /* The document at /v1/openapi.json (OpenAPI 3.1); the caller owns it. */
 json_t *api_openapi(void);
-
-/* Adds what the role may do: "admin" may do everything. */
-bool api_role_permits(struct slice role, const char *permission);
 
 #endif

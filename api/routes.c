@@ -37,11 +37,11 @@ static const struct api_route routes[] = {
      "All settings with their help, and every value that is set, or what counts for a domain or a user."},
     {API_GET, "/v1/settings/{name}", "setting.read", 0, &setting_scope_query, NULL, &setting_object, NULL,
      200, setting_get_one, "getSetting", "The value that counts: globally, for a domain or for a user."},
-    {API_PUT, "/v1/settings/{name}", "setting.write", ROUTE_WRITES, &setting_scope_query,
+    {API_PUT, "/v1/settings/{name}", "setting.write", ROUTE_WRITES | ROUTE_SETTING, &setting_scope_query,
      &setting_request_object, &setting_object, NULL, 200, setting_put, "setSetting",
      "Set it globally, for a domain or for a user."},
-    {API_DELETE, "/v1/settings/{name}", "setting.write", ROUTE_WRITES, &setting_scope_query, NULL,
-     &setting_object, NULL, 200, setting_delete, "unsetSetting", "Let it be inherited again."},
+    {API_DELETE, "/v1/settings/{name}", "setting.write", ROUTE_WRITES | ROUTE_SETTING, &setting_scope_query,
+     NULL, &setting_object, NULL, 200, setting_delete, "unsetSetting", "Let it be inherited again."},
 
     /* --- domains and users --- */
     {API_GET, "/v1/domains", "domain.read", 0, &list_query, NULL, &domains_object, NULL, 200, domains_list,
@@ -192,13 +192,13 @@ static const struct api_route routes[] = {
      "deleteQueueEntry", "Drop a message; nobody is told."},
     {API_POST, "/v1/queue/{id}/retry", "queue.write", 0, NULL, NULL, &count_object, NULL, 200, queue_retry,
      "retryQueueEntry", "Try to deliver a message now."},
-    {API_POST, "/v1/queue/{id}/release", "queue.write", 0, NULL, NULL, &count_object, NULL, 200,
+    {API_POST, "/v1/queue/{id}/release", "queue.release", 0, NULL, NULL, &count_object, NULL, 200,
      queue_release, "releaseQueueEntry", "Deliver a message that is in quarantine."},
 
     /* --- policy, tokens --- */
-    {API_POST, "/v1/policy/explain", "policy.read", 0, NULL, &explain_request_object, &explain_object, NULL,
-     200, policy_explain, "explainPolicy", "What would become of a message, and why."},
-    {API_POST, "/v1/policy/test", "policy.read", 0, NULL, &policy_test_request_object, &policy_test_object,
+    {API_POST, "/v1/policy/explain", "policy.explain", 0, NULL, &explain_request_object, &explain_object,
+     NULL, 200, policy_explain, "explainPolicy", "What would become of a message, and why."},
+    {API_POST, "/v1/policy/test", "policy.explain", 0, NULL, &policy_test_request_object, &policy_test_object,
      NULL, 200, policy_test, "testPolicy",
      "Whether policy, as it is or as it is proposed, does what is expected."},
     {API_GET, "/v1/policy/rules", "policy.read", 0, NULL, NULL, &rules_object, NULL, 200, rules_list,
@@ -223,10 +223,13 @@ static const struct api_route routes[] = {
      200, group_members_list, "listGroupMembers", "The members of a group."},
     {API_DELETE, "/v1/groups/{group}/members/{member}", "group.write", ROUTE_WRITES, NULL, NULL,
      &removed_object, NULL, 200, group_member_remove, "removeGroupMember", "Remove a member from a group."},
+    {API_GET, "/v1/tokens", "token.read", 0, NULL, NULL, &tokens_object, NULL, 200, tokens_list, "listTokens",
+     "The tokens: whose they are, what they may, who made them."},
     {API_POST, "/v1/tokens", "token.write", ROUTE_WRITES, NULL, &token_request_object, &token_object, NULL,
      201, token_add, "addToken", "Make a token for a program or an administrator."},
     {API_DELETE, "/v1/tokens/{name}", "token.write", ROUTE_WRITES, NULL, NULL, &removed_object, NULL, 200,
-     token_remove, "removeToken", "Make the token of that name worthless."},
+     token_remove, "removeToken",
+     "Make the token of that name worthless; never the last of an administrator."},
 };
 
 const struct api_route *api_route_at(size_t i)

@@ -749,8 +749,9 @@ static const struct cli_parameter token_add_parameters[] = {
      .place = PLACE_BODY,
      .field = "role",
      .value = "R",
-     .choices = "admin",
-     .help = "what it may do; admin if not given"},
+     .choices = "admin|security|operator|helpdesk|auditor",
+     .flags = CLI_REQUIRED,
+     .help = "what it may do: docs/roles.md"},
     {.name = "days",
      .kind = CLI_OPTION,
      .place = PLACE_BODY_NUMBER,
@@ -1365,6 +1366,12 @@ static const struct cli_command commands[] = {
      .help = "Drop messages; nobody is told."},
 
     {.noun = "token",
+     .verb = "list",
+     .method = "GET",
+     .path = "/v1/tokens",
+     .view = &view_tokens,
+     .help = "The tokens: whose they are, what they may, who made them."},
+    {.noun = "token",
      .verb = "add",
      .method = "POST",
      .path = "/v1/tokens",
@@ -1377,7 +1384,7 @@ static const struct cli_command commands[] = {
      .path = "/v1/tokens/{name}",
      PARAMETERS(token_parameters),
      .view = &view_removed,
-     .help = "Make the token of that name worthless."},
+     .help = "Make the token of that name worthless; never the last of an administrator."},
 };
 
 static const struct cli_parameter globals[] = {
@@ -1428,7 +1435,7 @@ static const struct {
     {"group", "sets of addresses and domains, for rules"},
     {"message", "what became of mail"},
     {"queue", "mail that waits to be delivered"},
-    {"token", "what programs sign in with"},
+    {"token", "what programs and administrators sign in with"},
 };
 
 const struct cli_command *cli_command_at(size_t i)

@@ -296,8 +296,19 @@ const struct cli_view view_queue = {queue_fields, "items", queue_columns, "the q
 static const struct cli_column count_fields[] = {{"messages", "count", SHOW_TEXT}, END};
 const struct cli_view view_count = {count_fields, NULL, NULL, NULL};
 
-static const struct cli_column token_fields[] = {
-    {"name", "name", SHOW_TEXT}, {"token", "token", SHOW_TEXT}, {"expires", "expires", SHOW_TIME}, END};
+static const struct cli_column token_columns[] = {{"NAME", "name", SHOW_TEXT},
+                                                  {"ROLE", "role", SHOW_TEXT},
+                                                  {"EXPIRES", "expires", SHOW_TIME},
+                                                  {"EXPIRED", "expired", SHOW_YES},
+                                                  {"ADDED", "added", SHOW_TIME},
+                                                  {"BY", "added_by", SHOW_TEXT},
+                                                  END};
+const struct cli_view view_tokens = {NULL, "items", token_columns, "no tokens"};
+static const struct cli_column token_fields[] = {{"name", "name", SHOW_TEXT},
+                                                 {"role", "role", SHOW_TEXT},
+                                                 {"token", "token", SHOW_TEXT},
+                                                 {"expires", "expires", SHOW_TIME},
+                                                 END};
 const struct cli_view view_token = {token_fields, NULL, NULL, NULL};
 
 static const struct cli_column rule_columns[] = {{"#", "number", SHOW_TEXT},

@@ -181,7 +181,7 @@ static enum status bootstrap_make(struct founding *n, struct failure *f)
     if (status != STATUS_OK) {
         return status;
     }
-    command_init(&c, COMMAND_API_TOKEN_ADD, n->now_ms, SLICE_LITERAL("init"));
+    command_init(&c, COMMAND_API_TOKEN_GRANT, n->now_ms, SLICE_LITERAL("init"));
     c.values[0].bytes = slice_of(token_hash, sizeof(token_hash));
     c.values[1].bytes = SLICE_LITERAL("admin");
     c.values[2].bytes = SLICE_LITERAL("admin");

@@ -1,4 +1,5 @@
-/* Commands about the cluster, its nodes and tokens. See store/apply_internal.h for the rules. */
+/* Commands about the cluster, its nodes and the tokens by which they join. See store/apply_internal.h for the
+ * rules. */
 #include "store/apply_internal.h"
 #include "store/records.h"
 
@@ -258,68 +259,5 @@ enum status apply_node_token_add(struct store_apply *a)
         return apply_refuse(a, STATUS_INVALID, "the join token would have expired before it is made");
     forget_old_tokens(a);
     put_node_token(a, apply_bytes(a, 0), apply_number(a, 1), 0);
-    return STATUS_OK;
-}
-
-struct token_search {
-    struct slice name;
-    uint8_t hash[32];
-    bool found;
-};
-
-static bool look_for_token(void *context, struct slice key, struct slice value)
-{
-    struct token_search *search = context;
-    struct msgpack_reader r;
-    struct slice name;
-
-    msgpack_reader_init(&r, value);
-    (void)read_array(&r, 3);
-    name = read_text(&r, 63);
-    if (!slice_equal(name, search->name) || key.len != sizeof(search->hash))
-        return true;
-    memcpy(search->hash, key.data, sizeof(search->hash));
-    search->found = true;
-    return false;
-}
-
-static struct token_search search_tokens(struct store_apply *a, struct slice name)
-{
-    struct token_search search = {.name = name};
-
-    if (table_walk(a->store, a->txn, TABLE_API_TOKENS, (struct slice){0}, look_for_token, &search) !=
-            STATUS_OK &&
-        a->broken == STATUS_OK)
-        a->broken = failure_set(&a->broken_text, STATUS_IO, "cannot read the tokens");
-    return search;
-}
-
-enum status apply_api_token_add(struct store_apply *a)
-{
-    struct buf value = BUF_INIT(256);
-    struct msgpack_writer w;
-
-    if (apply_has(a, TABLE_API_TOKENS, apply_bytes(a, 0)) || search_tokens(a, apply_bytes(a, 1)).found)
-        return apply_refuse(a, STATUS_EXISTS, "a token named %.*s exists already",
-                            SLICE_ARGS(apply_bytes(a, 1)));
-    msgpack_writer_init(&w, &value);
-    write_array(&w, 3);
-    write_text(&w, apply_bytes(a, 1));
-    write_text(&w, apply_bytes(a, 2));
-    write_u64(&w, apply_number(a, 3));
-    if (written(a, &w))
-        apply_put(a, TABLE_API_TOKENS, apply_bytes(a, 0), buf_slice(&value));
-    buf_release(&value);
-    return STATUS_OK;
-}
-
-enum status apply_api_token_remove(struct store_apply *a)
-{
-    struct token_search search = search_tokens(a, apply_bytes(a, 0));
-
-    if (!search.found)
-        return apply_refuse(a, STATUS_NOT_FOUND, "there is no token named %.*s",
-                            SLICE_ARGS(apply_bytes(a, 0)));
-    apply_delete(a, TABLE_API_TOKENS, slice_of(search.hash, sizeof(search.hash)));
     return STATUS_OK;
 }

@@ -48,6 +48,8 @@ enum status apply_node_remove(struct store_apply *a);
 enum status apply_node_token_add(struct store_apply *a);
 enum status apply_api_token_add(struct store_apply *a);
 enum status apply_api_token_remove(struct store_apply *a);
+enum status apply_api_token_grant(struct store_apply *a);
+enum status apply_api_token_revoke(struct store_apply *a);
 enum status apply_setting_set(struct store_apply *a);
 enum status apply_setting_unset(struct store_apply *a);
 enum status apply_domain_add(struct store_apply *a);

@@ -42,9 +42,9 @@ enum command_number {
     COMMAND_NODE_REMOVE = 4,
     /* token hash (32), end of its life (ms) */
     COMMAND_NODE_TOKEN_ADD = 5,
-    /* token hash (32), name, role ("admin"), end of its life (ms; 0: never) */
+    /* token hash (32), name, role ("admin"), end of its life (ms; 0: never). Of old logs: now 70 */
     COMMAND_API_TOKEN_ADD = 6,
-    /* name */
+    /* name. Of old logs: now 71 */
     COMMAND_API_TOKEN_REMOVE = 7,
     /* level (enum setting_level), scope (domain, address or ""), name, value */
     COMMAND_SETTING_SET = 8,
@@ -154,6 +154,11 @@ enum command_number {
     COMMAND_DOMAIN_DNS_UNWATCH = 66,
     /* domain, answer (enum dns_answer), fingerprints (32 bytes each, ascending), note. Trusts nothing */
     COMMAND_DOMAIN_DNS_SEEN = 67,
+    /* --- 70 to 71: API tokens with roles; see store/permission.h --- */
+    /* as COMMAND_API_TOKEN_ADD, of any role; keeps when and by whom it was made */
+    COMMAND_API_TOKEN_GRANT = 70,
+    /* name; not the last token of the role admin */
+    COMMAND_API_TOKEN_REVOKE = 71,
     /* --- 80 to 84: the CAs of this cluster, continued --- */
     /* name of the issuing CA, name of the CA that it revokes, reason, and what COMMAND_CA_CRL has: the
        issuer's list that holds it. Neither it nor a CA below it is a trust anchor any more */

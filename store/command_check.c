@@ -5,6 +5,7 @@
  */
 #include "store/command_check_internal.h"
 
+#include "store/permission.h"
 #include "store/records_trust.h"
 #include "store/setting.h"
 
@@ -66,6 +67,14 @@ enum status check_api_token_add(const struct command *c, struct failure *f)
         return STATUS_OK;
     return failure_set(f, STATUS_INVALID, "there is no role %.*s; the role of a token is: admin",
                        SLICE_ARGS(c->values[2].bytes));
+}
+
+enum status check_api_token_grant(const struct command *c, struct failure *f)
+{
+    if (token_role_exists(c->values[2].bytes))
+        return STATUS_OK;
+    return failure_set(f, STATUS_INVALID, "there is no role \"%.*s\"; the roles of tokens are: %s",
+                       SLICE_ARGS(c->values[2].bytes), ROLE_NAME_LIST);
 }
 
 enum status check_setting_set(const struct command *c, struct failure *f)

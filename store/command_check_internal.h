@@ -11,6 +11,7 @@
 enum status check_node_admit(const struct command *c, struct failure *f);
 enum status check_node_update(const struct command *c, struct failure *f);
 enum status check_api_token_add(const struct command *c, struct failure *f);
+enum status check_api_token_grant(const struct command *c, struct failure *f);
 enum status check_setting_set(const struct command *c, struct failure *f);
 enum status check_setting_unset(const struct command *c, struct failure *f);
 enum status check_domain_add(const struct command *c, struct failure *f);

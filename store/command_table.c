@@ -385,6 +385,10 @@ static const struct command_type types[] = {
            check_domain_dns, apply_domain_dns_unwatch, "look it up no longer"),
     ROW_OF(2, COMMAND_DOMAIN_DNS_SEEN, "domain.dns.seen", "cert.write", domain_dns_seen_fields,
            check_domain_dns_seen, apply_domain_dns_seen, "what a partner's domain publishes in DNS"),
+    ROW_OF(2, COMMAND_API_TOKEN_GRANT, "token.grant", "token.write", api_token_add_fields,
+           check_api_token_grant, apply_api_token_grant, "make an API token of a role"),
+    ROW_OF(2, COMMAND_API_TOKEN_REVOKE, "token.revoke", "token.write", name_fields, NULL,
+           apply_api_token_revoke, "remove an API token that is not the last of an administrator"),
 
     /* --- trust --- */
     ROW_OF(2, COMMAND_CTL_SET, "ctl.set", "ca.write", ctl_set_fields, check_ctl_set, apply_ctl_set,

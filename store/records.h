@@ -156,12 +156,19 @@ struct cluster_record {
 enum status store_cluster_get(struct store_view *v,
                               struct cluster_record *out) MUST_CHECK; /* NOT_FOUND before init was applied */
 
+#define API_TOKENS_MAX 1000
 struct api_token_record {
     struct slice name, role;
-    uint64_t expires_ms; /* 0: never */
+    uint64_t expires_ms;   /* 0: never */
+    uint64_t added_ms;     /* 0: by an older release, which did not note it */
+    struct slice added_by; /* "token:NAME", "init"; "" likewise */
 };
+typedef bool (*api_token_visit_cb)(void *context, const struct api_token_record *record);
 enum status store_api_token_get(struct store_view *v, const uint8_t hash[32],
                                 struct api_token_record *out) MUST_CHECK;
+enum status api_token_decode(struct slice value, struct api_token_record *out) MUST_CHECK; /* or CORRUPT */
+/* In no order that means anything. */
+enum status store_api_tokens_all(struct store_view *v, api_token_visit_cb cb, void *context) MUST_CHECK;
 
 struct domain_record {
     struct slice name;

@@ -2,6 +2,8 @@
 #include "store/records.h"
 
 #include "base/msgpack_read.h"
+#include "store/command.h"
+#include "store/permission.h"
 #include "store/tables.h"
 
 static enum status view_get(struct store_view *v, enum table table, struct slice key, struct slice *value)
@@ -137,15 +139,21 @@ enum status store_cluster_get(struct store_view *v, struct cluster_record *out)
     return msgpack_reader_status(&r, true) == STATUS_OK ? STATUS_OK : STATUS_CORRUPT;
 }
 
-static enum status read_api_token(struct slice value, struct api_token_record *out)
+enum status api_token_decode(struct slice value, struct api_token_record *out)
 {
     struct msgpack_reader r;
+    size_t fields;
 
     msgpack_reader_init(&r, value);
-    (void)read_array(&r, 3);
+    memset(out, 0, sizeof(*out));
+    fields = read_array(&r, 5);
     out->name = read_text(&r, 63);
-    out->role = read_text(&r, 31);
+    out->role = read_text(&r, ROLE_NAME_MAX);
     out->expires_ms = read_u64(&r);
+    if (fields == 5) {
+        out->added_ms = read_u64(&r);
+        out->added_by = read_text(&r, COMMAND_ACTOR_MAX);
+    }
     return msgpack_reader_status(&r, true) == STATUS_OK ? STATUS_OK : STATUS_CORRUPT;
 }
 
@@ -154,7 +162,32 @@ enum status store_api_token_get(struct store_view *v, const uint8_t hash[32], st
     struct slice value;
     enum status status = view_get(v, TABLE_API_TOKENS, slice_of(hash, 32), &value);
 
-    return status != STATUS_OK ? status : read_api_token(value, out);
+    return status != STATUS_OK ? status : api_token_decode(value, out);
+}
+
+struct token_walk {
+    api_token_visit_cb visit;
+    void *context;
+    enum status status;
+};
+
+static bool visit_token(void *context, struct slice key, struct slice value)
+{
+    struct token_walk *walk = context;
+    struct api_token_record record;
+
+    (void)key;
+    walk->status = api_token_decode(value, &record);
+    return walk->status == STATUS_OK && walk->visit(walk->context, &record);
+}
+
+enum status store_api_tokens_all(struct store_view *v, api_token_visit_cb cb, void *context)
+{
+    struct token_walk walk = {.visit = cb, .context = context};
+    enum status status =
+        table_walk(v->store, v->txn, TABLE_API_TOKENS, (struct slice){0}, visit_token, &walk);
+
+    return status != STATUS_OK ? status : walk.status;
 }
 
 static enum status read_added(struct slice value, uint64_t *added_ms)

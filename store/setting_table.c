@@ -384,7 +384,7 @@ static const struct setting settings[] = {
                "what becomes of mail to the outside when neither its From address nor the envelope's sender "
                "is of a domain of ours, so that nobody's settings protect it; reports and automatic replies "
                "of the null sender always pass",
-               ABOUT(2, TRANSPORT,
+               ABOUT(2, POLICY,
                      "pass: mail that no setting protects leaves in the clear; refuse: programs that send "
                      "under foreign domains cannot")),
     [SETTING_SMTP_MAX_SIZE] = RANGE("smtp.max_size", SETTING_BYTES, "50M", 1024, (uint64_t)1 << 30, G,
@@ -496,7 +496,7 @@ static const struct setting settings[] = {
 
     [SETTING_LOG_SUBJECTS] = FLAG("log.subjects", "no", G, SETTING_OF_NODE,
                                   "whether the message log keeps the subjects of messages",
-                                  ABOUT(2, OPERATION,
+                                  ABOUT(2, POLICY,
                                         "yes: subjects, often personal data, can be read by all who may "
                                         "trace messages; some bytes a message")),
     [SETTING_TRACE_RETENTION] = RANGE(
@@ -567,13 +567,13 @@ static const struct setting settings[] = {
     [SETTING_CLUSTER_STALE_AFTER] = RANGE(
         "cluster.stale_after", SETTING_DURATION, "10s", SECONDS(2), HOURS(1), G, SETTING_OF_NODE,
         "after so long without word from a leader a node no longer knows whether keys or policy changed",
-        ABOUT(1, OPERATION,
+        ABOUT(1, POLICY,
               "long: a node that is cut off acts on what may have changed for so long; short: mail is "
               "deferred at every hiccup of the network")),
     [SETTING_CLUSTER_WHEN_STALE] = CHOICE(
         "cluster.when_stale", "defer", "serve|defer", G, SETTING_OF_NODE,
         "what such a node does with new mail: defer it with 451 (in clusters of three and more), or serve on",
-        ABOUT(1, OPERATION,
+        ABOUT(1, POLICY,
               "defer: a node that is cut off takes no mail; serve: it may use keys and policy that were "
               "withdrawn")),
 

@@ -41,7 +41,8 @@
  *   nodes: u64 node id -> [name, peer, api, smtp, SPKI hash bin, command set, added ms]
  *   removed_nodes: u64 node id -> [removed ms]
  *   node_tokens: SHA-256 of the token's secret -> [expires ms, node id that used it or 0]
- *   api_tokens: SHA-256 of the token -> [name, role, expires ms]
+ *   api_tokens: SHA-256 of the token -> [name, role, expires ms, added ms, who added it]; those of
+ *     command 6 end after the third
  *   cas: CA name -> [thumbprint bin, key sealed bin, issuing CA's name or "", CRL number, thisUpdate ms,
  *       nextUpdate ms, added ms, issuer (32 bytes) of its lists in `crls` bin]
  *   ca_crl: CA name -> its CRL in force, DER, raw

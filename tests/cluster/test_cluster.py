@@ -158,6 +158,37 @@ def test_api_speaks_of_its_problems(cluster):
         assert path in described["paths"], path
 
 
+def test_a_token_may_do_what_its_role_may_on_every_node(cluster, tmp_path):
+    desk = cluster.ctl_json("token", "add", "desk", "--role", "helpdesk", node=1)["token"]
+    officer = cluster.ctl_json("token", "add", "officer", "--role", "security", node=2)["token"]
+    for node in (1, 2, 3):
+        assert cluster.api("GET", "/v1/settings", node=node, token=desk).status == 200
+        refused = cluster.api("PUT", "/v1/settings/encrypt.also_to", {"value": ""}, node=node, token=desk)
+        assert refused.status == 403 and (refused.json["permission"], refused.json["role"]) == ("setting.write", "helpdesk")
+        assert cluster.api("PUT", "/v1/settings/no.such", {"value": "x"}, node=node, token=officer).status == 404
+        refused = cluster.api("PUT", "/v1/settings/smtp.max_errors", {"value": "22"}, node=node, token=officer)
+        assert refused.status == 403 and refused.json["permission"] == "setting.write.transport"
+        assert cluster.api("POST", "/v1/nodes/token", {}, node=node, token=officer).status == 403
+    assert cluster.api("PUT", "/v1/settings/sign.mode", {"value": "none"}, node=3, token=officer).status == 200
+    cluster.ctl("settings", "unset", "sign.mode")
+    (tmp_path / "desk").write_text(desk)
+    told = cluster.ctl("--token-file", tmp_path / "desk", "domain", "remove", "ours.example", code=4)
+    assert "helpdesk" in told.stderr and "domain.write" in told.stderr
+
+    tokens = {t["name"]: t for t in cluster.ctl_json("token", "list", node=3)["items"]}
+    assert (tokens["desk"]["role"], tokens["desk"]["added_by"]) == ("helpdesk", "token:admin")
+    assert tokens["admin"]["added_by"] == "init"
+    assert desk not in str(tokens) and officer not in cluster.ctl("token", "list").stdout
+    assert any("API request" in line and "setSetting" in line and "token:officer" in line for line in cluster.log(3).splitlines())
+
+    cluster.ctl("token", "remove", "officer", node=3)  # acknowledged: in force on every node
+    assert [cluster.api("GET", "/v1/settings", node=node, token=officer).status for node in (1, 2, 3)] == [401] * 3
+    assert "last token of the role admin" in cluster.ctl("token", "remove", "admin", code=None).stderr
+    cluster.ctl("token", "remove", "desk")
+    assert [t["name"] for t in cluster.ctl_json("token", "list")["items"]] == ["admin"]
+    cluster.verify()
+
+
 def joined(cluster, folder, name, token, port):
     """`sealpostd join` of a new node in a folder of its own."""
     folder.mkdir(exist_ok=True)

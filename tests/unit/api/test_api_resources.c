@@ -202,6 +202,7 @@ static void bad_input_changes_nothing(void **state)
         {"POST", "/v1/keys", "{\"data\": \"aGFsbG8=\"}", 400, ""},
         {"POST", "/v1/nodes/token", "{\"lifetime_seconds\": 1}", 400, "between"},
         {"POST", "/v1/tokens", "{\"name\": \"x\", \"role\": \"king\"}", 400, "admin"},
+        {"POST", "/v1/tokens", "{\"name\": \"x\"}", 400, "role"},
         {"DELETE", "/v1/tokens/nobody", NULL, 404, ""},
         {"DELETE", "/v1/domains/nowhere.example", NULL, 404, ""},
         {"DELETE", "/v1/domains/nowhere.example", "{\"x\": 1}", 400, "no body"},
@@ -250,7 +251,7 @@ static void tokens_sign_in_until_they_end(void **state)
         assert_string_equal(world_text(&w, "code"), "UNAUTHENTICATED");
     }
     assert_int_equal(world_ask_as(&w, "bearer " WORLD_TOKEN, "GET", "/v1/users", slice_of(NULL, 0)), 200);
-    ASK(201, "POST", "/v1/tokens", "{\"name\": \"robot\", \"lifetime_days\": 1}");
+    ASK(201, "POST", "/v1/tokens", "{\"name\": \"robot\", \"role\": \"auditor\", \"lifetime_days\": 1}");
     assert_true(snprintf(bearer, sizeof(bearer), "Bearer %s", world_text(&w, "token")) > 0);
     assert_int_equal(world_ask_as(&w, bearer, "GET", "/v1/users", slice_of(NULL, 0)), 200);
     ASK(200, "DELETE", "/v1/tokens/robot", NULL);

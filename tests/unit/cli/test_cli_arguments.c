@@ -90,7 +90,9 @@ static void lines_become_requests(void **state)
         {"queue retry", "POST", "/v1/queue/retry", NULL},
         {"queue retry abc", "POST", "/v1/queue/abc/retry", NULL},
         {"node token --lifetime 30m", "POST", "/v1/nodes/token", "{\"lifetime_seconds\":1800}"},
-        {"token add robot --days 7", "POST", "/v1/tokens", "{\"name\":\"robot\",\"lifetime_days\":7}"},
+        {"token add robot --role auditor --days 7", "POST", "/v1/tokens",
+         "{\"name\":\"robot\",\"role\":\"auditor\",\"lifetime_days\":7}"},
+        {"token list", "GET", "/v1/tokens", NULL},
         {"cluster transfer --to node2", "POST", "/v1/cluster/transfer", "{\"to\":\"node2\"}"},
         {"cluster status", "GET", "/v1/cluster", NULL},
     };

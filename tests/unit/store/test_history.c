@@ -137,11 +137,13 @@ static struct command random_command(struct words *w, unsigned time)
         c.values[1].number = time + pick(60);
         break;
     case COMMAND_API_TOKEN_ADD:
+    case COMMAND_API_TOKEN_GRANT:
         c.values[0].bytes = slice_of(w->hash, 32);
         c.values[1].bytes = slice_of_text(w->name);
         c.values[2].bytes = SLICE_LITERAL("admin");
         break;
     case COMMAND_API_TOKEN_REMOVE:
+    case COMMAND_API_TOKEN_REVOKE:
         c.values[0].bytes = slice_of_text(w->name);
         break;
     case COMMAND_SETTING_SET:

@@ -1,6 +1,8 @@
 /* Settings: what is accepted and what it becomes, inheritance, and the nearest name. */
 #include "test_support.h"
 
+#include "store/permission.h"
+
 static void every_default_is_canonical_in_itself(void **state)
 {
     const struct setting *s;
@@ -208,7 +210,8 @@ static void the_table_is_sound(void **state)
         assert_true(strlen(s->name) < 64 && strchr(s->name, '.') != NULL);
         assert_true(s->levels != 0 && s->permission != NULL && strlen(s->help) > 20);
         assert_true(s->cost != NULL && strlen(s->cost) >= 20 && strlen(s->cost) < 250);
-        assert_true(strncmp(s->permission, "setting.write.", 14) == 0);
+        assert_true(strncmp(s->permission, "setting.write.", 14) == 0 &&
+                    permission_find(s->permission) != NULL);
         assert_true(s->since >= 1 && s->since <= COMMAND_SET_VERSION);
         assert_true(s->side != SETTING_OF_NODE || s->levels == SETTING_AT_GLOBAL); /* a node has no domain */
         if (s->type == SETTING_CHOICE || s->type == SETTING_BOOL || s->type == SETTING_CHOICES)
