@@ -133,7 +133,7 @@ static const struct api_route routes[] = {
      200, ocsp_remove, "removeOcspAnswer", "Forget an answer; what it revoked is revoked no longer."},
     {API_GET, "/v1/fetch", "ca.read", 0, NULL, NULL, &fetch_object, NULL, 200, fetch_get, "getFetch",
      "What is fetched on schedule: lists and responders, and how it went last."},
-    {API_POST, "/v1/fetch", "ca.write", 0, NULL, &fetch_now_request_object, &fetch_due_object, NULL, 200,
+    {API_POST, "/v1/fetch", "fetch.run", 0, NULL, &fetch_now_request_object, &fetch_due_object, NULL, 200,
      fetch_now, "fetchNow", "Fetch a list, ask a responder, or all of them, now."},
     {API_GET, "/v1/keys", "key.read", 0, &list_query, NULL, &certificates_object, NULL, 200, keys_list,
      "listKeys", "The certificates whose private keys are stored."},

@@ -25,7 +25,7 @@ struct token_role_info {
 
 struct permission {
     const char *name; /* "cert.write" */
-    unsigned roles;   /* bit (1 << enum token_role) for each that holds it */
+    unsigned roles;   /* bit (1 << enum token_role) for each that holds it beside admin */
     const char *help; /* what one may do with it */
 };
 
