@@ -134,11 +134,21 @@ static void answer_send(h2o_req_t *req, const struct exchange *x)
     h2o_send(req, &bytes, no_body ? 0 : 1, H2O_SEND_STATE_FINAL);
 }
 
+static const char *text_or_empty(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+/* Who did what to what: no path and no query holds anything secret. */
 static void note(const struct exchange *x)
 {
     bool change = x->route->method != API_GET;
+    const char *domain = query_get(&x->query, "domain"), *user = query_get(&x->query, "user");
     log_event(change ? LOG_INFO : LOG_DEBUG, "API request", LOG_TEXT("operation", x->route->operation),
-              LOG_TEXT("actor", x->actor), LOG_NUMBER("status", x->http_status),
+              LOG_TEXT("actor", x->actor), LOG_TEXT("role", x->role),
+              LOG_TEXT("object", text_or_empty(x->parameters[0])),
+              LOG_TEXT("scope", text_or_empty(domain != NULL ? domain : user)),
+              LOG_TEXT("missing", text_or_empty(x->missing_permission)), LOG_NUMBER("status", x->http_status),
               LOG_NUMBER("index", x->index), LOG_NUMBER("ms", clock_monotonic_ms() - x->started_ms));
 }
 

@@ -179,7 +179,8 @@ def test_a_token_may_do_what_its_role_may_on_every_node(cluster, tmp_path):
     assert (tokens["desk"]["role"], tokens["desk"]["added_by"]) == ("helpdesk", "token:admin")
     assert tokens["admin"]["added_by"] == "init"
     assert desk not in str(tokens) and officer not in cluster.ctl("token", "list").stdout
-    assert any("API request" in line and "setSetting" in line and "token:officer" in line for line in cluster.log(3).splitlines())
+    done = [line for line in cluster.log(3).splitlines() if "API request" in line and "setSetting" in line and "token:officer" in line]
+    assert any("sign.mode" in line and "200" in line for line in done) and any("setting.write.transport" in line for line in done)
 
     cluster.ctl("token", "remove", "officer", node=3)  # acknowledged: in force on every node
     assert [cluster.api("GET", "/v1/settings", node=node, token=officer).status for node in (1, 2, 3)] == [401] * 3
