@@ -65,6 +65,10 @@ static void only_what_tells_nothing_is_open(void **state)
                     strcmp(r->path, "/crl/{file}") == 0; /* lists of our CAs are for everybody */
         assert_int_equal(r->permission == NULL, open);
         assert_true(open || (r->flags & ROUTE_NO_STORE) == 0);
+        /* What writes a setting asks for its area too; the path must say which. */
+        assert_int_equal(!open && strcmp(r->permission, "setting.write") == 0,
+                         (r->flags & ROUTE_SETTING) != 0);
+        assert_true((r->flags & ROUTE_SETTING) == 0 || strcmp(r->path, "/v1/settings/{name}") == 0);
         assert_true(open || permission_find(r->permission) != NULL);
         assert_int_equal(role_permits(SLICE_LITERAL("admin"), r->permission), true);
         assert_int_equal(role_permits(SLICE_LITERAL("somebody"), r->permission), open);
