@@ -52,7 +52,8 @@ static struct slice status_code(struct slice code, bool delayed)
     return fits ? code : general;
 }
 
-static enum status head_append(const struct dsn_input *in, struct buf *out)
+/* From, To, Subject, Date, Message-ID, up to what closes that. */
+static enum status fields_append(const struct dsn_input *in, const char *subject, struct buf *out)
 {
     char date[TIME_RFC5322_SIZE];
     time_format_rfc5322(in->now_ms, date);
@@ -61,9 +62,8 @@ static enum status head_append(const struct dsn_input *in, struct buf *out)
         (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
         (status = buf_append_text(out, ">\r\nTo: <")) != STATUS_OK ||
         (status = line_append(out, in->to, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-        (status = buf_printf(out, ">\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <",
-                             in->delayed ? "Your message is delayed" : "Your message could not be delivered",
-                             date)) != STATUS_OK) {
+        (status = buf_printf(out, ">\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <", subject, date)) !=
+            STATUS_OK) {
         return status;
     }
     struct slice id = in->message_id;
@@ -79,8 +79,15 @@ static enum status head_append(const struct dsn_input *in, struct buf *out)
             return status;
         }
     }
-    if ((status = buf_append_text(out, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-                                       "Content-Type: multipart/report; report-type=delivery-status;\r\n"
+    return buf_append_text(out, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
+}
+
+static enum status head_append(const struct dsn_input *in, struct buf *out)
+{
+    enum status status = fields_append(
+        in, in->delayed ? "Your message is delayed" : "Your message could not be delivered", out);
+    if (status != STATUS_OK ||
+        (status = buf_append_text(out, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
                                        "\tboundary=\"")) != STATUS_OK ||
         (status = line_append(out, in->boundary, 70)) != STATUS_OK) {
         return status;
@@ -96,6 +103,23 @@ static enum status delimiter_append(const struct dsn_input *in, const char *end,
         return status;
     }
     return buf_append_text(out, end);
+}
+
+/* Each recipient, and what is to be said of it. */
+static enum status people_append(const struct dsn_input *in, struct buf *out)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < in->recipient_count; i++) {
+        const struct dsn_recipient *r = &in->recipients[i];
+        if ((status = buf_append_text(out, "\r\n<")) != STATUS_OK ||
+            (status = line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+            (status = buf_append_text(out, ">:\r\n    ")) != STATUS_OK ||
+            (status = line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
+            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
+            return status;
+        }
+    }
+    return buf_append_text(out, "\r\n");
 }
 
 static enum status human_part_append(const struct dsn_input *in, struct buf *out)
@@ -114,17 +138,7 @@ static enum status human_part_append(const struct dsn_input *in, struct buf *out
                          : "could not be delivered to those named below.")) != STATUS_OK) {
         return status;
     }
-    for (size_t i = 0; i < in->recipient_count; i++) {
-        const struct dsn_recipient *r = &in->recipients[i];
-        if ((status = buf_append_text(out, "\r\n<")) != STATUS_OK ||
-            (status = line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-            (status = buf_append_text(out, ">:\r\n    ")) != STATUS_OK ||
-            (status = line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
-            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
-            return status;
-        }
-    }
-    return buf_append_text(out, "\r\n");
+    return people_append(in, out);
 }
 
 static enum status recipient_append(const struct dsn_input *in, const struct dsn_recipient *r,
@@ -205,6 +219,26 @@ enum status dsn_compose(const struct dsn_input *in, struct buf *out)
         return status;
     }
     return header_part_append(in, out);
+}
+
+enum status dsn_notice_compose(const struct dsn_input *in, bool held, struct slice id, struct buf *out)
+{
+    char arrival[TIME_RFC5322_SIZE];
+    time_format_rfc5322(in->arrival_ms, arrival);
+    enum status status =
+        fields_append(in, held ? "Your message is held" : "How your message was protected", out);
+    if (status != STATUS_OK ||
+        (status = buf_append_text(out, "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
+                                       "This is the mail system at ")) != STATUS_OK ||
+        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = buf_printf(
+             out, ".\r\n\r\nYour message of %s (%.*s)\r\n%s\r\n", arrival, SLICE_ARGS(id),
+             held ? "must be encrypted and cannot be. It is held, for all its recipients, until an\r\n"
+                    "administrator releases it; you need not send it again."
+                  : "was taken for delivery, for each recipient in this form.")) != STATUS_OK) {
+        return status;
+    }
+    return people_append(in, out);
 }
 
 /* --- what may be quoted --- */

@@ -25,6 +25,12 @@ struct dsn_input {
 enum status dsn_compose(const struct dsn_input *in,
                         struct buf *out) MUST_CHECK; /* whole message, CRLF, 7 bit */
 
+/* A notice (text/plain, whole message) of how a message was protected, or that it is `held`. `in` without
+ * header and boundary; the recipients' `diagnostic` says what there is to say. `id` is ours. Nothing of the
+ * message is quoted. */
+enum status dsn_notice_compose(const struct dsn_input *in, bool held, struct slice id,
+                               struct buf *out) MUST_CHECK;
+
 /* Of a header (fields with CRLF), those fields that tell a sender which of their messages it was and nothing
  * of what it said: the notification travels unprotected. Appended to `out`. */
 enum status dsn_safe_header(struct slice header, struct buf *out) MUST_CHECK;

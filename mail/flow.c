@@ -356,14 +356,11 @@ static void run(struct flow *fl, struct slice message)
             refuse(fl, i, r->status, r->reason);
         }
     }
-    if (split_puts_aside(fl)) {
-        finish_trace(fl);
-        return;
-    }
-    if (fl->decision.refused) {
+    bool aside = split_puts_aside(fl);
+    if (fl->decision.refused && !aside) {
         status = split_decide(fl, &f);
     }
-    if (status == STATUS_OK && (!fl->decision.refused || fl->split)) {
+    if (status == STATUS_OK && !aside && (!fl->decision.refused || fl->split)) {
         status = fl->decision.subject_changes ? subject_replace(fl, &f) : STATUS_OK;
         if (status == STATUS_OK) {
             status = incoming_open(fl, &f);
@@ -381,10 +378,13 @@ static void run(struct flow *fl, struct slice message)
             status = split_decide(fl, &f);
         }
     }
-    if (status != STATUS_OK) {
-        fail(fl->arena, fl->out, status, f.text);
-    } else {
+    if (status == STATUS_OK) {
         split_settle(fl);
+        status = notice_decide(fl, &f);
+    }
+    if (status != STATUS_OK) {
+        fl->out->result.put_aside = false;
+        fail(fl->arena, fl->out, status, f.text);
     }
     finish_trace(fl);
 }

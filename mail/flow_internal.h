@@ -126,6 +126,12 @@ enum status split_decide(struct flow *fl, struct failure *f) MUST_CHECK;
 /* The end: with refusals the result is OK for the others, or nothing goes to anybody. */
 void split_settle(struct flow *fl);
 
+/* Would policy let a notification through to `sender`? */
+enum status split_may_notify(struct flow *fl, struct slice sender, bool *may, struct failure *f) MUST_CHECK;
+
+/* The result is OK: is the sender to be told of it (mail/flow_notice.c)? Sets result.notice. */
+enum status notice_decide(struct flow *fl, struct failure *f) MUST_CHECK;
+
 /* After the decision: a sender without a key may get one, and it is decided anew (mail/flow_issue.c). */
 enum status flow_issue(struct flow *fl, struct policy_facts *facts, struct failure *f) MUST_CHECK;
 

@@ -59,7 +59,7 @@ static enum status says_split(struct flow *fl, struct slice address, bool *says,
 }
 
 /* What would become of a notification to the sender? */
-static enum status may_notify(struct flow *fl, struct slice sender, bool *may, struct failure *f)
+enum status split_may_notify(struct flow *fl, struct slice sender, bool *may, struct failure *f)
 {
     struct policy_facts facts = {.now_ms = fl->job->now_ms, .known = fl->env->known};
     struct policy_decision decision = {0};
@@ -92,7 +92,7 @@ static enum status decide_by_setting(struct flow *fl, const char **why, struct f
         *why = "refuse-all: partial.recipients";
         return status;
     }
-    status = may_notify(fl, sender, &fl->split, f);
+    status = split_may_notify(fl, sender, &fl->split, f);
     *why = fl->split ? "split: partial.recipients"
                      : "refuse-all: policy lets no notification through to the sender";
     return status;

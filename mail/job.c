@@ -5,9 +5,10 @@
  *   MESSAGE  [ 2, job u64, message id str, now ms u64, flags u64, sender bin, client ip bin, helo bin,
  *              listener bin, [ recipient bin, ... ] ]
  *   TO_7BIT  [ 3, job u64 ]
- *   DONE     [ 4, job u64, status u64, text str, put aside bool, [ variant, ... ], [ refusal, ... ], trace
- * bin, subject bin ] variant  [ [ position u64, ... ], unchanged bool, needs 8 bit bool, protection str,
- * quarantine bool, reason of quarantine str, next hop str ] refusal  [ position u64, status u64, reason str ]
+ *   DONE     [ 4, job u64, status u64, text str, put aside bool, notice bool, [ variant, ... ], [ refusal,
+ * ... ], trace bin, subject bin ] variant  [ [ position u64, ... ], unchanged bool, needs 8 bit bool,
+ * protection str, quarantine bool, reason of quarantine str, next hop str ] refusal  [ position u64, status
+ * u64, reason str ]
  *
  * Neither side trusts the other: a decoder checks every count, position and text before anything is done with
  * it, and allocates in the caller's arena only what the frame has really got bytes for. What does not fit is
@@ -22,7 +23,7 @@
 #define REASON_MAX     300
 #define PROTECTION_MAX 40
 #define NEXT_HOP_MAX   1024
-#define DONE_FIELDS    9
+#define DONE_FIELDS    10
 #define VARIANT_FIELDS 7
 
 /* What goes into an SMTP reply or a log is one line of printable ASCII: a worker taken over by a message
@@ -99,6 +100,7 @@ enum status job_result_encode(const struct job_result *r, struct buf *out)
     write_u64(&w, (uint64_t)r->status);
     write_text(&w, r->text);
     write_bool(&w, r->put_aside);
+    write_bool(&w, r->notice);
     write_array(&w, r->variant_count);
     for (size_t i = 0; i < r->variant_count; i++) {
         const struct job_variant *v = &r->variants[i];
@@ -304,6 +306,7 @@ enum status job_result_decode(struct slice frame, size_t recipients, size_t fds,
     out->status = status_from_number(read_u64(&r));
     out->text = read_text(&r, FAILURE_TEXT_MAX);
     out->put_aside = read_bool(&r);
+    out->notice = read_bool(&r);
     out->variant_count = read_array(&r, JOB_VARIANTS_MAX);
     if (msgpack_reader_status(&r, false) != STATUS_OK || !is_one_printable_line(out->text) ||
         out->variant_count != fds || (out->put_aside && (out->status != STATUS_OK || recipients == 0)) ||

@@ -80,6 +80,7 @@ struct job_result {
     enum status status;
     struct slice text;
     bool put_aside;
+    bool notice; /* status OK: the sender is sent a notice of what became of it (encrypt.notify_sender) */
     struct job_variant *variants;
     size_t variant_count;
     struct job_refusal *refusals;

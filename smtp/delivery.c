@@ -77,7 +77,7 @@ struct schedule *delivery_schedule(struct delivery *d)
 
 void delivery_found(struct delivery *d, const struct spool_found *found)
 {
-    bool held = found->state == SPOOL_QUARANTINED || found->damaged;
+    bool held = (found->state == SPOOL_QUARANTINED && !found->notice_due) || found->damaged;
     struct schedule_entry *e =
         schedule_add(&d->schedule, found->id, found->bytes, held ? SCHEDULE_QUARANTINED : SCHEDULE_WAITING,
                      found->attempts, found->next_attempt_ms);
@@ -92,9 +92,10 @@ void delivery_found(struct delivery *d, const struct spool_found *found)
 
 void delivery_accepted(struct delivery *d, struct message *m, uint64_t spool_bytes, bool quarantined)
 {
-    bool hot = !quarantined && !d->stopping && d->dispatch_count < ACTIVE_MAX &&
-               m->budget->used <= m->budget->max / 2;
-    enum schedule_state state = quarantined ? SCHEDULE_QUARANTINED : hot ? SCHEDULE_ACTIVE : SCHEDULE_WAITING;
+    bool held = quarantined && (m->envelope.flags & SPOOL_NOTICE) == 0; /* the notice makes it run first */
+    bool hot =
+        !held && !d->stopping && d->dispatch_count < ACTIVE_MAX && m->budget->used <= m->budget->max / 2;
+    enum schedule_state state = held ? SCHEDULE_QUARANTINED : hot ? SCHEDULE_ACTIVE : SCHEDULE_WAITING;
     struct schedule_entry *e =
         schedule_add(&d->schedule, m->envelope.id, spool_bytes, state, 0, clock_wall_ms());
     if (e == NULL) {

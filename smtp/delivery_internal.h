@@ -6,6 +6,7 @@
  *   dispatch.c      plan, results, the message's next state
  *   release.c       out of quarantine
  *   bounce.c        notifications
+ *   notice.c        notices of how a message was protected
  *   destination.c   a next hop: its queue of groups, its connections, its pauses after failure
  *   client_session.c  one connection's SMTP dialogue
  *   body.c          a variant's bytes from memory or disk
@@ -101,10 +102,20 @@ void outcome_set(struct group *g, size_t i, enum recipient_result result, const 
 /* `as`: the notification's id, if there is one. */
 void dispatch_bounced(struct dispatch *x, enum status status, const char *as);
 
+/* The notice is safe, or cannot be made. */
+void dispatch_noticed(struct dispatch *x, enum status status, const char *as);
+
 /* --- bounce.c --- */
 
 /* A notification about these recipients of the message; ends with dispatch_bounced(), perhaps from within. */
 void bounce_start(struct dispatch *x, const bool *failed, size_t count);
+
+/* --- notice.c --- */
+
+/* Is the sender still to be sent the notice that the envelope asks for? */
+bool notice_is_due(const struct dispatch *x);
+/* Ends with dispatch_noticed(), perhaps from within. */
+void notice_start(struct dispatch *x);
 
 /* --- release.c --- */
 

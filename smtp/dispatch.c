@@ -523,6 +523,61 @@ static void plan(struct dispatch *x)
 
 /* --- start --- */
 
+/* What was put aside stays so; the rest is delivered. */
+static void go_on(struct dispatch *x)
+{
+    struct delivery *d = x->delivery;
+    if (x->state.state != SPOOL_QUARANTINED && (x->envelope->flags & SPOOL_UNPROCESSED) == 0) {
+        plan(x);
+        return;
+    }
+    if (x->entry->doomed) {
+        delivery_log(d, x->envelope->id, MESSAGE_EVENT_DELETED, SLICE_LITERAL("by an administrator"));
+        spool_delete(d->options.spool, x->envelope->id);
+        schedule_remove(&d->schedule, x->entry);
+    } else {
+        schedule_quarantine(&d->schedule, x->entry);
+    }
+    dispatch_over(x);
+}
+
+static void begin(struct dispatch *x)
+{
+    if (!notice_is_due(x)) {
+        go_on(x);
+    } else if (x->delivery->stopping) {
+        schedule_wait(&x->delivery->schedule, x->entry, clock_wall_ms() + BUSY_RETRY_MS);
+        dispatch_over(x);
+    } else {
+        notice_start(x);
+    }
+}
+
+void dispatch_noticed(struct dispatch *x, enum status status, const char *as)
+{
+    char id[ID_TEXT_SIZE];
+    id_format(x->envelope->id, id);
+    if (status != STATUS_OK && status_retryable(status)) {
+        log_event(LOG_WARN, "a notice could not be made yet", LOG_TEXT("id", id),
+                  LOG_TEXT("error", status_text(status)));
+        schedule_wait(&x->delivery->schedule, x->entry, clock_wall_ms() + BUSY_RETRY_MS);
+        dispatch_over(x);
+        return;
+    }
+    if (status != STATUS_OK) {
+        log_event(LOG_ERROR, "a notice was refused: the sender is not told", LOG_TEXT("id", id),
+                  LOG_TEXT("error", status_text(status)));
+    } else {
+        delivery_log(x->delivery, x->envelope->id, MESSAGE_EVENT_NOTIFIED, slice_of_text(as));
+    }
+    x->state.noticed = true;
+    if ((x->envelope->flags & SPOOL_UNPROCESSED) != 0) {
+        x->state.state = SPOOL_QUARANTINED;
+    }
+    spool_put_state(x->delivery->options.spool, x->envelope->id, &x->state);
+    go_on(x);
+}
+
 void dispatch_start_hot(struct delivery *d, struct schedule_entry *e, struct message *m)
 {
     struct dispatch *x = dispatch_new(d, e);
@@ -545,7 +600,7 @@ void dispatch_start_hot(struct delivery *d, struct schedule_entry *e, struct mes
     x->envelope = &m->envelope;
     x->state =
         (struct spool_state){.state = SPOOL_ACTIVE, .recipients = recipients, .recipient_count = count};
-    plan(x);
+    begin(x);
 }
 
 static void load(uv_work_t *work)
@@ -600,12 +655,7 @@ static void after_load(uv_work_t *work, int error)
         x->state.released = true;
         x->state.state = SPOOL_DEFERRED;
     }
-    if (x->state.state == SPOOL_QUARANTINED || (x->envelope->flags & SPOOL_UNPROCESSED) != 0) {
-        schedule_quarantine(&x->delivery->schedule, x->entry);
-        dispatch_over(x);
-        return;
-    }
-    plan(x);
+    begin(x);
 }
 
 void dispatch_start_cold(struct delivery *d, struct schedule_entry *e)

@@ -82,7 +82,8 @@ static bool envelope_copy(const struct spool_envelope *from, struct message *m)
     struct spool_envelope *to = &m->envelope;
     to->owner_node = from->owner_node;
     to->owner_epoch = from->owner_epoch;
-    to->flags = from->flags & ~(uint64_t)(SPOOL_UNPROCESSED | SPOOL_CAME_BY_TLS | SPOOL_CAME_BY_LMTP);
+    to->flags = from->flags & ~(uint64_t)(SPOOL_UNPROCESSED | SPOOL_CAME_BY_TLS | SPOOL_CAME_BY_LMTP |
+                                          SPOOL_NOTICE); /* the worker says anew */
     to->recipients = arena_alloc_array(&m->arena, from->recipient_count + 1, sizeof(struct slice));
     if (to->recipients == NULL || !arena_copy(&m->arena, from->sender, &to->sender) ||
         !arena_copy(&m->arena, from->client_ip, &to->client_ip) ||

@@ -42,6 +42,7 @@ struct spool_found {
     enum spool_message_state state;
     bool damaged;     /* quarantined for good: its records are not whole */
     bool unprocessed; /* no policy was applied to it */
+    bool notice_due;  /* quarantined, and its sender is still to be sent a notice */
     uint32_t attempts;
     uint64_t next_attempt_ms;
     uint64_t bytes; /* of its records */

@@ -27,7 +27,8 @@ enum spool_envelope_flags {
     SPOOL_UNPROCESSED = 2,   /* the only variant is what came in */
     SPOOL_REFUSALS_TOLD = 4, /* the client heard of each refusal by itself (LMTP): no notification */
     SPOOL_CAME_BY_TLS = 8,   /* with UNPROCESSED: how it came, for the decision that is still to be made */
-    SPOOL_CAME_BY_LMTP = 16
+    SPOOL_CAME_BY_LMTP = 16,
+    SPOOL_NOTICE = 32 /* the sender is to be sent a notice of what became of it (smtp/notice.c) */
 };
 
 struct spool_variant {

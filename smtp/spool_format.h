@@ -60,7 +60,8 @@ enum spool_record_type {
 
 enum spool_commit_flags {
     SPOOL_COMMIT_QUARANTINED = 1, /* not to be delivered before somebody releases it */
-    SPOOL_COMMIT_UNPROCESSED = 2  /* its only variant is what came in: no policy was applied to it */
+    SPOOL_COMMIT_UNPROCESSED = 2, /* its only variant is what came in: no policy was applied to it */
+    SPOOL_COMMIT_NOTICE = 4       /* with QUARANTINED: its sender is to be sent a notice nevertheless */
 };
 
 struct spool_record {

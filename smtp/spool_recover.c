@@ -322,6 +322,7 @@ static void found_tell(struct spool *s, const struct spool_place *place, spool_f
                                 .damaged = place->damaged,
                                 .unprocessed = (place->commit_flags & SPOOL_COMMIT_UNPROCESSED) != 0,
                                 .bytes = place->length};
+    found.notice_due = !place->damaged && (place->commit_flags & SPOOL_COMMIT_NOTICE) != 0;
     memcpy(found.id, place->id, ID_SIZE);
     uint8_t fixed[SPOOL_RECORD_HEADER + SPOOL_STATE_FIXED];
     if (place->state_segment != NULL && !place->damaged &&
@@ -330,6 +331,7 @@ static void found_tell(struct spool *s, const struct spool_place *place, spool_f
         /* Whole and good: recovery checked its CRC. Only the fixed part is needed here. */
         const uint8_t *p = fixed + SPOOL_RECORD_HEADER;
         found.state = p[1] <= SPOOL_QUARANTINED ? (enum spool_message_state)p[1] : SPOOL_QUARANTINED;
+        found.notice_due = found.notice_due && (p[2] & SPOOL_STATE_NOTICED) == 0;
         found.attempts = spool_get_u32(p + 4);
         found.next_attempt_ms = spool_get_u64(p + 8);
     }

@@ -41,8 +41,9 @@ enum status spool_state_encode_texts(const struct spool_state *s, struct buf *ou
 
 enum status spool_state_encode(const struct spool_state *s, struct slice sealed_texts, struct buf *out)
 {
-    uint8_t fixed[SPOOL_STATE_FIXED] = {STATE_VERSION, (uint8_t)s->state,
-                                        s->released ? SPOOL_STATE_RELEASED : 0};
+    uint8_t fixed[SPOOL_STATE_FIXED] = {
+        STATE_VERSION, (uint8_t)s->state,
+        (uint8_t)((s->released ? SPOOL_STATE_RELEASED : 0) | (s->noticed ? SPOOL_STATE_NOTICED : 0))};
     spool_put_u32(fixed + 4, s->attempts);
     spool_put_u64(fixed + 8, s->next_attempt_ms);
     spool_put_u32(fixed + 16, (uint32_t)s->recipient_count);
@@ -61,6 +62,7 @@ enum status spool_state_decode(struct slice in, struct arena *a, struct spool_st
     }
     s->state = (enum spool_message_state)in.data[1];
     s->released = (in.data[2] & SPOOL_STATE_RELEASED) != 0;
+    s->noticed = (in.data[2] & SPOOL_STATE_NOTICED) != 0;
     s->attempts = spool_get_u32(in.data + 4);
     s->next_attempt_ms = spool_get_u64(in.data + 8);
     size_t count = spool_get_u32(in.data + 16);

@@ -20,7 +20,10 @@
 #include "base/buf.h"
 
 enum spool_message_state { SPOOL_ACTIVE = 0, SPOOL_DEFERRED = 1, SPOOL_QUARANTINED = 2 };
-enum spool_state_flags { SPOOL_STATE_RELEASED = 1 /* its quarantined variants may leave */ };
+enum spool_state_flags {
+    SPOOL_STATE_RELEASED = 1, /* its quarantined variants may leave */
+    SPOOL_STATE_NOTICED = 2   /* the notice to its sender is durable */
+};
 enum spool_recipient_state { RECIPIENT_WAITING = 0, RECIPIENT_DELIVERED = 1, RECIPIENT_FAILED = 2 };
 
 struct spool_recipient {
@@ -33,6 +36,7 @@ struct spool_recipient {
 struct spool_state {
     enum spool_message_state state;
     bool released; /* by an administrator: what policy had put aside leaves too */
+    bool noticed;  /* the sender was sent the notice that SPOOL_NOTICE asks for */
     uint32_t attempts;
     uint64_t next_attempt_ms;
     struct spool_recipient *recipients;

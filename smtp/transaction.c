@@ -259,7 +259,8 @@ static void put_aside(struct transaction *t, struct slice reason)
         fail(t, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY));
         return;
     }
-    spool_it(t, SPOOL_COMMIT_QUARANTINED | SPOOL_COMMIT_UNPROCESSED);
+    spool_it(t, SPOOL_COMMIT_QUARANTINED | SPOOL_COMMIT_UNPROCESSED |
+                    ((e->flags & SPOOL_NOTICE) != 0 ? (unsigned)SPOOL_COMMIT_NOTICE : 0u));
 }
 
 static void on_job(struct job_request *request, enum job_outcome outcome, const struct job_result *result,
@@ -280,6 +281,9 @@ static void on_job(struct job_request *request, enum job_outcome outcome, const 
         return;
     }
     (void)!arena_copy(&t->message->arena, result->subject, &t->subject); /* for the log alone */
+    if (result->notice) {
+        t->message->envelope.flags |= SPOOL_NOTICE;
+    }
     if (result->put_aside) {
         t->put_aside = true;
         if ((t->flags & JOB_RELEASED) != 0 ||

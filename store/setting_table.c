@@ -79,6 +79,12 @@ static const struct setting settings[] = {
         ABOUT(2, POLICY,
               "defer: the message stays in the sender's queue, who hears of the failure only after days; "
               "quarantine: disk, and somebody's time to import a certificate and release it")),
+    [SETTING_ENCRYPT_NOTIFY_SENDER] =
+        CHOICE("encrypt.notify_sender", "failure", "never|failure|always", GDU, SETTING_OF_SENDER,
+               "whether our own senders are sent a notice about mail to the outside: failure: when it is put "
+               "aside because it could not be encrypted; always: also how each copy was protected. What is "
+               "refused is told in the session, or by the notification of partial.recipients",
+               ABOUT(2, POLICY, "always: a message more for each that leaves")),
     [SETTING_PARTIAL_RECIPIENTS] = CHOICE(
         "partial.recipients", "refuse-all", "refuse-all|split", GD, SETTING_OF_SENDER,
         "when some recipients cannot be served: refuse the message for all, or deliver to the others and "

@@ -129,6 +129,7 @@ def test_both_or_none_after_a_kill(make_cluster):
     """smtp is killed again and again while messages come: whatever was acknowledged ends as one delivery and one notification."""
     cluster = prepare(make_cluster(1))
     cluster.ctl("settings", "set", "partial.recipients", "split", "--domain", "ours.example")
+    cluster.ctl("settings", "set", "encrypt.notify_sender", "always", "--domain", "ours.example")
     acknowledged = []
     for round_ in range(4):
         with smtplib.SMTP("127.0.0.1", cluster.smtp_port(), timeout=60) as session:
@@ -142,17 +143,21 @@ def test_both_or_none_after_a_kill(make_cluster):
                 acknowledged.append(f"{round_}-{i}")
             cluster.kill_role(1, "smtp")
         cluster.ready()
-    delivered, told = set(), set()
-    end = time.monotonic() + 40
-    while time.monotonic() < end and not (delivered >= set(acknowledged) and told >= set(acknowledged)):
+    delivered, told, notices = set(), set(), {}
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not (delivered >= set(acknowledged) and told >= set(acknowledged) and set(notices) >= set(acknowledged)):
         time.sleep(0.3)
         for envelope, content in cluster.sink.messages():
             if envelope["sender"]:
                 delivered |= {r.split("@")[0] for r in envelope["recipients"]}
+            elif b"Subject: How your message was protected" in content:
+                [name] = [name for name in acknowledged if f"<{name}@nowhere.example>".encode() in content]
+                notices.setdefault(name, set()).add(email.message_from_bytes(content)["Message-ID"])
             else:
                 told |= {name for name in acknowledged if f"rfc822; {name}@court.example".encode() in content}
     assert delivered == set(acknowledged)
     assert told == set(acknowledged)
+    assert {name: len(ids) for name, ids in notices.items()} == {name: 1 for name in acknowledged}, "one notice each"
 
 
 def test_what_cannot_be_encrypted_waits_for_a_certificate(node, partner):
@@ -163,14 +168,22 @@ def test_what_cannot_be_encrypted_waits_for_a_certificate(node, partner):
         code, text = send(node, [GOOD, BAD])
         assert code == 250 and "held until an administrator releases it" in text
         id_ = text.split("queued as ")[1].split(";")[0]
-        entry = node.ctl_json("queue", "show", id_)
+        [(envelope, notice)] = node.sink.wait(before + 1)[before:]
+        assert envelope["sender"] == "" and envelope["recipients"] == [OURS] and b"Subject: Your message is held" in notice
+        assert SECRET.encode() not in notice and b"nothing to see" not in notice and f"<{BAD}>".encode() in notice
+        before += 1
+        end = time.monotonic() + 20
+        while (entry := node.ctl_json("queue", "show", id_))["state"] != "quarantined":
+            assert time.monotonic() < end, entry
+            time.sleep(0.1)
         assert entry["state"] == "quarantined" and "encryption is mandatory" in entry["recipients"][0]["last_reply"]
         node.ctl("queue", "release", id_)
         end = time.monotonic() + 20
-        while len((events := node.ctl_json("message", "trace", id_)["events"])) == 0:
-            assert time.monotonic() < end
+        while len((events := node.ctl_json("message", "trace", id_)["events"])) < 2:
+            assert time.monotonic() < end, events
             time.sleep(0.1)
-        assert events[0]["event"] == "quarantined" and "550 5.7.5" in events[0]["text"]
+        assert events[0]["event"] == "notified"
+        assert events[1]["event"] == "quarantined" and "550 5.7.5" in events[1]["text"]
         assert len(node.sink.messages()) == before
         partner.issue("judge", BAD)
         node.ctl("ca", "trust", partner.path("ca.pem"))

@@ -57,6 +57,21 @@ static void delay_with_8bit_header_is_golden(void **state)
     buf_release(&out);
 }
 
+static void a_notice_quotes_nothing(void **state)
+{
+    (void)state;
+    struct dsn_input in = sample();
+    struct buf out = BUF_INIT(65536);
+    OK(dsn_notice_compose(&in, false, SLICE_LITERAL("0002"), &out));
+    assert_golden(buf_slice(&out), "notice.eml");
+    assert_true(mime_is_plain_7bit(buf_slice(&out)));
+    buf_reset(&out);
+    OK(dsn_notice_compose(&in, true, SLICE_LITERAL("0002"), &out));
+    assert_true(slice_holds(buf_slice(&out), "Subject: Your message is held\r\n"));
+    assert_int_equal(slice_occurrences(buf_slice(&out), "hello"), 0);
+    buf_release(&out);
+}
+
 static void too_small_a_buffer_is_told(void **state)
 {
     (void)state;
@@ -76,6 +91,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failure_is_golden),
         cmocka_unit_test(delay_with_8bit_header_is_golden),
+        cmocka_unit_test(a_notice_quotes_nothing),
         cmocka_unit_test(too_small_a_buffer_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

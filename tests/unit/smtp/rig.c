@@ -52,7 +52,8 @@ static void worker_exceptions(struct rig *r, const struct job_message *m, const 
     size_t *all = arena_alloc_array(a, m->recipient_count, sizeof *all);
     CHECK(result->variants != NULL && result->refusals != NULL && all != NULL);
     bool released = (m->flags & JOB_RELEASED) != 0;
-    bool aside = slice_starts_with(m->recipients[0], SLICE_LITERAL("aside"));
+    bool aside = slice_find_nocase(m->recipients[0], SLICE_LITERAL("aside")) < m->recipients[0].len;
+    result->notice = slice_starts_with(m->recipients[0], SLICE_LITERAL("told"));
     if (aside && !released) {
         result->put_aside = true;
         result->text = SLICE_LITERAL("aside@b.test: no usable certificate");

@@ -21,8 +21,9 @@ enum rig_worker_mode {
     RIG_DIE,        /* closes its channel on a job, and connects again */
     RIG_DIE_ONCE,   /* ... the first time */
     RIG_SPLIT,      /* a variant for each recipient */
-    RIG_EXCEPTIONS, /* by the recipient's name: refused@, held@ (quarantine), routed@ (to `route`), aside@
-                       (put aside as it came; released: refused while `still_aside`) */
+    RIG_EXCEPTIONS, /* by the recipient's name: told... (a notice to the sender), refused@, held@
+                       (quarantine), routed@ (to `route`), aside@ (put aside as it came; released: refused
+                       while `still_aside`) */
     RIG_EIGHT_BIT,  /* passes on, says that the variant needs 8BITMIME; TO_7BIT gives "7-bit form" */
 };
 

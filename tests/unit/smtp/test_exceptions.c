@@ -3,7 +3,10 @@
 
 #include "base/msgpack_read.h"
 #include "smtp/spool_envelope.h"
+#include "smtp/spool_format.h"
+#include "smtp/spool_state.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <unistd.h>
@@ -299,6 +302,142 @@ static void test_put_aside_by_lmtp(void **state)
     assert_string_equal(rig.released, "lmtp 16");
 }
 
+/* The one message of the sink that is from the null sender. */
+static const char *the_notice(void)
+{
+    const char *notice = NULL;
+    for (size_t i = 0; i < sink.count; i++) {
+        if (strstr(sink.envelopes[i], "MAIL FROM:<>") != NULL) {
+            assert_null(notice);
+            assert_non_null(strstr(sink.envelopes[i], "RCPT TO:<a@a.test>"));
+            notice = sink.messages[i];
+        }
+    }
+    assert_non_null(notice);
+    assert_null(strstr(notice, "secret"));
+    assert_null(strstr(notice, "X-Secret"));
+    assert_non_null(strstr(notice, "\nAuto-Submitted: auto-replied"));
+    return notice;
+}
+
+static void test_a_notice_is_sent_once(void **state)
+{
+    (void)state;
+    rig_start(&rig);
+    assert_int_equal(
+        client_deliver(rig.port, "a@a.test", "told@b.test,held@b.test,refused@b.test", BODY, NULL, 0), 250);
+    assert_true(sink_wait(&sink, 3, 5000)); /* a notice, a bounce, a message */
+    wait_for_stat("queue_quarantined", 1);
+    assert_int_equal(sink.count, 3);
+    size_t notices = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const char *m = sink.messages[i];
+        if (strstr(m, "Subject: How your message was protected") != NULL) {
+            notices++;
+            assert_non_null(strstr(m, "<told@b.test>:\r\n    as you sent it: neither signed nor encrypted"));
+            assert_non_null(strstr(m, "<held@b.test>:\r\n    held until an administrator releases it"));
+            assert_non_null(strstr(m, "<refused@b.test>:\r\n    <refused@b.test>: no usable certificate"));
+        }
+    }
+    assert_int_equal(notices, 1);
+    /* Nobody can be told. */
+    assert_int_equal(client_deliver(rig.port, "", "told@b.test", BODY, NULL, 0), 250);
+    assert_true(sink_wait(&sink, 4, 5000));
+    wait_for_stat("queue_messages", 1);
+    assert_int_equal(sink.count, 4);
+}
+
+static void test_a_notice_of_what_is_put_aside(void **state)
+{
+    (void)state;
+    char reply[256], id[ID_TEXT_SIZE];
+    rig_start(&rig);
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "told-aside@b.test", BODY, reply, sizeof reply),
+                     250);
+    id_of_reply(reply, id);
+    assert_true(sink_wait(&sink, 1, 5000));
+    const char *notice = the_notice();
+    assert_non_null(strstr(notice, "Subject: Your message is held"));
+    assert_non_null(strstr(notice, id));
+    assert_non_null(strstr(notice, "<told-aside@b.test>:\r\n    aside@b.test: no usable certificate"));
+    wait_for_stat("queue_messages", 1);
+    wait_for_stat("queue_quarantined", 1);
+    rig_stop(&rig);
+    rig.keep_dir = true;
+    rig_start(&rig);
+    assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
+    assert_false(sink_wait(&sink, 2, 500)); /* not once more */
+}
+
+static size_t forget_in(const char *path)
+{
+    static uint8_t bytes[1 << 20];
+    size_t forgotten = 0;
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    size_t len = fread(bytes, 1, sizeof bytes, file);
+    for (size_t at = 0; at + SPOOL_RECORD_HEADER + SPOOL_STATE_FIXED < len; at += 8) {
+        struct spool_record record;
+        uint8_t *payload = bytes + at + SPOOL_RECORD_HEADER;
+        if (spool_record_read(bytes + at, &record) != STATUS_OK || record.type != SPOOL_RECORD_STATE ||
+            (payload[2] & SPOOL_STATE_NOTICED) == 0) {
+            continue;
+        }
+        struct buf changed = BUF_INIT(1 << 20);
+        forgotten++;
+        payload[2] &= (uint8_t)~SPOOL_STATE_NOTICED;
+        assert_int_equal(spool_record_append(&changed, &record, slice_of(payload, record.payload_len)),
+                         STATUS_OK);
+        memcpy(bytes + at, changed.data, changed.len);
+        buf_release(&changed);
+    }
+    rewind(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+    return forgotten;
+}
+
+/* As if the node had gone down before it was written that notices were made. */
+static void forget_notices(void)
+{
+    char pattern[96];
+    glob_t found;
+    size_t forgotten = 0;
+    (void)!snprintf(pattern, sizeof pattern, "%s/spool/*.seg", rig.dir);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        forgotten += forget_in(found.gl_pathv[i]);
+    }
+    globfree(&found);
+    assert_true(forgotten > 0);
+}
+
+static void test_a_notice_is_one_after_a_crash(void **state)
+{
+    (void)state;
+    for (int aside = 0; aside < 2; aside++) {
+        size_t before = sink.count;
+        atomic_store(&sink.mail_code, 451);
+        rig.keep_dir = aside == 1;
+        rig_start(&rig);
+        assert_int_equal(client_deliver(rig.port, "a@a.test",
+                                        aside == 1 ? "told-aside@b.test" : "told@b.test", BODY, NULL, 0),
+                         250);
+        wait_for_stat("queue_messages", 2);
+        wait_for_stat(aside == 1 ? "queue_quarantined" : "queue_messages", aside == 1 ? 1 : 2);
+        rig_stop(&rig);
+        forget_notices();
+        atomic_store(&sink.mail_code, 0);
+        rig.keep_dir = true;
+        rig_start(&rig);
+        assert_true(sink_wait(&sink, before + 2 - (size_t)aside, 5000));
+        wait_for_stat("queue_messages", (uint64_t)aside);
+        assert_int_equal(sink.count, before + 2 - (size_t)aside);
+        rig_stop(&rig);
+        rig.keep_dir = true;
+    }
+}
+
 static void test_route_overrides_next_hop(void **state)
 {
     (void)state;
@@ -477,6 +616,9 @@ int main(void)
         CASE(test_quarantined_is_deleted),
         CASE(test_put_aside_as_it_came),
         CASE(test_put_aside_by_lmtp),
+        CASE(test_a_notice_is_sent_once),
+        CASE(test_a_notice_of_what_is_put_aside),
+        CASE(test_a_notice_is_one_after_a_crash),
         CASE(test_route_overrides_next_hop),
         CASE(test_lmtp_answers_for_each),
         CASE(test_lmtp_fault_has_as_many_replies),
