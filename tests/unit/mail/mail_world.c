@@ -314,6 +314,13 @@ static void counted_cb(void *context, void *out, size_t len)
     }
 }
 
+static void told_cb(void *context, const struct mail_signature *signature)
+{
+    struct world *w = context;
+    assert_true(signature->cms.len > 0);
+    w->told++;
+}
+
 void world_process(struct world *w, const char *sender, const char *const *recipients, struct slice message)
 {
     struct job_message job = {.job = 1, .now_ms = w->now_ms, .sender = slice_of_text(sender)};
@@ -334,7 +341,10 @@ void world_process(struct world *w, const char *sender, const char *const *recip
                                    .issuers = w->issuers,
                                    .known = w->known,
                                    .random = counted_cb,
+                                   .signature = told_cb,
+                                   .signature_context = w,
                                    .random_context = w};
+    w->told = 0;
     mail_process(&env, &job, message, &w->arena, &w->out);
 
     /* Whatever comes out must be accepted by the other side. */

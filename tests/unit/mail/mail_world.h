@@ -26,6 +26,7 @@ struct world {
     struct issuers *issuers;
     struct known *known;
     struct mail_output out;
+    size_t told; /* signatures that the last world_process() told whoever learns certificates of */
 };
 
 /* Runs the shell command in the world's folder; fails the test when it fails. */

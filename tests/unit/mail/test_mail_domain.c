@@ -245,6 +245,7 @@ static void a_partners_signature_counts_for_its_domain_alone(void **state)
     (void)state;
     signed_from("far", "anybody@partner.example");
     assert_verdict("valid; signer=anybody@partner.example; protocol=smime; by=domain");
+    assert_int_equal(w.told, 0); /* a domain's certificate is no address's: nothing is learned of it */
     signed_from("far", "x@sub.partner.example");
     assert_verdict("untrusted");
     signed_from("far", "x@partner.example.else.example");
@@ -269,6 +270,11 @@ static void a_pin_does_not_outlive_its_certificate(void **state)
     revoke("far", "stranger", true);
     signed_from("far", "x@partner.example");
     assert_verdict("revoked");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "verify.on_invalid", "quarantine");
+    signed_from("far", "x@partner.example");
+    assert_true(w.out.result.variants[0].quarantine);
+    assert_slice(w.out.result.variants[0].quarantine_reason, "the signature is revoked (verify.on_invalid)");
+    world_set(&w, SETTING_DOMAIN, "ours.example", "verify.on_invalid", NULL);
     send_from("alice@ours.example", "x@partner.example");
     assert_int_equal(w.out.result.refusal_count, 1);
     assert_true(slice_holds(w.out.result.refusals[0].reason, "was revoked"));

@@ -397,6 +397,9 @@ static void only_a_signed_from_is_shown(void **state)
             print_error("row %zu: %.*s\n", i, SLICE_ARGS(header));
             fail();
         }
+        /* Nothing is learned of a signer whom the outer From does not name. */
+        bool learns = strcmp(table[i].mark, "valid") == 0 && strcmp(table[i].inner, table[i].outer) == 0;
+        assert_int_equal(w.told > 0, learns);
     }
 }
 

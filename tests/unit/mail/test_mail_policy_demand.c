@@ -360,6 +360,89 @@ static void a_harvested_certificate_must_name_the_address(void **state)
     arena_release(&a);
 }
 
+/* A certificate for the address, valid from the given time on; its DER is in the arena.
+ */
+static struct slice add_certificate(const char *name, const char *address, const char *from,
+                                    bool in_quarantine, struct arena *a)
+{
+    struct certificate_file *file = calloc(1, sizeof *file);
+    struct certificate_record record;
+    struct buf pem = BUF_INIT(65536);
+    struct failure f = {.status = STATUS_OK};
+    struct slice der;
+    char path[64];
+    world_shell(&w,
+                "mkdir -p made && touch index.txt && printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\n"
+                "new_certs_dir=made\nrand_serial=yes\ndefault_md=sha256\npolicy=p\nunique_subject=no\n[p]\n"
+                "commonName=supplied\n' >ca.cnf && "
+                "printf 'subjectAltName=email:%s\nkeyUsage=keyAgreement\n' >%s.ext && "
+                "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=%s -keyout %s.key "
+                "-out %s.csr && openssl ca -batch -config ca.cnf -cert ca.pem -keyfile ca.key -notext "
+                "-startdate %s -enddate 20400101000000Z -extfile %s.ext -in %s.csr -out %s.pem",
+                address, name, name, name, name, from, name, name, name);
+    assert_true(snprintf(path, sizeof path, "%s.pem", name) > 0);
+    world_file_read(&w, path, &pem);
+    OK(certificate_file_read(buf_slice(&pem), a, file, &f));
+    OK(certificate_describe(file->der[0], SLICE_LITERAL("import"), w.now_ms, a, &record, &f));
+    world_add_record(&w, &record);
+    if (in_quarantine) {
+        struct command c = world_command(&w, COMMAND_CERT_STATE);
+        c.values[0].bytes = slice_of(record.thumbprint, THUMBPRINT_SIZE);
+        c.values[1].number = CERT_QUARANTINE;
+        world_apply(&w, &c);
+    }
+    assert_true(arena_copy(a, record.der, &der));
+    free(file);
+    buf_release(&pem);
+    return der;
+}
+
+/* cert.select=newest: by the beginning of its time, whatever order they are found in. */
+static void the_newest_certificate_alone(void **state)
+{
+    static const char *const dates[][3] = {
+        {"20200101000000Z", "20240101000000Z", "20220101000000Z"},
+        {"20240101000000Z", "20200101000000Z", "20220101000000Z"},
+    };
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "cert.select", "newest");
+    for (size_t i = 0; i < 2; i++) {
+        char address[64], name[16];
+        struct slice der[3];
+        assert_true(snprintf(address, sizeof address, "several%zu@partner.example", i) > 0);
+        for (size_t n = 0; n < 3; n++) {
+            assert_true(snprintf(name, sizeof name, "several%zu%zu", i, n) > 0);
+            der[n] = add_certificate(name, address, dates[i][n], false, &a);
+        }
+        struct policy_decision d = decide(&(struct question){.recipient = address});
+        assert_int_equal(d.recipients[0].certificate_count, 1);
+        assert_true(slice_equal(d.recipients[0].certificates[0], der[1 - i]));
+        world_set(&w, SETTING_DOMAIN, "partner.example", "cert.select", NULL);
+        d = decide(&(struct question){.recipient = address});
+        assert_int_equal(d.recipients[0].certificate_count, 3);
+        world_set(&w, SETTING_DOMAIN, "partner.example", "cert.select", "newest");
+    }
+    world_set(&w, SETTING_DOMAIN, "partner.example", "cert.select", NULL);
+    arena_release(&a);
+}
+
+/* Learned and not confirmed yet: it is not used, and says why. */
+static void a_certificate_that_waits_is_not_used(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
+    (void)add_certificate("waits", "waits@partner.example", "20200101000000Z", true, &a);
+    struct policy_decision d = decide(&(struct question){.recipient = "waits@partner.example"});
+    expect(&d, PLAIN, STATUS_NO_KEY, "in quarantine");
+    assert_true(slice_holds(d.recipients[0].reason, "waits in quarantine to be confirmed"));
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    arena_release(&a);
+}
+
 /* What a stranger wrote under an address of ours, and a mailbox of ours forwards, has his envelope. */
 static void a_strangers_envelope_gets_no_signature(void **state)
 {
@@ -644,6 +727,8 @@ int main(void)
         cmocka_unit_test(a_null_sender_is_never_signed_for),
         cmocka_unit_test(a_certificate_is_used_within_its_time),
         cmocka_unit_test(a_harvested_certificate_must_name_the_address),
+        cmocka_unit_test(the_newest_certificate_alone),
+        cmocka_unit_test(a_certificate_that_waits_is_not_used),
         cmocka_unit_test(a_directory_that_is_down_defers_or_lets_pass),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
