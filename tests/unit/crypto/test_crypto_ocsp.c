@@ -160,6 +160,8 @@ static void what_is_found_is_compared_with_what_is_stored(void **state)
 {
     const struct answer good = {.from_ms = -5000, .to_ms = 86400000};
     const struct answer older = {.from_ms = -9000, .to_ms = 86400000};
+    const struct answer longer = {.from_ms = -5000, .to_ms = 2 * 86400000};
+    const struct answer at_once = {.said = V_OCSP_CERTSTATUS_REVOKED, .from_ms = -5000, .to_ms = 86400000};
     const struct answer revoked = {.said = V_OCSP_CERTSTATUS_REVOKED, .from_ms = -4000, .to_ms = 86400000};
     struct ocsp_finding finding;
     struct command c;
@@ -174,6 +176,11 @@ static void what_is_found_is_compared_with_what_is_stored(void **state)
     OK(world_apply(&world, &c).status);
     assert_int_equal(found(&good, &world.leaf, &world.inter, &finding), STATUS_EXISTS);
     assert_int_equal(found(&older, &world.leaf, &world.inter, &finding), STATUS_CONFLICT);
+    /* Whoever proposes it: the state itself goes forward only. */
+    ocsp_command(&finding, NOW_MS, SLICE_LITERAL("test"), &c);
+    assert_int_equal(world_apply(&world, &c).status, STATUS_CONFLICT);
+    OK(found(&longer, &world.leaf, &world.inter, &finding));
+    OK(found(&at_once, &world.leaf, &world.inter, &finding)); /* of the same second */
     OK(found(&revoked, &world.leaf, &world.inter, &finding));
     ocsp_command(&finding, NOW_MS, SLICE_LITERAL("test"), &c);
     OK(world_apply(&world, &c).status);
@@ -232,9 +239,14 @@ static void a_responder_needs_the_issuers_word(void **state)
     const struct recipe good = {
         .name = "ocsp", .key = 2, .usage = "digitalSignature", .extended = "OCSPSigning"};
     struct recipe recipe = good;
+    struct made forger;
 
     (void)state;
     OK(by_delegate(&good, &world.inter));
+    /* In the issuer's name, by another key: that gives no right. */
+    forger = pki_make(&(struct recipe){.name = "inter", .ca = true, .usage = "keyCertSign", .key = 2}, NULL);
+    assert_int_equal(by_delegate(&good, &forger), STATUS_UNTRUSTED);
+    pki_release(&forger);
     assert_int_equal(by_delegate(&good, &world.root), STATUS_UNTRUSTED);
     assert_int_equal(by_delegate(&good, NULL), STATUS_UNTRUSTED);
     recipe.extended = "emailProtection";
@@ -266,6 +278,8 @@ static void a_revoked_responder_says_nothing(void **state)
 
     (void)state;
     OK(answer_read(&answer, &r));
+    OK(answer_read(&(struct answer){.from_ms = -5000, .to_ms = 5000, .signer = &delegate, .by_key = true},
+                   &r));
     world_ocsp(&world, &delegate, &world.inter, OCSP_REVOKED, NOW_MS + DAY_MS);
     assert_int_equal(answer_read(&answer, &r), STATUS_UNTRUSTED);
     HOLDS(f.text, "revoked");

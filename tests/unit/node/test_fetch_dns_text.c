@@ -1,7 +1,7 @@
 /* The TXT record of a domain's fingerprint: what is read, what is passed over, and bytes that are hostile. */
 #include "node_test.h"
 
-#include "node/fetch_dns_text.h"
+#include "node/fetch_dns.h"
 
 #define A32 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B32 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -31,6 +31,8 @@ static void records_are_read_or_passed_over(void **state)
         {"v=sp1; sha256=" A32 A32, true},
         {"v=sp1;sha256=" A32 A32, true},
         {" v = sp1 ; sha256 = " A32 A32 " ; ", true},
+        {"\tv=sp1\t;\tsha256\t=" A32 A32, true},
+        {"x=sp1; sha256=" A32 A32, false},
         {"v=sp1; sha2|56=" A32 "|" A32, true},
         {"v=sp1; later=thing; sha256=" A32 A32 "; more", true},
         {"v=sp2; sha256=" A32 A32, false},
@@ -91,12 +93,28 @@ static void lengths_that_lie_are_refused(void **state)
     assert_false(dns_text_read(slice_of(bytes, sizeof bytes), &found));
 }
 
+static void a_look_up_is_due_when_asked_for_and_sooner_after_a_failure(void **state)
+{
+    const uint64_t hour = 3600000, checked = 1000 * hour;
+    struct domain_dns_record record = {.answer = DNS_SIGNED};
+    (void)state;
+    assert_int_equal(fetch_dns_due_ms(&record, 6 * hour), 0);
+    record.checked_ms = checked;
+    assert_int_equal(fetch_dns_due_ms(&record, 6 * hour), checked + 6 * hour);
+    record.answer = DNS_FAILED;
+    assert_int_equal(fetch_dns_due_ms(&record, 6 * hour), checked + hour / 12);
+    assert_int_equal(fetch_dns_due_ms(&record, 60000), checked + 60000);
+    record.asked_ms = checked + 1;
+    assert_int_equal(fetch_dns_due_ms(&record, 6 * hour), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_read_or_passed_over),
         cmocka_unit_test(several_are_ascending_and_each_once),
         cmocka_unit_test(lengths_that_lie_are_refused),
+        cmocka_unit_test(a_look_up_is_due_when_asked_for_and_sooner_after_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

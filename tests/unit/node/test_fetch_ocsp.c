@@ -24,8 +24,8 @@ static void the_next_responder_is_asked_when_one_fails(void **state)
 
 static void a_new_plan_knows_what_failed(void **state)
 {
-    static struct ocsp_sources old = {.responder_count = 2, .count = 2},
-                               fresh = {.responder_count = 2, .count = 3};
+    static struct ocsp_sources old = {.responder_count = 2, .count = 3},
+                               fresh = {.responder_count = 2, .count = 4};
     (void)state;
     memcpy(old.responders[0].url, "http://a/", 10);
     old.responders[0].failures = 3;
@@ -37,12 +37,16 @@ static void a_new_plan_knows_what_failed(void **state)
     old.of[0].failures = 1;
     old.of[1].thumbprint[0] = 2;
     old.of[1].next_ms = 800;
+    old.of[2].thumbprint[0] = 4;
+    old.of[2].next_ms = 900; /* a good answer came, which this node had not seen before */
     memcpy(fresh.responders[0].url, "http://c/", 10);
     memcpy(fresh.responders[1].url, "http://a/", 10);
     fresh.responders[1].certificates = 2;
     fresh.of[0].thumbprint[0] = 1; /* no answer is stored; it was asked for in vain */
     fresh.of[1].thumbprint[0] = 2; /* the answer that was stored has been forgotten */
     fresh.of[2].thumbprint[0] = 3;
+    fresh.of[3].thumbprint[0] = 4;
+    fresh.of[3].next_ms = 300;
     ocsp_sources_take_over(&fresh, &old);
     assert_int_equal(fresh.responders[1].failures, 3);
     assert_int_equal(fresh.responders[1].next_ms, 500);
@@ -52,6 +56,7 @@ static void a_new_plan_knows_what_failed(void **state)
     assert_int_equal(fresh.of[0].failures, 1);
     assert_int_equal(fresh.of[1].next_ms, 0);
     assert_int_equal(fresh.of[2].next_ms, 0);
+    assert_int_equal(fresh.of[3].next_ms, 900);
 }
 
 int main(void)

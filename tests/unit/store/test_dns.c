@@ -218,6 +218,24 @@ static void confirmed_is_what_was_pinned(void **state)
     buf_release(&record);
 }
 
+static void only_so_many_are_looked_up(void **state)
+{
+    struct world *w = *state;
+    char name[32];
+
+    for (unsigned i = 0; i <= DOMAIN_DNS_MAX; i++) {
+        struct command c;
+
+        assert_true(snprintf(name, sizeof(name), "d%u.example", i) > 0);
+        c = simple_command(COMMAND_DOMAIN_DNS_WATCH, 1000, slice_of_text(name));
+        assert_int_equal(apply_at(w->store, ++w->index, &c).status,
+                         i < DOMAIN_DNS_MAX ? STATUS_OK : STATUS_TOO_LARGE);
+        c = simple_command(COMMAND_DOMAIN_DNS_WATCH, 1000, SLICE_LITERAL("d0.example"));
+        assert_int_equal(apply_at(w->store, ++w->index, &c).status, STATUS_OK); /* one that is there */
+    }
+    commit(w->store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +243,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_no_command),
         cmocka_unit_test(somebody_looks_when_the_two_differ),
         cmocka_unit_test_setup_teardown(confirmed_is_what_was_pinned, world_make, world_end),
+        cmocka_unit_test_setup_teardown(only_so_many_are_looked_up, world_make, world_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
