@@ -28,6 +28,10 @@ struct mail_signature {
 typedef void (*mail_signature_cb)(void *context, const struct mail_signature *signature);
 
 /* The two callbacks ask others (role fetch) while the message waits, in bounded time; they may be NULL. */
+/* Recipients with keys of their own open a message each for themselves. 80 of them with 50 MB take some 20
+ * seconds; a job that takes longer than 75 would be ended, and its message put aside. */
+#define OPEN_MAX ((size_t)4 << 30)
+
 struct mail_environment {
     struct store_view *view;
     struct trust *trust;
@@ -52,6 +56,8 @@ struct mail_environment {
      * can be said now: the message is deferred. */
     enum status (*issue_key)(struct mail_environment *env, struct slice address, struct failure *f);
     void *issue_context;
+    size_t
+        open_max; /* bytes that one message may cost to open for all its recipients together; 0: OPEN_MAX */
     mail_signature_cb signature; /* told of signatures, perhaps several times of the same; may be NULL */
     void *signature_context;
 };

@@ -271,9 +271,25 @@ static size_t received_settle(struct flow *fl)
     return fl->received_count - 1;
 }
 
+/* One opening more; TOO_LARGE when they cost more than a job may. */
+static enum status opening_counted(const struct flow *fl, size_t *spent, struct failure *f)
+{
+    size_t max = fl->env->open_max > 0 ? fl->env->open_max : OPEN_MAX, size = fl->message.bytes.len;
+    if (*spent > 0 && (size > max || *spent > max - size)) { /* the first is always allowed */
+        return failure_set(
+            f, STATUS_TOO_LARGE,
+            "the message is encrypted to too many recipients with keys of their own for its size: "
+            "send it to at most %zu of them at a time",
+            size > max ? 1 : max / size);
+    }
+    *spent += size;
+    return STATUS_OK;
+}
+
 /* Each recipient with a ring of keys; those with the same ring find the same. */
 static enum status open_for_each(struct flow *fl, struct failure *f)
 {
+    size_t spent = 0;
     struct key_ring *rings = arena_alloc_array(fl->arena, fl->job->recipient_count, sizeof rings[0]);
     if (rings == NULL) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for keys");
@@ -298,7 +314,10 @@ static enum status open_for_each(struct flow *fl, struct failure *f)
             fl->outcome_of[i] = fl->outcome_of[same];
             continue;
         }
-        status = received_add(fl, &rings[i], &r, f);
+        status = opening_counted(fl, &spent, f);
+        if (status == STATUS_OK) {
+            status = received_add(fl, &rings[i], &r, f);
+        }
         if (status != STATUS_OK) {
             return status;
         }

@@ -343,7 +343,8 @@ void world_process(struct world *w, const char *sender, const char *const *recip
                                    .random = counted_cb,
                                    .signature = told_cb,
                                    .signature_context = w,
-                                   .random_context = w};
+                                   .random_context = w,
+                                   .open_max = w->open_max};
     w->told = 0;
     mail_process(&env, &job, message, &w->arena, &w->out);
 

@@ -19,6 +19,7 @@ struct world {
     uint64_t now_ms;       /* ten days ahead of the clock: certificates of one day have expired */
     const char *client_ip; /* of world_process(); NULL: none */
     uint64_t job_flags;    /* of world_process() */
+    size_t open_max;       /* of world_process(); 0: OPEN_MAX */
     struct keyring keyring;
     struct arena arena; /* of the last call */
     struct store_view *view;

@@ -649,6 +649,36 @@ static void a_captured_message_is_nobodys_word(void **state)
     buf_release(&message);
 }
 
+/* Each with a key of his own opens the message for himself: what that costs in all has a bound, and is
+ * refused with what would be right before it is spent. */
+static void opening_for_many_is_bounded(void **state)
+{
+    (void)state;
+    struct buf message = BUF_INIT((size_t)1 << 20);
+    world_file_write(&w, "made", slice_of_text(secret));
+    world_shell(&w,
+                "openssl cms -encrypt -binary -in made -aes256 -out next alice.pem dave.pem && mv next made");
+    OK(buf_append_text(&message, "From: bob@partner.example\r\n"));
+    crlf_append("made", &message);
+    const char *const both[] = {ALICE, "dave@ours.example", NULL};
+    w.open_max = message.len * 2;
+    world_process(&w, BOB, both, buf_slice(&message));
+    assert_true(slice_holds(accepted(), SECRET));
+    assert_int_equal(w.out.result.variant_count, 1); /* they found the same, and share it */
+    w.open_max = message.len * 2 - 1;
+    world_process(&w, BOB, both, buf_slice(&message));
+    assert_int_equal(w.out.result.status, STATUS_TOO_LARGE);
+    assert_int_equal(w.out.result.variant_count, 0);
+    assert_true(slice_holds(w.out.result.text, "send it to at most 1 of them at a time"));
+    world_process(&w, BOB, to_alice, buf_slice(&message)); /* and that is right */
+    assert_true(slice_holds(accepted(), SECRET));
+    w.open_max = 1; /* whatever the bound, one recipient gets his message */
+    world_process(&w, BOB, to_alice, buf_slice(&message));
+    assert_true(slice_holds(accepted(), SECRET));
+    w.open_max = 0;
+    buf_release(&message);
+}
+
 /* --- settings --- */
 
 static void bad_signatures_are_put_aside_or_refused(void **state)
@@ -715,6 +745,7 @@ int main(void)
         cmocka_unit_test(changed_blocks_are_marked),
         cmocka_unit_test(failures_look_alike),
         cmocka_unit_test(a_captured_message_is_nobodys_word),
+        cmocka_unit_test(opening_for_many_is_bounded),
         cmocka_unit_test(bad_signatures_are_put_aside_or_refused),
         cmocka_unit_test(signatures_are_removed_where_wanted),
     };
