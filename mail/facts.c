@@ -265,8 +265,11 @@ enum status message_facts_read(const struct entity *message, const struct shape 
     if (!push(&w, message->bytes, NULL)) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the parts of a message");
     }
-    if (subject != NULL && words_decode(subject->value, FACTS_TEXT_MAX, a, &out->subject) != STATUS_OK) {
+    if (subject != NULL && words_decode(subject->value, FACTS_SUBJECT_MAX, a, &out->subject) != STATUS_OK) {
         return failure_set(f, STATUS_NO_MEMORY, "no memory for the subject of a message");
+    }
+    if (subject != NULL && subject->value.len > WORDS_RAW_MAX) { /* a word could stand where nobody looked */
+        out->kinds |= MESSAGE_MALFORMED;
     }
     while (w.count > 0 && status == STATUS_OK) {
         status = visit(&w, w.stack[--w.count], f);

@@ -8,6 +8,7 @@
 
 #include "mail/entity.h"
 #include "mail/shape.h"
+#include "mail/words.h"
 #include "store/records.h"
 
 /* Flags. A message may be of several kinds. */
@@ -24,7 +25,9 @@ enum message_kind {
 };
 
 #define FACTS_ATTACHMENTS_MAX 1000 /* that are listed; the message may have more */
-#define FACTS_TEXT_MAX        998  /* bytes of a decoded subject or file name */
+#define FACTS_TEXT_MAX        998  /* bytes of a decoded file name */
+/* Bytes of a decoded subject: all that words_decode() reads of one. A longer one is MESSAGE_MALFORMED. */
+#define FACTS_SUBJECT_MAX (4 * WORDS_RAW_MAX)
 
 struct attachment {
     struct slice type; /* "application/pdf", lower case */

@@ -108,14 +108,39 @@ static size_t find_nocase(struct slice text, size_t from, const char *word)
     return from + slice_find_nocase(slice_of(text.data + from, text.len - from), slice_of_text(word));
 }
 
-/* Behind <body ...>; text.len if there is none. */
+/* Behind the tag that begins at `at`, with no regard to ">" in quotes; html.len if it does not end. */
+static size_t tag_end(struct slice html, size_t at)
+{
+    uint8_t quote = 0;
+    for (; at < html.len; at++) {
+        uint8_t c = html.data[at];
+        if (quote != 0) {
+            quote = c == quote ? 0 : quote;
+        } else if (c == '"' || c == '\'') {
+            quote = c;
+        } else if (c == '>') {
+            return at + 1;
+        }
+    }
+    return html.len;
+}
+
+/* Behind <body ...>, which is none within a comment; html.len if there is none. */
 static size_t body_start(struct slice html)
 {
-    size_t at = find_nocase(html, 0, "<body");
-    while (at < html.len && html.data[at] != '>') {
-        at++;
+    for (size_t at = 0; at < html.len; at++) {
+        struct slice rest = slice_of(html.data + at, html.len - at);
+        if (rest.data[0] != '<') {
+            continue;
+        }
+        if (slice_starts_with(rest, SLICE_LITERAL("<!--"))) {
+            at = find_nocase(html, at, "-->");
+        } else if (rest.len > 5 && slice_starts_with_nocase(rest, SLICE_LITERAL("<body")) &&
+                   strchr(" \t\r\n/>", (int)rest.data[5]) != NULL && rest.data[5] != 0) {
+            return tag_end(html, at);
+        }
     }
-    return at < html.len ? at + 1 : html.len;
+    return html.len;
 }
 
 /* Any character beyond ASCII as a numeric entity: right in every charset. */

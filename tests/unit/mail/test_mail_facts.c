@@ -101,6 +101,31 @@ static void subjects_are_decoded_into_one_line(void **state)
     }
 }
 
+/* A word that asks for encryption counts wherever it stands; where it could stand unread, that is told. */
+static void long_subjects_are_read_to_their_end(void **state)
+{
+    static const struct {
+        size_t lines; /* of 72 bytes */
+        bool whole;
+    } table[] = {{1, true}, {14, true}, {100, true}, {400, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct message_facts facts;
+        struct buf message = BUF_INIT(1 << 16);
+        OK(buf_append_text(&message, "Subject: "));
+        for (size_t n = 0; n < table[i].lines; n++) {
+            OK(buf_append_text(&message,
+                               "=?utf-8?Q?=C3=BC=C3=BC=C3=BC=C3=BC=C3=BC=C3=BC=C3=BC=C3=BC=C3=BC?=\r\n   "));
+        }
+        OK(buf_append_text(&message, " [encrypt]\r\n\r\nx"));
+        facts_of(buf_slice(&message), &facts);
+        assert_int_equal(slice_holds(facts.subject, "[encrypt]"), table[i].whole);
+        assert_int_equal((facts.kinds & MESSAGE_MALFORMED) != 0, !table[i].whole);
+        arena_release(&arena);
+        buf_release(&message);
+    }
+}
+
 static void attachments_are_listed(void **state)
 {
     static const char message[] =
@@ -166,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_are_told),
         cmocka_unit_test(subjects_are_decoded_into_one_line),
+        cmocka_unit_test(long_subjects_are_read_to_their_end),
         cmocka_unit_test(attachments_are_listed),
         cmocka_unit_test(hostile_structure_is_malformed_and_cheap),
     };

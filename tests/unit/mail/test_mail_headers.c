@@ -4,6 +4,8 @@
  */
 #include "mail_world.h"
 
+#include "mail/legacy_display.h"
+
 static struct world w;
 
 #define OURS    "alice@ours.example"
@@ -211,6 +213,59 @@ static void odd_subjects_are_hidden_too(void **state)
         assert_int_equal(slice_occurrences(buf_slice(&text), "HP-Outer: Subject: [...]\r\n"), 1);
         buf_release(&message);
         buf_release(&text);
+    }
+}
+
+/* Where the display goes in HTML: behind the one tag that is <body>, and without a trace when it is taken
+ * out. */
+static void the_body_of_html_is_found(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after; /* of where it stands */
+        bool none;
+    } table[] = {
+        {"<html><body>", "<p>x</p></body></html>\r\n", false},
+        {"<html><BODY\r\nclass=x>", "\r\n<p>x</p>", false},
+        {"<!-- <body> --><html><body title=\"a>b\" id='>'>", "x", false},
+        {"<bodyguard>no</bodyguard><body>", "x", false},
+        {"<body/>", "x", false},
+        {"<p>no body</p>", "", true},
+        {"<!-- <body> x", "", true},
+        {"<body title=\"a>b", "", true},
+        {"<body", "", true},
+        {"<", "", true},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct buf whole = BUF_INIT(4096), shown = BUF_INIT(65536), back = BUF_INIT(65536),
+                   want = BUF_INIT(4096);
+        struct entity e;
+        struct failure f;
+        struct arena a;
+        arena_init(&a, 1 << 20);
+        OK(buf_printf(&whole, "Content-Type: text/html\r\n\r\n%s%s", table[i].before, table[i].after));
+        OK(buf_printf(
+            &want,
+            "%s<div class=\"header-protection-legacy-display\">\r\n<pre>Subject: s&#60;b&#62;</pre>\r\n"
+            "</div>\r\n%s",
+            table[i].before, table[i].after));
+        OK(entity_read(buf_slice(&whole), &a, &e, &f));
+        OK(legacy_display_add(&e, SLICE_LITERAL("s<b>"), &a, &shown, &f));
+        if (table[i].none) {
+            assert_true(slice_equal(buf_slice(&shown), buf_slice(&whole)));
+        } else {
+            OK(entity_read(buf_slice(&shown), &a, &e, &f));
+            if (!slice_equal(e.body, buf_slice(&want))) {
+                fail_msg("row %zu: %.*s", i, SLICE_ARGS(e.body));
+            }
+            OK(legacy_display_remove(&e, &a, &back, &f));
+            assert_true(slice_equal(buf_slice(&back), buf_slice(&whole)));
+        }
+        buf_release(&whole);
+        buf_release(&shown);
+        buf_release(&back);
+        buf_release(&want);
+        arena_release(&a);
     }
 }
 
@@ -596,6 +651,7 @@ int main(void)
         cmocka_unit_test(older_forms_are_read),
         cmocka_unit_test(the_display_goes_where_no_signature_stays),
         cmocka_unit_test(tags_and_banner),
+        cmocka_unit_test(the_body_of_html_is_found),
         cmocka_unit_test(a_file_as_the_message_hides_its_subject),
         cmocka_unit_test(what_differs_is_not_shared),
         cmocka_unit_test(both_senders_must_say_split),
