@@ -111,14 +111,14 @@ static enum status encryption_append(const struct received *r, bool mark_unauthe
 static enum status confidential_append(const struct flow *fl, const struct received *r, struct buf *out)
 {
     enum status status = STATUS_OK;
-    const char *name, *before = "; confidential=";
+    const char *name, *before = "X-Sealpost-Confidential: ";
     for (size_t i = 0; (name = protected_field_name(i)) != NULL && status == STATUS_OK; i++) {
         if (protected_header_hides(&r->header, &fl->message, name)) {
             status = buf_printf(out, "%s%s", before, name);
             before = ",";
         }
     }
-    return status;
+    return status == STATUS_OK && before[0] == ',' ? buf_append_text(out, "\r\n") : status;
 }
 
 /* X-Sealpost-Headers is there only when the message has protected header fields. */
@@ -133,12 +133,9 @@ static enum status headers_append(const struct flow *fl, const struct received *
                        : is_signed && encrypted ? "signed-and-encrypted"
                        : is_signed              ? "signed"
                                                 : "encrypted";
-    enum status status = buf_printf(out, "X-Sealpost-Headers: %s%s", text,
+    enum status status = buf_printf(out, "X-Sealpost-Headers: %s%s\r\n", text,
                                     r->from_differs && !r->from_counts ? "; from=mismatch" : "");
-    if (status == STATUS_OK && r->header_counts && encrypted) {
-        status = confidential_append(fl, r, out);
-    }
-    return status == STATUS_OK ? buf_append_text(out, "\r\n") : status;
+    return status == STATUS_OK && r->header_counts && encrypted ? confidential_append(fl, r, out) : status;
 }
 
 enum status compose_marks(const struct flow *fl, const struct received *r, bool mark_unauthenticated,

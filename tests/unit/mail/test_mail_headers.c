@@ -469,7 +469,7 @@ static void secret_fields_are_told(void **state)
         {"From: bob@partner.example\r\nSubject: a long\r\n one\r\nKeywords: k\r\nHP-Outer: From: "
          "bob@partner.example\r\n"
          "HP-Outer: Subject: a\r\n long one\r\nContent-Type: text/plain; hp=cipher\r\n",
-         "encrypted; confidential=Keywords\r\n"},
+         "encrypted\r\nX-Sealpost-Confidential: Keywords\r\n"},
         {"From: bob@partner.example\r\nSubject: s\r\nHP-Outer: from:bob@partner.example\r\nhp-outer: "
          "SUBJECT:  s \r\n"
          "Content-Type: text/plain; hp=cipher\r\n",
@@ -477,9 +477,9 @@ static void secret_fields_are_told(void **state)
         {"From: bob@partner.example\r\nSubject: s\r\nHP-Outer: From: Bob <bob@partner.example>\r\nHP-Outer: "
          "Subject\r\n"
          "HP-Outer:\r\nHP-Outer: Subject: sx\r\nContent-Type: text/plain; hp=cipher\r\n",
-         "encrypted; confidential=From,Subject\r\n"},
+         "encrypted\r\nX-Sealpost-Confidential: From,Subject\r\n"},
         {"Subject: s\r\nX-Secret: x\r\nContent-Type: text/plain; protected-headers=v1\r\n",
-         "encrypted; confidential=Subject\r\n"},
+         "encrypted\r\nX-Sealpost-Confidential: Subject\r\n"},
         {"Subject: [...]\r\nContent-Type: text/plain; protected-headers=v1\r\n", "encrypted\r\n"},
         {"From: bob@partner.example\r\nSubject: s\r\nContent-Type: text/plain; hp=clear\r\n",
          "unprotected\r\n"},
