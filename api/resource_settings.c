@@ -115,8 +115,8 @@ static json_t *setting_to_json(const struct setting *s)
         [SETTING_NETWORKS] = "networks",   [SETTING_HOSTS] = "hosts",
         [SETTING_TEXT] = "text",           [SETTING_CHOICES] = "choices",
         [SETTING_TEXTS] = "texts",         [SETTING_THUMBPRINTS] = "thumbprints",
-        [SETTING_LOOKUPS] = "lookups"};
-    _Static_assert(sizeof(types) / sizeof(types[0]) == SETTING_LOOKUPS + 1, "each type has its name");
+        [SETTING_LOOKUPS] = "lookups",     [SETTING_ADDRESSES] = "addresses"};
+    _Static_assert(sizeof(types) / sizeof(types[0]) == SETTING_ADDRESSES + 1, "each type has its name");
     static const char *const sides[] = {[SETTING_OF_NODE] = "node",
                                         [SETTING_OF_SENDER] = "sender",
                                         [SETTING_OF_RECIPIENT] = "recipient",

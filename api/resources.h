@@ -69,6 +69,10 @@ void certificate_bind(struct exchange *x);
 void certificate_unbind(struct exchange *x);
 void domain_publication_get(struct exchange *x);
 void domain_confirm(struct exchange *x);
+/* resource_notices.c */
+extern const struct api_object notices_object, notice_mails_object;
+void notices_list(struct exchange *x);
+void notice_mails_list(struct exchange *x);
 /* resource_domain_dns.c */
 extern const struct api_object domain_dns_object, domains_dns_object;
 void domains_dns_list(struct exchange *x);

@@ -266,6 +266,20 @@ static const struct cli_column domain_dns_columns[] = {{"DOMAIN", "domain", SHOW
                                                        {"LOOKED UP", "checked", SHOW_TIME},
                                                        {"NOTE", "note", SHOW_TEXT},
                                                        END};
+static const struct cli_column reminder_columns[] = {{"TO", "to", SHOW_TEXT},
+                                                     {"TOLD", "told", SHOW_TIME},
+                                                     {"KIND", "kind", SHOW_TEXT},
+                                                     {"WHAT", "what", SHOW_TEXT},
+                                                     {"UNTIL", "until", SHOW_TIME},
+                                                     {"MESSAGE", "message", SHOW_TEXT},
+                                                     END};
+static const struct cli_column reminder_mail_columns[] = {
+    {"TO", "to", SHOW_TEXT},           {"STATE", "state", SHOW_TEXT},
+    {"ENDED", "ended", SHOW_TIME},     {"ITEMS", "items", SHOW_TEXT},
+    {"WAITING", "waiting", SHOW_TEXT}, {"MESSAGE", "message", SHOW_TEXT},
+    {"REASON", "reason", SHOW_TEXT},   END};
+const struct cli_view view_reminders = {NULL, "items", reminder_columns, "nobody was told anything by mail"};
+const struct cli_view view_reminder_mails = {NULL, "items", reminder_mail_columns, "no mail was sent"};
 const struct cli_view view_domain_dns = {domain_dns_fields, NULL, NULL, NULL};
 const struct cli_view view_domains_dns = {NULL, "items", domain_dns_columns, "no domain is looked up in DNS"};
 

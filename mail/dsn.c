@@ -12,27 +12,11 @@
 
 #include "base/clock.h"
 #include "mail/mime_text.h"
+#include "mail/printable.h"
 #include "mail/transfer_encoding.h"
 
 #define DIAGNOSTIC_MAX   700 /* bytes: with its name well below the 998 of a line (RFC 5322 2.1.1) */
 #define ADDRESS_TEXT_MAX 330
-
-/* One line of printable ASCII, cut at `max`: anything else becomes "?". */
-static enum status line_append(struct buf *out, struct slice s, size_t max)
-{
-    enum status status = STATUS_OK;
-    bool blank = false;
-    for (size_t i = 0; i < s.len && i < max && status == STATUS_OK; i++) {
-        uint8_t c = s.data[i];
-        bool space = c == '\r' || c == '\n' || c == '\t' || c == ' ';
-        if (space && blank) {
-            continue;
-        }
-        blank = space;
-        status = buf_append_byte(out, space ? ' ' : c < 0x21 || c > 0x7e ? '?' : c);
-    }
-    return status;
-}
 
 /* "class.subject.detail" of the right class, or a general one (RFC 3463). */
 static struct slice status_code(struct slice code, bool delayed)
@@ -59,9 +43,9 @@ static enum status fields_append(const struct dsn_input *in, const char *subject
     time_format_rfc5322(in->now_ms, date);
     enum status status;
     if ((status = buf_append_text(out, "From: Mail Delivery System <MAILER-DAEMON@")) != STATUS_OK ||
-        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
         (status = buf_append_text(out, ">\r\nTo: <")) != STATUS_OK ||
-        (status = line_append(out, in->to, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = printable_line_append(out, in->to, ADDRESS_TEXT_MAX)) != STATUS_OK ||
         (status = buf_printf(out, ">\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <", subject, date)) !=
             STATUS_OK) {
         return status;
@@ -70,12 +54,12 @@ static enum status fields_append(const struct dsn_input *in, const char *subject
     if (id.len >= 2 && id.data[0] == '<' && id.data[id.len - 1] == '>') {
         id = slice_of(id.data + 1, id.len - 2);
     }
-    if ((status = line_append(out, id, ADDRESS_TEXT_MAX)) != STATUS_OK) {
+    if ((status = printable_line_append(out, id, ADDRESS_TEXT_MAX)) != STATUS_OK) {
         return status;
     }
     if (slice_find_byte(id, '@') == id.len) {
         if ((status = buf_append_byte(out, '@')) != STATUS_OK ||
-            (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK) {
+            (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK) {
             return status;
         }
     }
@@ -89,7 +73,7 @@ static enum status head_append(const struct dsn_input *in, struct buf *out)
     if (status != STATUS_OK ||
         (status = buf_append_text(out, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
                                        "\tboundary=\"")) != STATUS_OK ||
-        (status = line_append(out, in->boundary, 70)) != STATUS_OK) {
+        (status = printable_line_append(out, in->boundary, 70)) != STATUS_OK) {
         return status;
     }
     return buf_append_text(out, "\"\r\n\r\n");
@@ -99,7 +83,7 @@ static enum status delimiter_append(const struct dsn_input *in, const char *end,
 {
     enum status status;
     if ((status = buf_append_text(out, "--")) != STATUS_OK ||
-        (status = line_append(out, in->boundary, 70)) != STATUS_OK) {
+        (status = printable_line_append(out, in->boundary, 70)) != STATUS_OK) {
         return status;
     }
     return buf_append_text(out, end);
@@ -112,9 +96,9 @@ static enum status people_append(const struct dsn_input *in, struct buf *out)
     for (size_t i = 0; i < in->recipient_count; i++) {
         const struct dsn_recipient *r = &in->recipients[i];
         if ((status = buf_append_text(out, "\r\n<")) != STATUS_OK ||
-            (status = line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+            (status = printable_line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
             (status = buf_append_text(out, ">:\r\n    ")) != STATUS_OK ||
-            (status = line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
+            (status = printable_line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
             (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
             return status;
         }
@@ -130,7 +114,7 @@ static enum status human_part_append(const struct dsn_input *in, struct buf *out
     if ((status = delimiter_append(in, "\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n", out)) !=
             STATUS_OK ||
         (status = buf_append_text(out, "This is the mail system at ")) != STATUS_OK ||
-        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
         (status = buf_printf(
              out, ".\r\n\r\nYour message of %s\r\n%s\r\n", arrival,
              in->delayed ? "has not yet been delivered to those named below. It is still being tried;\r\n"
@@ -146,7 +130,7 @@ static enum status recipient_append(const struct dsn_input *in, const struct dsn
 {
     enum status status;
     if ((status = buf_append_text(out, "\r\nFinal-Recipient: rfc822; ")) != STATUS_OK ||
-        (status = line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = printable_line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
         (status = buf_printf(out, "\r\nAction: %s\r\nStatus: ", in->delayed ? "delayed" : "failed")) !=
             STATUS_OK ||
         (status = buf_append_slice(out, status_code(r->status, in->delayed))) != STATUS_OK ||
@@ -155,7 +139,7 @@ static enum status recipient_append(const struct dsn_input *in, const struct dsn
     }
     if (r->remote_mta.len > 0) {
         if ((status = buf_append_text(out, "Remote-MTA: dns; ")) != STATUS_OK ||
-            (status = line_append(out, r->remote_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+            (status = printable_line_append(out, r->remote_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
             (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
             return status;
         }
@@ -164,7 +148,7 @@ static enum status recipient_append(const struct dsn_input *in, const struct dsn
         /* RFC 3464 2.3.6: type "smtp" only for what an SMTP server said. */
         if ((status = buf_printf(out, "Diagnostic-Code: %s; ",
                                  r->remote_mta.len > 0 ? "smtp" : "x-sealpost")) != STATUS_OK ||
-            (status = line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
+            (status = printable_line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
             (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
             return status;
         }
@@ -180,7 +164,7 @@ static enum status status_part_append(const struct dsn_input *in, struct buf *ou
     if ((status =
              delimiter_append(in, "\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; ",
                               out)) != STATUS_OK ||
-        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
         (status = buf_printf(out, "\r\nArrival-Date: %s\r\n", arrival)) != STATUS_OK) {
         return status;
     }
@@ -230,7 +214,7 @@ enum status dsn_notice_compose(const struct dsn_input *in, bool held, struct sli
     if (status != STATUS_OK ||
         (status = buf_append_text(out, "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
                                        "This is the mail system at ")) != STATUS_OK ||
-        (status = line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
+        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
         (status = buf_printf(
              out, ".\r\n\r\nYour message of %s (%.*s)\r\n%s\r\n", arrival, SLICE_ARGS(id),
              held ? "must be encrypted and cannot be. It is held, for all its recipients, until an\r\n"

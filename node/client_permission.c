@@ -13,6 +13,7 @@ static const struct {
 } allowed[] = {
     {"fetch", COMMAND_CERT_ADD, COMMAND_CERT_ADD},
     {"fetch", COMMAND_DOMAIN_DNS_SEEN, COMMAND_DOMAIN_DNS_SEEN},
+    {"smtp", COMMAND_NOTICE_CLAIM, COMMAND_NOTICE_FORGET},
     {"worker", COMMAND_CERT_HARVEST, COMMAND_CERT_HARVEST},
     {"worker", COMMAND_CA_AUTO_ISSUE, COMMAND_CA_AUTO_ISSUE},
     {"worker", COMMAND_CA_REQUEST_AUTO, COMMAND_CA_REQUEST_AUTO},
@@ -39,12 +40,12 @@ static enum status has_room(struct client_permission *p, unsigned most, uint64_t
     uint64_t minute = monotonic_ms / 60000 + 1;
     if (p->minute != minute) {
         p->minute = minute;
-        p->certificates = 0;
+        p->counted = 0;
     }
-    if (p->certificates >= most) {
-        return failure_set(f, STATUS_BUSY, "this role proposes at most %u certificates a minute", most);
+    if (p->counted >= most) {
+        return failure_set(f, STATUS_BUSY, "this role proposes at most %u of these a minute", most);
     }
-    p->certificates++;
+    p->counted++;
     return STATUS_OK;
 }
 
@@ -91,6 +92,9 @@ enum status client_may_propose(struct client_permission *p, const char *role, st
     }
     if (c.number == COMMAND_CERT_HARVEST) {
         return has_room(p, CLIENT_HARVESTED_A_MINUTE, monotonic_ms, f);
+    }
+    if (c.number == COMMAND_NOTICE_CLAIM) {
+        return has_room(p, CLIENT_NOTICES_A_MINUTE, monotonic_ms, f);
     }
     if (c.number == COMMAND_CERT_ADD) {
         status = is_described_truly(c.values[0].bytes, f);

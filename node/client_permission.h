@@ -2,7 +2,7 @@
  * Which change a role of this node may propose. Only api speaks for administrators. A worker, which parses
  * what strangers send, may propose what it learned from mail and the first certificate of a sender of ours
  * (store/ca_allowance.h decides whose); fetch the certificates that it found, with records that say what is
- * in them, and what it saw in DNS; nobody else anything.
+ * in them, and what it saw in DNS; smtp the reminders that it sends; nobody else anything.
  */
 #ifndef SEALPOST_NODE_CLIENT_PERMISSION_H
 #define SEALPOST_NODE_CLIENT_PERMISSION_H
@@ -11,11 +11,12 @@
 
 #define CLIENT_HARVESTED_A_MINUTE 120  /* certificates that one worker may propose */
 #define CLIENT_FETCHED_A_MINUTE   1200 /* that fetch may propose */
+#define CLIENT_NOTICES_A_MINUTE   300  /* mails of reminders that smtp may claim */
 
 /* Of one connected role; zeroed at first. */
 struct client_permission {
     uint64_t minute;
-    unsigned certificates; /* in that minute */
+    unsigned counted; /* in that minute */
 };
 
 /* By the number alone. */

@@ -253,15 +253,16 @@ static void hello(struct client_session *c, uint64_t number, struct msgpack_read
 
 /* Only api speaks for administrators. A worker, which parses what strangers send, must not be able to change
  * the cluster, but for the first certificate of a sender of ours; fetch and workers may propose what they
- * found, and nothing else (client_may_propose()). What fetch says of revocations it must prove
- * (node/core_evidence.c). */
+ * found, smtp which reminders it sends, and nothing else (client_may_propose()). What fetch says of
+ * revocations it must prove (node/core_evidence.c). */
 static bool role_may_ask(const char *role, uint64_t type)
 {
     if (type == CORE_REVOCATION_LIST || type == CORE_OCSP_ANSWER) {
         return strcmp(role, "fetch") == 0;
     }
     return strcmp(role, "api") == 0 || type == CORE_BARRIER || type == CORE_STATUS ||
-           ((strcmp(role, "fetch") == 0 || strncmp(role, "worker", 6) == 0) && type == CORE_PROPOSE);
+           ((strcmp(role, "fetch") == 0 || strcmp(role, "smtp") == 0 || strncmp(role, "worker", 6) == 0) &&
+            type == CORE_PROPOSE);
 }
 
 enum status client_request_permitted(const struct client_request *q, struct slice command, struct failure *f)

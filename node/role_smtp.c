@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "node/role.h"
+#include "node/smtp_notices.h"
 #include "raft/core_protocol.h"
 #include "smtp/message_log.h"
 #include "smtp/service.h"
@@ -37,6 +38,8 @@ struct smtp_role {
     struct store *store;
     struct store_look look;
     struct smtp_service *service;
+    struct smtp_notices *notices;   /* NULL until the spool is open */
+    char leader[NODE_NAME_MAX + 1]; /* as core said last; "" */
     bool stopping, ready;
     int exit_status;
 };
@@ -106,6 +109,13 @@ static void store_open_perhaps(struct smtp_role *r)
     if (smtp_service_store_ready(r->service, &source, core_client_node_id(r->core), &f) != STATUS_OK) {
         log_event(LOG_ERROR, "the smtp service cannot start", LOG_TEXT("error", f.text));
         stop(r, 1);
+        return;
+    }
+    struct smtp_notices_services notices = {
+        .core = r->core, .store = r->store, .service = r->service, .hostname = r->context->config->hostname};
+    r->notices = smtp_notices_new(&notices);
+    if (r->notices != NULL) {
+        smtp_notices_leader(r->notices, r->leader);
     }
 }
 
@@ -126,11 +136,19 @@ static void on_core_event(void *context, const struct core_event *event)
     if (event != NULL && r->service != NULL) {
         smtp_service_cluster(r->service, event->contact_ms, event->voters);
     }
+    (void)!snprintf(r->leader, sizeof r->leader, "%s", event != NULL ? event->leader : "");
+    if (r->notices != NULL) {
+        smtp_notices_leader(r->notices, r->leader);
+    }
 }
 
 static void on_tick(uv_timer_t *timer)
 {
-    core_go_on(timer->data);
+    struct smtp_role *r = timer->data;
+    core_go_on(r);
+    if (r->notices != NULL && !r->stopping) {
+        smtp_notices_tick(r->notices, clock_monotonic_ms(), clock_wall_ms());
+    }
 }
 
 static void on_stopped(void *context)
@@ -229,6 +247,7 @@ int role_smtp_run(struct role_context *c)
     (void)uv_run(&r.loop, UV_RUN_DEFAULT);
     core_client_free(r.core);
     smtp_service_free(r.service);
+    smtp_notices_free(r.notices);
     if (r.store != NULL) {
         store_close(r.store);
     }

@@ -75,6 +75,11 @@ struct schedule *delivery_schedule(struct delivery *d)
     return &d->schedule;
 }
 
+bool delivery_has(struct delivery *d, const uint8_t id[ID_SIZE])
+{
+    return schedule_find(&d->schedule, id) != NULL;
+}
+
 void delivery_found(struct delivery *d, const struct spool_found *found)
 {
     bool held = (found->state == SPOOL_QUARANTINED && !found->notice_due) || found->damaged;

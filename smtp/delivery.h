@@ -43,6 +43,7 @@ void delivery_found(struct delivery *d, const struct spool_found *found);
 /* Just made durable; takes the message. */
 void delivery_accepted(struct delivery *d, struct message *m, uint64_t spool_bytes, bool quarantined);
 struct schedule *delivery_schedule(struct delivery *d);
+bool delivery_has(struct delivery *d, const uint8_t id[ID_SIZE]); /* it is in the spool */
 /* Now instead of later: one message, or all that wait when `id` is NULL. Gives how many. A quarantined one,
  * asked for by its id, goes through a worker again; CONFLICT if it is damaged. */
 enum status delivery_retry(struct delivery *d, const uint8_t *id, uint64_t *count,

@@ -24,6 +24,12 @@ struct message *message_new(struct memory_budget *budget, uint64_t now_ms)
     return m;
 }
 
+void message_name(struct message *m, const uint8_t id[ID_SIZE])
+{
+    memcpy(m->envelope.id, id, ID_SIZE);
+    id_format(m->envelope.id, m->id_text);
+}
+
 void message_free(struct message *m)
 {
     if (m == NULL) {

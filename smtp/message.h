@@ -26,6 +26,8 @@ struct message {
 
 /* NULL when memory is short. The id is made here. */
 struct message *message_new(struct memory_budget *budget, uint64_t now_ms);
+/* Another id in place of that which was made. */
+void message_name(struct message *m, const uint8_t id[ID_SIZE]);
 void message_free(struct message *m); /* NULL is fine; closes, gives back to the budget */
 /* False, and nothing taken, if there is no room. */
 bool message_charge(struct message *m, uint64_t bytes);

@@ -66,6 +66,9 @@ void message_log_flush(struct message_log *log);
 enum status message_log_show(struct message_log *log, const uint8_t id[ID_SIZE], struct buf *entry,
                              struct buf *trace, struct failure *f) MUST_CHECK;
 
+/* Does the log know that this node took the message, for anybody at all? */
+bool message_log_took(struct message_log *log, const uint8_t id[ID_SIZE]);
+
 struct message_query {
     size_t limit; /* at most MESSAGE_LOG_PAGE_MAX */
     bool has_before;

@@ -160,6 +160,22 @@ enum status message_log_show(struct message_log *log, const uint8_t id[ID_SIZE],
                                                          : failure_set(f, status, "%s", status_text(status));
 }
 
+bool message_log_took(struct message_log *log, const uint8_t id[ID_SIZE])
+{
+    struct look l;
+    struct arena a;
+    struct message_entry e;
+    struct failure f = {0};
+    if (look_begin(&l, log, &f) != STATUS_OK) {
+        return false;
+    }
+    arena_init(&a, ARENA_MAX);
+    bool took = entry_read(&l, id, &a, &e, &f) == STATUS_OK && strcmp(e.state, "refused") != 0;
+    arena_release(&a);
+    look_end(&l);
+    return took;
+}
+
 /* --- lists --- */
 
 static bool address_fits(struct slice address, struct slice wanted)

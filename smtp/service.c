@@ -33,6 +33,7 @@ struct smtp_service {
     struct server *server;
     SSL_CTX *tls_opportunistic, *tls_verified;
     bool ready, stopping;
+    uint64_t node_id;
     uint64_t contact_ms, voters;
     uint64_t grace_ms;
     void (*stopped)(void *context);
@@ -182,6 +183,7 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
                                      uint64_t node_id, struct failure *f)
 {
     s->settings.source = *settings;
+    s->node_id = node_id;
     struct delivery_options delivery = {
         .loop = s->options.loop,
         .hostname = s->hostname,
@@ -226,6 +228,21 @@ void smtp_service_cluster(struct smtp_service *s, uint64_t contact_ms, uint64_t 
 {
     s->contact_ms = contact_ms;
     s->voters = voters;
+}
+
+void smtp_service_reminder(struct smtp_service *s, const uint8_t id[ID_SIZE], struct slice to,
+                           struct slice text, reminder_sent_cb cb, void *context)
+{
+    struct reminder_services services = {.transactions = &s->transactions,
+                                         .budget = &s->budget,
+                                         .delivery = s->delivery,
+                                         .log = s->log,
+                                         .node_id = s->node_id};
+    if (!is_ready(s)) {
+        cb(context, STATUS_UNAVAILABLE, (struct slice){0});
+        return;
+    }
+    reminder_send(&services, id, to, text, cb, context);
 }
 
 /* --- stopping, step by step --- */

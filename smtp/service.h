@@ -7,6 +7,7 @@
 #ifndef SEALPOST_SMTP_SERVICE_H
 #define SEALPOST_SMTP_SERVICE_H
 
+#include "smtp/reminder.h"
 #include "smtp/settings.h"
 
 #include <openssl/ssl.h>
@@ -43,6 +44,10 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
 void smtp_service_cluster(struct smtp_service *s, uint64_t contact_ms, uint64_t voters);
 /* In order: no new sessions, those in the middle of a message get `grace_ms`, deliveries are broken off, the
  * spool is synced. */
+/* A mail of this node's own, under this id (smtp/reminder.h). UNAVAILABLE before the spool is open and while
+ * the service stops. */
+void smtp_service_reminder(struct smtp_service *s, const uint8_t id[ID_SIZE], struct slice to,
+                           struct slice text, reminder_sent_cb cb, void *context);
 void smtp_service_stop(struct smtp_service *s, uint64_t grace_ms, void (*stopped)(void *context),
                        void *context);
 void smtp_service_free(struct smtp_service *s); /* after `stopped`, and after the loop has run out */

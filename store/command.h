@@ -175,6 +175,15 @@ enum command_number {
     /* before (ms): take away some OCSP answers (OCSP_SWEEP_MAX) that said "good" until before then. Result:
      * how many. What is revoked stays known */
     COMMAND_OCSP_SWEEP = 85,
+    /* --- 90 to 92: mails that tell people what expires; see store/records_notice.h --- */
+    /* address, id of the mail (16), node id, how much more waits, what it says (struct notice_item, a list);
+       without items: take over what another node left undone */
+    COMMAND_NOTICE_CLAIM = 90,
+    /* address, id of the mail (16), outcome (enum notice_state), reason: it is in the spool of its node, or
+       was refused */
+    COMMAND_NOTICE_END = 91,
+    /* address, items (only their topics count): told, and expired long ago */
+    COMMAND_NOTICE_FORGET = 92,
     COMMAND_NUMBER_END
 };
 

@@ -39,6 +39,10 @@ enum status check_cert_add_many(const struct command *c, struct failure *f);
 /* store/apply_dns.c */
 enum status check_domain_dns(const struct command *c, struct failure *f);
 enum status check_domain_dns_seen(const struct command *c, struct failure *f);
+/* store/apply_notice.c */
+enum status check_notice_claim(const struct command *c, struct failure *f);
+enum status check_notice_end(const struct command *c, struct failure *f);
+enum status check_notice_forget(const struct command *c, struct failure *f);
 /* store/command_check_ca.c */
 enum status check_ca_add(const struct command *c, struct failure *f);
 enum status check_ca_issue(const struct command *c, struct failure *f);

@@ -6,6 +6,7 @@
 #include "store/command_check_internal.h"
 #include "store/records_ca.h"
 #include "store/records_dns.h"
+#include "store/records_notice.h"
 #include "store/records_trust.h"
 
 #define HASH_SIZE 32
@@ -123,6 +124,23 @@ static const struct command_field domain_dns_seen_fields[] = {
     U64("answer", "1 signed, 2 unsigned, 3 absent, 4 bogus, 5 no answer"),
     BYTES("fingerprints", 0, DOMAIN_DNS_FINGERPRINTS_MAX *THUMBPRINT_SIZE, "SHA-256 each, ascending"),
     TEXT("note", 0, DOMAIN_DNS_NOTE_MAX, "about the look-up"),
+};
+static const struct command_field notice_claim_fields[] = {
+    TEXT("to", 3, ADDRESS_MAX, "who is told"),
+    BYTES("mail", ID_SIZE, ID_SIZE, "id of the mail"),
+    U64("node", "the node that sends it"),
+    U64("waiting", "what does not fit into it"),
+    BYTES("items", 1, NOTICE_ITEMS_SIZE, "what it says, as MessagePack; none: take it over"),
+};
+static const struct command_field notice_end_fields[] = {
+    TEXT("to", 3, ADDRESS_MAX, "who is told"),
+    BYTES("mail", ID_SIZE, ID_SIZE, "id of the mail"),
+    U64("outcome", "1 accepted, 2 refused"),
+    TEXT("reason", 0, NOTICE_REASON_MAX, "why it was refused"),
+};
+static const struct command_field notice_forget_fields[] = {
+    TEXT("to", 3, ADDRESS_MAX, "who was told"),
+    BYTES("items", 1, NOTICE_ITEMS_SIZE, "what of, as MessagePack"),
 };
 static const struct command_field thumbprint_fields[] = {
     BYTES("thumbprint", THUMBPRINT_SIZE, THUMBPRINT_SIZE, "SHA-256 of the certificate"),
@@ -389,6 +407,13 @@ static const struct command_type types[] = {
            check_api_token_grant, apply_api_token_grant, "make an API token of a role"),
     ROW_OF(2, COMMAND_API_TOKEN_REVOKE, "token.revoke", "token.write", name_fields, NULL,
            apply_api_token_revoke, "remove an API token that is not the last of an administrator"),
+
+    ROW_OF(2, COMMAND_NOTICE_CLAIM, "notice.claim", "cert.write", notice_claim_fields, check_notice_claim,
+           apply_notice_claim, "one node is going to send a mail about what expires"),
+    ROW_OF(2, COMMAND_NOTICE_END, "notice.end", "cert.write", notice_end_fields, check_notice_end,
+           apply_notice_end, "it is in the spool, or was refused"),
+    ROW_OF(2, COMMAND_NOTICE_FORGET, "notice.forget", "cert.write", notice_forget_fields, check_notice_forget,
+           apply_notice_forget, "forget what was told and has long expired"),
 
     /* --- trust --- */
     ROW_OF(2, COMMAND_CTL_SET, "ctl.set", "ca.write", ctl_set_fields, check_ctl_set, apply_ctl_set,

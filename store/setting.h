@@ -30,6 +30,7 @@ enum setting_type {
     SETTING_TEXTS, /* a list of texts separated by commas, or /expressions/ in which a comma counts as such */
     SETTING_THUMBPRINTS, /* list of SHA-256 thumbprints: 64 hexadecimal digits each; canonical: as given */
     SETTING_LOOKUPS,     /* directory URLs (RFC 4516) with %s in the filter, separated by spaces; "" = none */
+    SETTING_ADDRESSES,   /* at most `max` mail addresses, comma separated, in their normal form; "" = none */
 };
 
 /* Whose value counts for a message: SENDER, RECIPIENT, BOTH (the stricter), NODE (no address: global). */
@@ -136,6 +137,10 @@ enum setting_id {
     SETTING_TRIGGER_GROUP_ENCRYPT,
     SETTING_TRIGGER_GROUP_SIGN,
     SETTING_ENCRYPT_NOTIFY_SENDER,
+    SETTING_NOTIFY_TO,
+    SETTING_NOTIFY_FROM,
+    SETTING_NOTIFY_USERS,
+    SETTING_NOTIFY_GATHER,
     SETTING_COUNT
 };
 
@@ -201,7 +206,7 @@ size_t setting_choice(const struct setting_value *value);   /* position in `choi
 uint64_t setting_duration_at(const struct setting_value *value, size_t i);
 /* NETWORKS: does the list hold this address (text form of v4 or v6; v4-mapped v6 counts as v4)? */
 bool setting_networks_hold(const struct setting_value *value, struct slice ip);
-/* CHOICES and TEXTS: the i-th as it was written; false at the end. */
+/* CHOICES, TEXTS and ADDRESSES: the i-th as it was written; false at the end. */
 bool setting_text_at(const struct setting_value *value, size_t i, struct slice *text);
 /* THUMBPRINTS: the i-th; false at the end. */
 bool setting_thumbprint_at(const struct setting_value *value, size_t i, uint8_t thumbprint[32]);

@@ -374,10 +374,32 @@ static const struct setting settings[] = {
                ABOUT(2, TRUST,
                      "replace: whoever gets a certificate for the address from a trusted CA gets its mail; "
                      "review: somebody's time for each change; keep: mail the partner can no longer read")),
-    [SETTING_CERT_EXPIRY_WARN] = RANGE(
-        "cert.expiry_warn", SETTING_DURATIONS, "30d,7d", HOURS(1), DAYS(400), GD, SETTING_OF_RECIPIENT,
-        "how long before a stored certificate expires a warning is logged; for the domain of its address",
-        ABOUT(2, TRUST, "lines of the log for each certificate that is near its end")),
+    [SETTING_CERT_EXPIRY_WARN] =
+        RANGE("cert.expiry_warn", SETTING_DURATIONS, "30d,7d", HOURS(1), DAYS(400), GD, SETTING_OF_RECIPIENT,
+              "how long before a stored certificate expires a warning is logged and notify.to is told; for "
+              "the domain of its address",
+              ABOUT(2, TRUST, "lines of the log for each certificate that is near its end, and of a mail")),
+    [SETTING_NOTIFY_TO] =
+        RANGE("notify.to", SETTING_ADDRESSES, "", 0, 8, GD, SETTING_OF_RECIPIENT,
+              "who is told by mail, at most once a day each, of certificates that expire soon (for the "
+              "domain of their address), renewals that failed and revocation lists that get too old; "
+              "empty: nobody",
+              ABOUT(2, OPERATION,
+                    "a mail a day at most to each; it names addresses, subjects and ends of certificates")),
+    [SETTING_NOTIFY_FROM] =
+        RANGE("notify.from", SETTING_ADDRESSES, "", 0, 1, GD, SETTING_OF_RECIPIENT,
+              "From of such mail, for the domain of who gets it; empty: sealpost@ the name of the node",
+              ABOUT(2, OPERATION, "replies go there; an address of ours is signed for as any sender's")),
+    [SETTING_NOTIFY_USERS] =
+        FLAG("notify.users", "no", GDU, SETTING_OF_RECIPIENT,
+             "whether users of our own domains are told by mail, too, of their certificates whose keys are "
+             "here",
+             ABOUT(2, OPERATION, "mail to people who can do nothing but ask the administrator")),
+    [SETTING_NOTIFY_GATHER] =
+        RANGE("notify.gather", SETTING_DURATION, "10m", 0, DAYS(1), G, SETTING_OF_NODE,
+              "how long what is to be told is gathered before the first mail, so that a mail of the day "
+              "holds what came together",
+              ABOUT(2, OPERATION, "short: what comes a little later waits for the next day")),
 
     [SETTING_RELAY_NETWORKS] =
         RANGE("relay.networks", SETTING_NETWORKS, "127.0.0.0/8", 0, 0, G, SETTING_OF_NODE,

@@ -213,6 +213,31 @@ static bool list_has(const struct buf *out, struct slice item)
     return false;
 }
 
+static enum status canonical_addresses(const struct setting *s, struct slice value, struct buf *out,
+                                       struct failure *f)
+{
+    struct slice item;
+    struct failure why = {0};
+    char address[ADDRESS_MAX + 1];
+    enum status status = STATUS_OK;
+
+    for (size_t count = 0; status == STATUS_OK && next_item(&value, &item);) {
+        if (address_normalise(item, address, &why) != STATUS_OK)
+            return failure_set(f, STATUS_INVALID, "%s: \"%.*s\" is no mail address like admin@example.org",
+                               s->name, (int)(item.len < 100 ? item.len : 100), (const char *)item.data);
+        if (list_has(out, slice_of_text(address)))
+            continue;
+        if (++count > s->max)
+            return failure_set(f, STATUS_INVALID, "%s: a list of at most %llu addresses", s->name,
+                               (unsigned long long)s->max);
+        if (count > 1)
+            status = buf_append_byte(out, ',');
+        if (status == STATUS_OK)
+            status = buf_append_text(out, address);
+    }
+    return status;
+}
+
 static enum status canonical_choices(const struct setting *s, struct slice value, struct buf *out,
                                      struct failure *f)
 {
@@ -357,6 +382,8 @@ enum status setting_canonical(const struct setting *s, struct slice value, struc
         return canonical_texts(s, value, out, f);
     case SETTING_LOOKUPS:
         return canonical_lookups(s, value, out, f);
+    case SETTING_ADDRESSES:
+        return canonical_addresses(s, value, out, f);
     }
     return failure_set(f, STATUS_INTERNAL, "%s has an unknown type", s->name);
 }
@@ -404,9 +431,9 @@ uint64_t setting_duration_at(const struct setting_value *value, size_t i)
 bool setting_text_at(const struct setting_value *value, size_t i, struct slice *text)
 {
     struct slice rest = value->text;
-    bool choices = value->setting->type == SETTING_CHOICES;
+    bool plain = value->setting->type == SETTING_CHOICES || value->setting->type == SETTING_ADDRESSES;
 
-    for (size_t at = 0; choices ? next_item(&rest, text) : next_text(&rest, text); at++)
+    for (size_t at = 0; plain ? next_item(&rest, text) : next_text(&rest, text); at++)
         if (at == i)
             return true;
     return false;

@@ -38,7 +38,11 @@
  *   cert_bindings: thumbprint (32 bytes), domain or address -> nothing: the bindings the other way
  *   domain_dns: domain -> [added ms, asked ms, checked ms, answer, changed ms, signed ms,
  *       fingerprints bin, note] (store/records_dns.h)
- *   nodes: u64 node id -> [name, peer, api, smtp, SPKI hash bin, command set, added ms]
+ *   notices: a byte that says what follows (store/records_notice.h)
+ *     'm', address             -> [id bin, node, state, claimed ms, ended ms, items, waiting, reason]: its
+ * last mail 'o', address             -> nothing: that mail is under way 'i', address, NUL, topic -> as 't':
+ * what the mail that is under way says 't', address, NUL, topic -> [id bin, told ms, until ms, before ms,
+ * text]: what was told nodes: u64 node id -> [name, peer, api, smtp, SPKI hash bin, command set, added ms]
  *   removed_nodes: u64 node id -> [removed ms]
  *   node_tokens: SHA-256 of the token's secret -> [expires ms, node id that used it or 0]
  *   api_tokens: SHA-256 of the token -> [name, role, expires ms, added ms, who added it]; those of
@@ -102,6 +106,7 @@ enum table {
     TABLE_CA_ALLOWANCE,
     TABLE_DOMAIN_DNS,
     TABLE_CA_REQUEST_ADDRESS,
+    TABLE_NOTICES,
     TABLE_COUNT
 };
 

@@ -1,5 +1,9 @@
 """Nodes that die, lag, come back, join and leave; and what the API tells of it."""
+import email
+import email.policy
 import json
+import os
+import signal
 import smtplib
 import socket
 import subprocess
@@ -8,6 +12,7 @@ import time
 
 import pytest
 
+from authority import Authority
 from conftest import BIN
 from test_mail import letter, send
 
@@ -227,3 +232,49 @@ def test_a_token_admits_once_in_time_and_to_its_own_cluster(make_cluster, tmp_pa
     assert wrong.returncode != 0 and wrong.stderr
 
 
+
+
+def reminded(cluster, to):
+    return [content for envelope, content in cluster.sink.messages() if envelope["recipients"] == [to]]
+
+
+def until(true, seconds=40):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_what_expires_is_told_once_though_leader_and_sender_are_killed(cluster, tmp_path):
+    authority = Authority(tmp_path, "reminders")
+    for domain in ("told.example", "later.example"):
+        cluster.ctl("domain", "add", domain, "--locality", "internal")
+        cluster.ctl("settings", "set", "notify.to", f"admin@{domain}", "--domain", domain)
+        cluster.ctl("settings", "set", "cert.expiry_warn", "370d", "--domain", domain)
+        authority.issue(domain, f"alice@{domain}")
+    bad = cluster.ctl("settings", "set", "notify.to", "nobody", code=None)
+    assert bad.returncode != 0 and "is no mail address" in bad.stderr
+    cluster.ctl("settings", "set", "notify.from", "gateway@told.example")
+    cluster.ctl("settings", "set", "notify.gather", "0s")
+    leader = cluster.leader()
+    cluster.ctl("cert", "import", tmp_path / "told.example.pem")
+    cluster.local("kill", leader)  # it has claimed the mail, or sent it, or neither
+    other = leader % 3 + 1
+    cluster.local("start", "--wait", leader)
+    until(lambda: reminded(cluster, "admin@told.example"))
+    until(lambda: [m["state"] for m in cluster.api("GET", "/v1/reminder-mails", node=other).json["items"]] == ["accepted"])
+    told = cluster.ctl_json("cert", "reminders", node=other)["items"]
+    assert [(t["to"], t["kind"], t["what"]) for t in told] == [("admin@told.example", "certificate", "alice@told.example (a partner's)")]
+    # Whoever leads now tells the other domain's administrator, and the first nothing more.
+    for node in (1, 2, 3):
+        os.kill(cluster.role_pid(node, "smtp"), signal.SIGKILL)
+    cluster.ctl("cert", "import", tmp_path / "later.example.pem", node=other)
+    until(lambda: reminded(cluster, "admin@later.example"))
+    until(lambda: "sending" not in cluster.ctl("cert", "reminder-mails", node=other).stdout)
+    mails = reminded(cluster, "admin@told.example")
+    assert len(mails) == 1
+    message = email.message_from_bytes(mails[0], policy=email.policy.default)
+    assert (message["Auto-Submitted"], message["From"].addresses[0].addr_spec) == ("auto-generated", "gateway@told.example")
+    assert told[0]["message"] in message["Message-ID"] and "alice@told.example" in message.get_content()
+    assert [envelope["sender"] for envelope, _ in cluster.sink.messages() if envelope["recipients"] == ["admin@told.example"]] == [""]
+    cluster.verify()

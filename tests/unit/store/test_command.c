@@ -26,7 +26,9 @@ static struct slice value_for(const struct command_type *type, const struct comm
                  {"partner", "example.org"},
                  {"locality", "internal"},
                  {"address", "Alice@Example.ORG"},
-                 {"role", "admin"}};
+                 {"role", "admin"},
+                 {"to", "a@example.org"},
+                 {"items", "\x90"}};
     uint8_t thumbprint[THUMBPRINT_SIZE];
 
     if ((strcmp(type->name, "ca.issue") == 0 || strcmp(type->name, "ca.auto_issue") == 0) &&
@@ -70,7 +72,7 @@ static uint64_t number_for(const struct command_field *field)
         strcmp(field->name, "reason") == 0 || strcmp(field->name, "enabled") == 0 ||
         strcmp(field->name, "place") == 0 || strcmp(field->name, "anchor") == 0 ||
         strcmp(field->name, "how") == 0 || strcmp(field->name, "flags") == 0 ||
-        strcmp(field->name, "crl_this_ms") == 0)
+        strcmp(field->name, "crl_this_ms") == 0 || strcmp(field->name, "outcome") == 0)
         return 1;
     return 1234567890123;
 }

@@ -8,6 +8,7 @@
 
 #include "store/records_ca.h"
 #include "store/records_dns.h"
+#include "store/records_notice.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -97,6 +98,30 @@ static enum command_number any_number(void)
     while (command_type_at(count) != NULL)
         count++;
     return command_type_at(pick(count))->number;
+}
+
+/* One item, of few topics and ends, so that claims meet what was told. */
+static void fill_notice(struct command *c)
+{
+    static uint8_t topic[1 + THUMBPRINT_SIZE] = {NOTICE_CERTIFICATE}, id[ID_SIZE];
+    static struct buf items = BUF_INIT(NOTICE_ITEMS_SIZE);
+    struct notice_item item = {slice_of(topic, sizeof(topic)), 1000 + pick(2), pick(2), SLICE_LITERAL("it")};
+    size_t count = pick(4) == 0 ? 0 : 1;
+
+    topic[1] = (uint8_t)pick(3);
+    id[0] = (uint8_t)pick(3);
+    buf_reset(&items);
+    assert_int_equal(notice_items_begin(count, &items), STATUS_OK);
+    if (count > 0)
+        assert_int_equal(notice_item_encode(&item, &items), STATUS_OK);
+    c->values[0].bytes = slice_of_text(pick(2) == 0 ? "a@a.example" : "b@b.example");
+    c->values[1].bytes = c->number == COMMAND_NOTICE_FORGET ? buf_slice(&items) : slice_of(id, sizeof(id));
+    if (c->number == COMMAND_NOTICE_CLAIM) {
+        c->values[2].number = pick(3);
+        c->values[4].bytes = buf_slice(&items);
+    } else if (c->number == COMMAND_NOTICE_END) {
+        c->values[2].number = NOTICE_ACCEPTED + pick(2);
+    }
 }
 
 static struct command random_command(struct words *w, unsigned time)
@@ -223,6 +248,11 @@ static struct command random_command(struct words *w, unsigned time)
             c.values[2].bytes =
                 slice_of(w->thumbprint, c.values[1].number == DNS_ABSENT ? 0 : THUMBPRINT_SIZE);
         }
+        break;
+    case COMMAND_NOTICE_CLAIM:
+    case COMMAND_NOTICE_END:
+    case COMMAND_NOTICE_FORGET:
+        fill_notice(&c);
         break;
     case COMMAND_CA_ADD:
     case COMMAND_CA_IMPORT:
