@@ -179,7 +179,7 @@ def test_a_domain_certificate_counts_both_ways(ready, partner, stranger):
     partner.issue("oursgw", "gateway@ours.example")
     ready.ctl("key", "import", partner.path("oursgw.p12"), "--password-file", partner.path("secret"))
     ready.ctl("cert", "bind", thumbprint(partner.path("oursgw.pem")), "--domain", "ours.example")
-    published = ready.ctl("cert", "domain-publish", "ours.example").stdout
+    published = ready.ctl("domain", "dns-record", "ours.example").stdout
     assert f'_sealpost._smime.ours.example. IN TXT "v=sp1; sha256={thumbprint(partner.path("oursgw.pem"))}"' in published
     entity = partner.encrypt(["oursgw"], b"Content-Type: text/plain\r\n\r\nFor whom it may concern.\r\n")
     came = send(ready, "x@far.example", "carl@ours.example", b"From: x@far.example\r\nTo: carl@ours.example\r\nSubject: s\r\n" + crlf(entity))
