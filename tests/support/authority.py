@@ -39,6 +39,12 @@ class Authority:
                    f"basicConstraints=critical,CA:FALSE\nauthorityKeyIdentifier=keyid\n" + places(aia, crl, ocsp, freshest), days=365)
         return self.folder / f"{name}.pem"
 
+    def issue_between(self, name, address, begin, end):
+        """As issue(), for a time (YYYYMMDDHHMMSSZ) that may be over."""
+        self.issue(name, address)
+        openssl("ca", "-batch", "-config", self.config, "-cert", self.path("pem"), "-keyfile", self.path("key"), "-notext", "-startdate", begin, "-enddate", end,
+                "-extfile", self.folder / f"{name}.ext", "-in", self.folder / f"{name}.csr", "-out", self.folder / f"{name}.pem")
+
     def der(self, name=None):
         return openssl("x509", "-in", self.folder / f"{name or self.name}.pem", "-outform", "DER")
 
