@@ -42,6 +42,9 @@ static enum status quoted_read(struct reading *r)
             }
             step(r);
         }
+        if (next_byte_is(r, '\0')) {
+            return failure_set(r->f, STATUS_INVALID, "line %zu: there is a NUL in it", r->line);
+        }
         status = buf_append_byte(&r->value, r->rest.data[0]);
     }
     return failure_set(r->f, STATUS_INVALID, "line %zu: a value is too long", began);

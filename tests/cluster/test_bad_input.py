@@ -2,6 +2,7 @@
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -150,3 +151,38 @@ def test_a_master_key_that_is_none(tmp_path):
     (tmp_path / "master.key").chmod(0o600)
     result = run_node(config, "init")
     assert result.returncode != 0 and "master" in result.stderr
+
+
+def test_no_control_character_from_outside_reaches_the_log(one, tmp_path):
+    """Each byte that SMTP lets through, in HELO, addresses, header and a certificate's subject; an escape sequence in each."""
+    odd = bytes(b for b in range(1, 256) if b not in b"\r\n")
+    mark = b"\x1b[31m" + odd
+    one.ctl("domain", "add", "ours.example", "--locality", "internal")
+    one.sink.data_reply = lambda sink, recipients: "550 5.7.1 red \x1b[31m\x07 words" if recipients == ["b@ours.example"] else None
+    with socket.create_connection(("127.0.0.1", one.smtp_port()), timeout=30) as connection:
+        replies = connection.makefile("rb")
+        replies.readline()
+        for line in (b"HELO h" + mark, b"EHLO h\x1b[2Jx", b"EHLO good.example", b"MAIL FROM:<" + mark + b"@x.example>", b"MAIL FROM:<a\x1b[2J@x.example>",
+                     b"MAIL FROM:<a@x.example>", b"RCPT TO:<\"q\x1b[31m\t\"@ours.example>", b"RCPT TO:<b@ours.example>", b"X" + mark, b"DATA"):
+            connection.sendall(line + b"\r\n")
+            while (reply := replies.readline())[3:4] == b"-":
+                pass
+        assert reply.startswith(b"354")
+        connection.sendall(b"From: \"" + mark + b"\" <a@x.example>\r\nTo: b@ours.example\r\nSubject: " + mark + b"\r\nX-\x1b[2J: 1\r\n\r\nx\r\n.\r\nQUIT\r\n")
+        replies.read()
+    subject = "/CN=red\x1b[31m\x07\t/O=two\x01words"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-addext", "subjectAltName=email:odd@far.example",
+                    "-keyout", tmp_path / "key", "-out", tmp_path / "odd.pem"], check=True, capture_output=True)
+    digest = one.ctl_json("cert", "import", tmp_path / "odd.pem")
+    assert digest
+    shown = one.ctl("cert", "list").stdout
+    assert not [c for c in shown if c < " " and c != "\n"]
+    one.ctl("cert", "remove", [c["thumbprint"] for c in one.ctl_json("cert", "list")["items"] if "odd@far.example" in c["addresses"]][0])
+    one.ctl("domain", "remove", "ours.example")
+    end = time.monotonic() + 30
+    while b" failed id=" not in (raw := (one.folder / "node1" / "log").read_bytes()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    wrong = {b for b in raw if (b < 0x20 and b != 0x0a) or b > 0x7e}
+    assert not wrong, wrong
+    assert b"550 5.7.1 red" in raw

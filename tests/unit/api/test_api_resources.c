@@ -445,6 +445,35 @@ static void answers_of_responders_are_named_to_be_forgotten(void **state)
     ASK(404, "DELETE", "/v1/ocsp/" ISSUER "/01", NULL);
 }
 
+/* Each thing alone makes the node not ready, and the answer says which; the others stay ok. */
+static void readiness_fails_one_by_one(uint64_t now)
+{
+    static const char *const names[] = {"checks.core", "checks.leader", "checks.store", "checks.smtp"};
+    const struct bus_health good = w.health;
+    struct store *store = w.api.store;
+    for (int wrong = 0; wrong < 7; wrong++) {
+        static const char *const named[] = {"checks.core",  "checks.leader", "checks.leader", "checks.leader",
+                                            "checks.store", "checks.smtp",   "checks.smtp"};
+        w.health = good;
+        w.api.store = wrong == 4 ? NULL : store;
+        w.health.core_ready = wrong != 0;
+        w.health.leader[0] = wrong == 1 ? '\0' : good.leader[0];
+        w.health.contact_ms = wrong == 2   ? 0
+                              : wrong == 3 ? now - 11000
+                                           : good.contact_ms; /* stale_after: 10 s */
+        w.health.queue_ms = wrong == 5 ? 0 : wrong == 6 ? now - 5000 : good.queue_ms;
+        ASK(503, "GET", "/readyz", NULL);
+        assert_true(json_is_false(world_json(&w, "ready")));
+        for (size_t i = 0; i < 4; i++) {
+            assert_int_equal(strcmp(world_text(&w, names[i]), "ok") != 0,
+                             strcmp(names[i], named[wrong]) == 0);
+        }
+    }
+    w.health = good;
+    w.api.store = store;
+    ASK(200, "GET", "/readyz", NULL);
+}
+
 static void readiness_tells_what_is_wrong(void **state)
 {
     uint64_t now = clock_monotonic_ms();
@@ -460,6 +489,10 @@ static void readiness_tells_what_is_wrong(void **state)
                                    .applied_index = 5,
                                    .voters = 3};
     ASK(200, "GET", "/readyz", NULL);
+    assert_true(json_is_true(world_json(&w, "ready")));
+    assert_string_equal(world_text(&w, "node"), "node1");
+    assert_int_equal(world_ask_as(&w, "", "GET", "/readyz", slice_of(NULL, 0)), 200); /* open to everyone */
+    readiness_fails_one_by_one(now);
     w.health.queue_ms = 0;
     ASK(503, "GET", "/readyz", NULL);
     assert_string_equal(world_text(&w, "checks.smtp"), "smtp does not answer");

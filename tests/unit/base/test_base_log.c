@@ -77,6 +77,45 @@ static void nothing_from_outside_forges_a_line(void **state)
     assert_non_null(strstr(text, "an?event\n"));
 }
 
+static uint8_t every_byte[256], one_byte;
+
+static void log_every_byte(void)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        one_byte = (uint8_t)i;
+        log_event(LOG_INFO, "one", LOG_SLICE("v", slice_of(&one_byte, 1)));
+    }
+    log_event(LOG_INFO, "all", LOG_SLICE("v", slice_of(every_byte, sizeof(every_byte))));
+}
+
+/* As a value alone and among all others: no byte but printable ASCII and the line's end is written, and what
+ * was written says which byte it was. */
+static void each_byte_is_written_as_printable_ascii(void **state)
+{
+    const char *at;
+
+    (void)state;
+    for (unsigned i = 0; i < 256; i++)
+        every_byte[i] = (uint8_t)i;
+    at = written_by(log_every_byte);
+    for (const char *c = at; *c != '\0'; c++)
+        assert_true(*c == '\n' || (*c >= 0x20 && *c < 0x7f));
+    for (unsigned i = 0; i < 257; i++) {
+        const char *end = strchr(at, '\n'), *value = strstr(at, " v=");
+        char escaped[8];
+
+        assert_non_null(end);
+        assert_true(value != NULL && value < end);
+        if (i < 0x20 || (i >= 0x7f && i < 256)) {
+            assert_int_equal(snprintf(escaped, sizeof(escaped), "\"\\x%02x\"", i), 6);
+            assert_int_equal(end - value, 3 + 6);
+            assert_memory_equal(value + 3, escaped, 6);
+        }
+        at = end + 1;
+    }
+    assert_string_equal(at, "");
+}
+
 static char long_plain[10000], long_quoted[10000];
 
 static void log_long(void)
@@ -170,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_have_their_form),
         cmocka_unit_test(nothing_from_outside_forges_a_line),
+        cmocka_unit_test(each_byte_is_written_as_printable_ascii),
         cmocka_unit_test(what_is_too_long_is_cut_and_shown_so),
         cmocka_unit_test(lines_of_threads_do_not_mix),
         cmocka_unit_test(levels_have_names),
