@@ -1,29 +1,10 @@
 /* Answers of OCSP responders: whom to believe, about what, and for how long. */
-#include "revocation_world.h"
+#include "revocation_fixture.h"
 
 #include "crypto/ocsp.h"
 
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
-
-static struct revocation_world world;
-static struct failure f;
-
-static int begin(void **state)
-{
-    (void)state;
-    revocation_world_begin(&world);
-    f = (struct failure){0};
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    revocation_world_end(&world);
-    ERR_clear_error();
-    return 0;
-}
 
 struct answer {
     const struct made *about, *issuer; /* NULL: leaf, inter */

@@ -1,6 +1,6 @@
 /* Revocation lists from their bytes to a refused certificate, OCSP answers, and the certificate trust list.
  */
-#include "revocation_world.h"
+#include "revocation_fixture.h"
 
 #include <openssl/err.h>
 
@@ -8,25 +8,6 @@
 #define LIST(n, from, to)                                                                                    \
     .number = (n), .this_ms = NOW_MS + (uint64_t)(from), .next_ms = NOW_MS + (uint64_t)(to)
 #define ENTRIES(list) .entries = (list), .count = sizeof(list) / sizeof((list)[0])
-
-static struct revocation_world world;
-static struct failure f;
-
-static int begin(void **state)
-{
-    (void)state;
-    revocation_world_begin(&world);
-    f = (struct failure){0};
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    revocation_world_end(&world);
-    ERR_clear_error();
-    return 0;
-}
 
 static uint64_t generation(void)
 {

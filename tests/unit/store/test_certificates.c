@@ -1,47 +1,12 @@
 /* Certificates beside their bytes: the words that they are found by, searching with pages, states, bindings,
  * and what becomes of one that mail brought. */
-#include "test_support.h"
+#include "store_world.h"
 
 #include "base/hex.h"
 #include "store/certificate_search.h"
 #include "store/certificate_words.h"
 
 static const char *const bob = "bob@partner.example";
-
-struct world {
-    char dir[64];
-    struct store *store;
-    uint64_t index;
-};
-
-static int world_make(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    temporary_folder(w->dir);
-    w->store = open_writer(w->dir);
-    *state = w;
-    return 0;
-}
-
-static int world_end(void **state)
-{
-    struct world *w = *state;
-
-    store_close(w->store);
-    remove_tree(w->dir);
-    free(w);
-    return 0;
-}
-
-static enum status run(struct world *w, const struct command *c)
-{
-    enum status status = apply_at(w->store, ++w->index, c).status;
-
-    commit(w->store);
-    return status;
-}
 
 static void add(struct world *w, const char *der, const char *address, uint8_t thumbprint[THUMBPRINT_SIZE])
 {

@@ -1,44 +1,9 @@
 /* What partner domains publish in DNS: what is kept of each answer, and when somebody has to look. */
-#include "test_support.h"
+#include "store_world.h"
 
 #include "store/records_dns.h"
 
 #define FAR SLICE_LITERAL("far.example")
-
-struct world {
-    char dir[64];
-    struct store *store;
-    uint64_t index;
-};
-
-static int world_make(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-
-    assert_non_null(w);
-    temporary_folder(w->dir);
-    w->store = open_writer(w->dir);
-    *state = w;
-    return 0;
-}
-
-static int world_end(void **state)
-{
-    struct world *w = *state;
-
-    store_close(w->store);
-    remove_tree(w->dir);
-    free(w);
-    return 0;
-}
-
-static enum status run(struct world *w, const struct command *c)
-{
-    enum status status = apply_at(w->store, ++w->index, c).status;
-
-    commit(w->store);
-    return status;
-}
 
 static enum status seen(struct world *w, uint64_t now_ms, enum dns_answer answer, struct slice fingerprints)
 {

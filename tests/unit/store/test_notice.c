@@ -1,5 +1,5 @@
 /* Who is told what expires: what a plan holds, and that nothing is told twice whoever proposes it. */
-#include "test_support.h"
+#include "store_world.h"
 
 #include "store/notice_plan.h"
 #include "store/records_ca.h"
@@ -8,47 +8,21 @@
 #define NOW   (20000 * DAY)
 #define ADMIN SLICE_LITERAL("admin@ours.example")
 
-struct world {
-    char dir[64];
-    struct store *store;
-    uint64_t index;
-};
-
-static struct apply_result run(struct world *w, const struct command *c)
-{
-    struct apply_result result = apply_at(w->store, ++w->index, c);
-
-    commit(w->store);
-    return result;
-}
-
 static void set(struct world *w, uint64_t level, const char *scope, const char *name, const char *value)
 {
     struct command c = setting_command(level, scope, name, value);
 
-    assert_int_equal(run(w, &c).status, STATUS_OK);
+    assert_int_equal(run(w, &c), STATUS_OK);
 }
 
-static int world_make(void **state)
+static int begin(void **state)
 {
-    struct world *w = calloc(1, sizeof(*w));
+    struct world *w;
 
-    assert_non_null(w);
-    temporary_folder(w->dir);
-    w->store = open_writer(w->dir);
+    (void)world_make(state);
+    w = *state;
     set(w, SETTING_DOMAIN, "ours.example", "domain.locality", "internal");
     set(w, SETTING_GLOBAL, "", "notify.to", "Admin@Ours.Example, admin@ours.example");
-    *state = w;
-    return 0;
-}
-
-static int world_end(void **state)
-{
-    struct world *w = *state;
-
-    store_close(w->store);
-    remove_tree(w->dir);
-    free(w);
     return 0;
 }
 
@@ -77,12 +51,12 @@ static void add(struct world *w, const struct kind *k, uint8_t thumbprint[THUMBP
     memcpy(thumbprint, record.thumbprint, THUMBPRINT_SIZE);
     assert_int_equal(certificate_record_encode(&record, &value), STATUS_OK);
     c = simple_command(COMMAND_CERT_ADD, 1, buf_slice(&value));
-    assert_int_equal(run(w, &c).status, STATUS_OK);
+    assert_int_equal(run(w, &c), STATUS_OK);
     buf_release(&value);
     if (k->key) {
         c = simple_command(COMMAND_KEY_ADD, 1, slice_of(thumbprint, THUMBPRINT_SIZE));
         c.values[1].bytes = SLICE_LITERAL("sealed");
-        assert_int_equal(run(w, &c).status, STATUS_OK);
+        assert_int_equal(run(w, &c), STATUS_OK);
     }
 }
 
@@ -135,7 +109,7 @@ static enum status claim(struct world *w, uint64_t now_ms, uint8_t mail, const s
 {
     struct buf storage = {0};
     struct command c = claim_of(now_ms, mail, items, count, &storage);
-    enum status status = run(w, &c).status;
+    enum status status = run(w, &c);
 
     buf_release(&storage);
     return status;
@@ -149,7 +123,7 @@ static enum status end(struct world *w, uint64_t now_ms, uint8_t mail, enum noti
     c.values[1].bytes = slice_of(id, sizeof(id));
     c.values[2].number = outcome;
     c.values[3].bytes = SLICE_LITERAL("why");
-    return run(w, &c).status;
+    return run(w, &c);
 }
 
 static struct notice_mail mail_now(struct world *w)
@@ -216,8 +190,8 @@ static void a_mail_is_claimed_once_told_once_and_once_a_day(void **state)
     assert_int_equal(end(w, NOW, 1, NOTICE_ACCEPTED), STATUS_CONFLICT);
     assert_int_equal(claim(w, NOW, 1, both, 0), STATUS_CONFLICT);
     again = claim_of(NOW, 1, both, 2, &storage);
-    assert_int_equal(run(w, &again).status, STATUS_OK);
-    assert_int_equal(run(w, &again).status, STATUS_OK); /* the same command: its first answer */
+    assert_int_equal(run(w, &again), STATUS_OK);
+    assert_int_equal(run(w, &again), STATUS_OK); /* the same command: its first answer */
     rows(w, &items, &told, &open);
     assert_int_equal(items * 100 + told * 10 + open, 201);
     /* Another leader finds it, until it is too old; then it takes it over as it is. */
@@ -266,7 +240,7 @@ static void what_was_refused_was_not_told(void **state)
 
         forget = simple_command(COMMAND_NOTICE_FORGET, NOW + day * DAY, ADMIN);
         forget.values[1].bytes = buf_slice(&storage);
-        assert_int_equal(run(w, &forget).status, STATUS_OK);
+        assert_int_equal(run(w, &forget), STATUS_OK);
         rows(w, &items, &told, &open);
         assert_int_equal(told, day == 2 ? 1 : 0);
         buf_release(&storage);
@@ -329,16 +303,16 @@ static void a_plan_holds_what_is_due_and_matters(void **state)
         if (rows[i].bound) {
             c = simple_command(COMMAND_CERT_BIND, 1, slice_of(thumbprint, sizeof(thumbprint)));
             c.values[1].bytes = SLICE_LITERAL("far.example");
-            assert_int_equal(run(w, &c).status, STATUS_OK);
+            assert_int_equal(run(w, &c), STATUS_OK);
         }
         if (rows[i].trusted) {
             c = simple_command(COMMAND_TRUST_ADD, 1, slice_of(thumbprint, sizeof(thumbprint)));
-            assert_int_equal(run(w, &c).status, STATUS_OK);
+            assert_int_equal(run(w, &c), STATUS_OK);
         }
         if (rows[i].quarantine) {
             c = simple_command(COMMAND_CERT_STATE, 1, slice_of(thumbprint, sizeof(thumbprint)));
             c.values[1].number = CERT_QUARANTINE;
-            assert_int_equal(run(w, &c).status, STATUS_OK);
+            assert_int_equal(run(w, &c), STATUS_OK);
         }
     }
     plan(w, &p, NOW);
@@ -422,13 +396,13 @@ static void list_put(struct world *w, uint64_t this_ms, uint64_t next_ms, const 
 
     c.values[1].bytes = slice_of(part, sizeof(part));
     c.values[2].number = ++generation;
-    assert_int_equal(run(w, &c).status, STATUS_OK);
+    assert_int_equal(run(w, &c), STATUS_OK);
     assert_int_equal(crl_record_encode(&list, &value), STATUS_OK);
     c = simple_command(COMMAND_CRL_FORCE, this_ms, slice_of(issuer, sizeof(issuer)));
     c.values[1].bytes = slice_of(part, sizeof(part));
     c.values[2].number = generation;
     c.values[4].bytes = buf_slice(&value);
-    assert_int_equal(run(w, &c).status, STATUS_OK);
+    assert_int_equal(run(w, &c), STATUS_OK);
     buf_release(&value);
 }
 
@@ -482,7 +456,7 @@ static void a_renewal_that_failed_is_told(void **state)
     c.values[2].bytes = c.values[5].bytes = SLICE_LITERAL("sealed");
     c.values[7].number = c.values[8].number = 1;
     c.values[9].bytes = slice_of(hash, sizeof(hash));
-    assert_int_equal(run(w, &c).status, STATUS_OK);
+    assert_int_equal(run(w, &c), STATUS_OK);
     (void)SHA256(record.der.data, record.der.len, record.thumbprint);
     assert_int_equal(certificate_record_encode(&record, &value), STATUS_OK);
     c = simple_command(COMMAND_CA_ISSUE, 2, SLICE_LITERAL("root"));
@@ -491,7 +465,7 @@ static void a_renewal_that_failed_is_told(void **state)
     c.values[4].number = CA_ISSUED_RENEWS;
     c.values[5].bytes = buf_slice(&value);
     c.values[6].bytes = SLICE_LITERAL("sealed");
-    assert_int_equal(run(w, &c).status, STATUS_OK);
+    assert_int_equal(run(w, &c), STATUS_OK);
     assert_int_equal(planned(w, NOW + 70 * DAY, "admin@ours.example"), 0); /* ca.renew_before: 30 days */
     plan(w, &p, NOW + 71 * DAY);
     assert_int_equal(p.count, 1);
@@ -507,13 +481,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_mail_is_claimed_once_told_once_and_once_a_day, world_make,
                                         world_end),
-        cmocka_unit_test_setup_teardown(what_was_refused_was_not_told, world_make, world_end),
+        cmocka_unit_test_setup_teardown(what_was_refused_was_not_told, begin, world_end),
         cmocka_unit_test(what_is_not_well_formed_is_no_command),
-        cmocka_unit_test_setup_teardown(a_plan_holds_what_is_due_and_matters, world_make, world_end),
-        cmocka_unit_test_setup_teardown(each_domain_tells_its_own_and_users_if_wanted, world_make, world_end),
-        cmocka_unit_test_setup_teardown(what_does_not_fit_is_counted, world_make, world_end),
-        cmocka_unit_test_setup_teardown(a_list_that_is_not_replaced_is_told_twice, world_make, world_end),
-        cmocka_unit_test_setup_teardown(a_renewal_that_failed_is_told, world_make, world_end),
+        cmocka_unit_test_setup_teardown(a_plan_holds_what_is_due_and_matters, begin, world_end),
+        cmocka_unit_test_setup_teardown(each_domain_tells_its_own_and_users_if_wanted, begin, world_end),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_is_counted, begin, world_end),
+        cmocka_unit_test_setup_teardown(a_list_that_is_not_replaced_is_told_twice, begin, world_end),
+        cmocka_unit_test_setup_teardown(a_renewal_that_failed_is_told, begin, world_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
