@@ -156,6 +156,36 @@ def test_settings_inherit_and_explain_says_so(ready):
     assert answer.status == 200 and b"encrypt.mode" in answer.body
 
 
+def test_mail_among_our_own_is_encrypted_where_wanted(ready, partner):
+    """encrypt.internal: signed and encrypted when it comes from our own servers, passed on as ever when it does not."""
+    ann = "ann@ours.example"
+    partner.issue("ann", ann)
+    ready.ctl("cert", "import", partner.path("ann.pem"))
+    ready.ctl("settings", "set", "encrypt.internal", "yes", "--user", ann, node=2)
+    [(_, content)] = arrives(ready, lambda: send(ready, 3, ALICE, [ann], letter(ALICE, ann)))
+    assert SECRET.encode() in content
+    ready.ctl("settings", "set", "encrypt.internal_from", "127.0.0.0/8")
+    [(_, content)] = arrives(ready, lambda: send(ready, 3, ALICE, [ann], letter(ALICE, ann)))
+    assert SECRET.encode() not in content
+    inner = partner.decrypt("ann", content)
+    assert SECRET.encode() in inner and partner.verifies(inner)
+    ready.ctl("settings", "unset", "encrypt.internal_from")
+    ready.ctl("settings", "unset", "encrypt.internal", "--user", ann)
+
+
+def test_strangers_are_not_sent_on(ready):
+    stranger, outside = "x@else.example", "y@nowhere.example"
+    ready.ctl("settings", "set", "relay.unknown_sender", "refuse", node=2)
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        send(ready, 1, stranger, [outside], letter(stranger, outside))
+    assert refused.value.smtp_code == 550 and b"relay.unknown_sender" in refused.value.smtp_error
+    [(envelope, _)] = arrives(ready, lambda: send(ready, 1, stranger, [ALICE], letter(stranger, ALICE)))
+    assert envelope["recipients"] == [ALICE]
+    [(envelope, _)] = arrives(ready, lambda: send(ready, 1, ALICE, [outside], letter(stranger, outside)))  # forwarded
+    assert envelope["recipients"] == [outside]
+    ready.ctl("settings", "set", "relay.unknown_sender", "pass")
+
+
 def test_all_nodes_hold_the_same_tables(ready):
     for node in (1, 2, 3):
         ready.verify(node)

@@ -47,6 +47,15 @@ def test_a_field_asks_as_well(ready, partner):
     assert SECRET.encode() not in content and SECRET.encode() in partner.decrypt("bob", content)
 
 
+def test_a_label_asks_as_well(ready, partner):
+    ready.ctl("settings", "set", "trigger.label.encrypt", "Secret", "--domain", "ours.example")
+    label = "MSIP_Label_77aa_Enabled=true; MSIP_Label_77aa_Name=Secret"
+    message = letter(ALICE, BOB).replace(b"Subject:", f"msip_labels: {label}\r\nSubject:".encode(), 1)
+    [(_, content)] = arrives(ready, lambda: send(ready, 1, ALICE, [BOB], message))
+    assert SECRET.encode() not in content and SECRET.encode() in partner.decrypt("bob", content)
+    ready.ctl("settings", "unset", "trigger.label.encrypt", "--domain", "ours.example")
+
+
 @pytest.mark.parametrize("kind", ["calendar", "report", "auto-reply", "empty", "tnef"])
 def test_no_kind_of_message_escapes_what_is_mandatory(ready, kind):
     message = EmailMessage()

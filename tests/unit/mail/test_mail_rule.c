@@ -253,6 +253,10 @@ static void actions(void **state)
          "position 5: a tag looks like \"X-Name: value\", in printable ASCII, at most 900 bytes; X-Sealpost- "
          "is not "
          "for rules"},
+        {"tag \"X-A: gr\xc3\xbcn\"", NULL,
+         "position 5: a tag looks like \"X-Name: value\", in printable ASCII, at most 900 bytes; X-Sealpost- "
+         "is not "
+         "for rules"},
         {"tag \"X-A: b\r\nBcc: c\"", NULL, "position 12: a control character stands within \"...\""},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -682,6 +686,80 @@ static void long_and_many_fields(void **state)
     buf_release(&text);
 }
 
+/* What cannot be looked at is not the same as not there. */
+static void attachments_that_cannot_be_looked_at(void **state)
+{
+    (void)state;
+    static struct attachment many[FACTS_ATTACHMENTS_MAX];
+    static uint8_t name[60000];
+    struct given g;
+    struct rule_outcome out;
+    memset(name, 'y', sizeof name);
+    given_make(&g, header);
+    g.facts.attachments = many;
+    g.facts.attachment_count = 2;
+    many[0] = (struct attachment){SLICE_LITERAL("text/plain"), slice_of(name, sizeof name), 1};
+    for (size_t i = 1; i < FACTS_ATTACHMENTS_MAX; i++) {
+        many[i] = (struct attachment){SLICE_LITERAL("text/plain"), SLICE_LITERAL("b.txt"), 1};
+    }
+    given_rule(&g, "long", "attachment name matches /END/", "stop");
+    (void)given_ask(&g, "x@y.example", 0, &out);
+    assert_slice(out.broken,
+                 "the rule long cannot be evaluated: the text is too long for a regular expression");
+    given_end(&g);
+
+    given_make(&g, header);
+    g.facts.attachments = many;
+    g.facts.attachment_count = FACTS_ATTACHMENTS_MAX - 1;
+    given_rule(&g, "listed", "attachment name *.exe", "stop");
+    (void)given_ask(&g, "x@y.example", 0, &out);
+    assert_int_equal(out.broken.len, 0);
+    given_end(&g);
+    given_make(&g, header);
+    g.facts.attachments = many;
+    g.facts.attachment_count = FACTS_ATTACHMENTS_MAX; /* there may be more */
+    given_rule(&g, "listed", "attachment name *.exe", "stop");
+    (void)given_ask(&g, "x@y.example", 0, &out);
+    assert_slice(out.broken,
+                 "the rule listed cannot be evaluated: the message has more attachments than are looked at");
+    given_end(&g);
+}
+
+/* Who requires is not overruled by who forbids, whichever rule comes first. */
+static void what_is_required_stays_required(void **state)
+{
+    (void)state;
+    static const char *const orders[2][2] = {{"require encryption, sign", "forbid encryption, do not sign"},
+                                             {"forbid encryption, do not sign", "require encryption, sign"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct given g;
+        struct rule_outcome out;
+        given_make(&g, header);
+        given_rule(&g, "first", "always", orders[i][0]);
+        given_rule(&g, "second", "always", orders[i][1]);
+        (void)given_ask(&g, "x@y.example", 0, &out);
+        assert_int_equal(out.encrypt, RULE_REQUIRE);
+        assert_int_equal(out.sign, RULE_REQUIRE);
+        assert_slice(out.encrypt_rule, i == 0 ? "first" : "second");
+        given_end(&g);
+    }
+}
+
+/* A field is read as one line, wherever it was folded. */
+static void folded_fields_are_one_line(void **state)
+{
+    (void)state;
+    struct given g;
+    struct rule_outcome out;
+    given_make(&g, "X-Class: top\r\n secret\r\n\r\n");
+    given_rule(&g, "is", "header \"X-Class\" = \"top secret\"", "tag \"X-A: 1\"");
+    given_rule(&g, "matches", "header \"X-Class\" matches /^top secret$/", "tag \"X-A: 2\"");
+    (void)given_ask(&g, "x@y.example", 0, &out);
+    assert_int_equal(out.broken.len, 0);
+    assert_int_equal(out.tag_count, 2);
+    given_end(&g);
+}
+
 static void too_many_tags_are_an_error(void **state)
 {
     (void)state;
@@ -774,6 +852,9 @@ int main(void)
         cmocka_unit_test(catastrophic_expressions_end),
         cmocka_unit_test(limits_are_for_the_whole_run),
         cmocka_unit_test(long_and_many_fields),
+        cmocka_unit_test(attachments_that_cannot_be_looked_at),
+        cmocka_unit_test(what_is_required_stays_required),
+        cmocka_unit_test(folded_fields_are_one_line),
         cmocka_unit_test(too_many_tags_are_an_error),
         cmocka_unit_test(rules_come_from_the_store),
         cmocka_unit_test(a_set_is_bounded),
