@@ -93,10 +93,13 @@ static enum status read_message(struct flow *fl, struct slice message, struct fa
     if (status != STATUS_OK) {
         return status;
     }
+    message_from(&fl->message, fl->from);
+    if ((status = reply_read(fl, f)) != STATUS_OK) {
+        return status;
+    }
     for (size_t i = 0; i < fl->message.field_count; i++) {
         fl->header_changes = fl->header_changes || field_stays_behind(&fl->message.fields[i]);
     }
-    message_from(&fl->message, fl->from);
     if ((status = shape_of(&fl->message, fl->arena, &fl->shape, f)) != STATUS_OK) {
         return status;
     }
@@ -149,7 +152,8 @@ static enum status decide(struct flow *fl, struct failure *f)
         .subject = fl->facts.subject,
         .message = &fl->facts,
         .flags = ((fl->job->flags & JOB_TLS) != 0 ? (unsigned)POLICY_TLS : 0u) |
-                 ((fl->job->flags & JOB_RELEASED) != 0 ? (unsigned)POLICY_RELEASED : 0u),
+                 ((fl->job->flags & JOB_RELEASED) != 0 ? (unsigned)POLICY_RELEASED : 0u) |
+                 (fl->answers_encrypted ? (unsigned)POLICY_ANSWER : 0u),
         .listener = fl->job->listener,
         .client_ip = fl->job->client_ip,
         .now_ms = fl->job->now_ms,
@@ -417,5 +421,6 @@ void mail_process(const struct mail_environment *env, const struct job_message *
     shape_release(&fl->shape);
     outgoing_release(fl);
     buf_release(&fl->rewritten);
+    buf_release(&fl->without_token);
     buf_release(&fl->trace_text);
 }

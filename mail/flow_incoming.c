@@ -33,6 +33,8 @@ static enum status options_read(struct flow *fl, struct setting_values *all, siz
     o->on_failure = (uint8_t)setting_choice(&values->of[SETTING_DECRYPT_ON_FAILURE]);
     o->on_invalid = (uint8_t)setting_choice(&values->of[SETTING_VERIFY_ON_INVALID]);
     o->unauthenticated = (uint8_t)setting_choice(&values->of[SETTING_DECRYPT_UNAUTHENTICATED]);
+    o->replies = setting_bool(&values->of[SETTING_ENCRYPT_REPLIES]) ? address_domain(fl->addresses[i])
+                                                                    : SLICE_LITERAL("");
     return STATUS_OK;
 }
 
@@ -40,7 +42,7 @@ bool incoming_options_agree(const struct incoming_options *a, const struct incom
 {
     return a->tags == b->tags && a->banner == b->banner && a->remove_signature == b->remove_signature &&
            a->on_failure == b->on_failure && a->on_invalid == b->on_invalid &&
-           a->unauthenticated == b->unauthenticated;
+           a->unauthenticated == b->unauthenticated && slice_equal(a->replies, b->replies);
 }
 
 /* --- keys --- */
@@ -456,6 +458,10 @@ enum status incoming_make(struct flow *fl, const struct flow_group *group, struc
         trace_received(fl, r);
         status = apply_options(fl, r, &group->options, v, f);
     }
-    return status == STATUS_OK ? incoming_compose(fl, r, &group->options, content, &v->needs_8bit, f)
-                               : status;
+    if (status == STATUS_OK) {
+        status = incoming_compose(fl, r, &group->options, content, &v->needs_8bit, f);
+    }
+    return status == STATUS_OK && r != NULL && r->opened && group->options.replies.len > 0
+               ? reply_mark(fl, group->options.replies, content, f)
+               : status;
 }

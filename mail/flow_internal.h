@@ -20,6 +20,7 @@ struct incoming_options {
     uint8_t remove_signature;       /* positions in the choices of the settings: never, valid, always */
     uint8_t on_failure, on_invalid; /* leave it, put it aside, refuse it */
     uint8_t unauthenticated;        /* deliver, mark, refuse */
+    struct slice replies;           /* encrypt.replies: the recipient's domain; "": no */
 };
 enum { LEAVE_IT, PUT_ASIDE, REFUSE_IT };
 enum { REMOVE_NEVER, REMOVE_VALID, REMOVE_ALWAYS };
@@ -65,7 +66,9 @@ struct flow {
     struct entity message;
     struct shape shape;
     struct message_facts facts;
-    struct buf rewritten; /* the message with another Subject: `message` is within it then */
+    struct buf rewritten;     /* the message with another Subject: `message` is within it then */
+    struct buf without_token; /* ... or without the token of a reply */
+    bool answers_encrypted;   /* it had one: it answers what came encrypted */
     char from[ADDRESS_MAX + 1];
     struct slice *addresses; /* normalised recipients, in their order */
     struct named_addresses named;
@@ -112,6 +115,13 @@ enum status incoming_judge(struct flow *fl, const struct layers_reading *reading
 
 /* Puts the decision's subject in the place of the message's (mail/flow_subject.c). */
 enum status subject_replace(struct flow *fl, struct failure *f) MUST_CHECK;
+
+/* --- replies to what came encrypted (mail/flow_reply.c) --- */
+/* After the header is read: takes tokens out, and sets answers_encrypted. */
+enum status reply_read(struct flow *fl, struct failure *f) MUST_CHECK;
+/* Puts a token into what is delivered to an address of `domain`. */
+enum status reply_mark(struct flow *fl, struct slice domain, struct buf *content,
+                       struct failure *f) MUST_CHECK;
 
 /* --- the subject for the message log (mail/flow_log.c) --- */
 void subject_keep(struct flow *fl);

@@ -33,6 +33,7 @@ enum policy_fact_flags {
     POLICY_TLS = 1,      /* it came over TLS */
     POLICY_AUTH = 2,     /* from a client that signed in */
     POLICY_TELL_ALL = 4, /* the trace also says why rules did not match: for people who ask, not for mail */
+    POLICY_ANSWER = 16,  /* it answers what came encrypted (encrypt.replies) */
     POLICY_RELEASED = 8, /* an administrator let it out of quarantine: encrypt.on_failure does not put it
                             there again */
 };

@@ -64,6 +64,24 @@ static void apply_kinds(struct policy_context *c, const struct policy_recipient 
     }
 }
 
+/* A reply to what came encrypted, which would quote it in the clear. */
+static void apply_answer(struct policy_context *c, struct policy_demand *d, struct policy_steps *steps)
+{
+    const struct setting_values *sides[] = {c->of_sender, c->of_envelope};
+    for (size_t i = 0; i < 2 && (c->facts->flags & POLICY_ANSWER) != 0; i++) {
+        const struct setting_value *value = sides[i] != NULL ? &sides[i]->of[SETTING_ENCRYPT_REPLIES] : NULL;
+        if (value == NULL || !setting_bool(value) || d->level == DEMAND_MANDATORY) {
+            continue;
+        }
+        const char *because =
+            arena_printf(c->arena, "it answers mail that came encrypted: encrypt.replies of %s",
+                         policy_value_origin(value, c->arena));
+        *d = (struct policy_demand){.level = DEMAND_MANDATORY,
+                                    .because = because != NULL ? because : "encrypt.replies"};
+        policy_step(c, steps, "%s: encryption is required", d->because);
+    }
+}
+
 struct policy_demand policy_demand_of(struct policy_context *c, const struct policy_recipient *r,
                                       const struct policy_triggers *triggers,
                                       const struct rule_outcome *rules, struct policy_steps *steps)
@@ -82,6 +100,7 @@ struct policy_demand policy_demand_of(struct policy_context *c, const struct pol
         d = (struct policy_demand){.level = DEMAND_MANDATORY, .because = triggers->encrypt};
         policy_step(c, steps, "the sender asks for encryption: %s", d.because);
     }
+    apply_answer(c, &d, steps);
     if (rules->encrypt == RULE_REQUIRE && d.level != DEMAND_MANDATORY) {
         const char *because = arena_printf(c->arena, "rule %.*s", SLICE_ARGS(rules->encrypt_rule));
         d = (struct policy_demand){.level = DEMAND_MANDATORY,

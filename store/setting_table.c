@@ -105,6 +105,13 @@ static const struct setting settings[] = {
               ABOUT(2, POLICY,
                     "each host of these networks is signed for as any internal sender: a wrong one lends "
                     "strangers our signatures")),
+    [SETTING_ENCRYPT_REPLIES] = FLAG(
+        "encrypt.replies", "no", GDU, SETTING_OF_SENDER,
+        "whether replies of this sender to mail that was decrypted here must be encrypted, to all whom "
+        "they go to: such mail is delivered with a mark in References, which the reply brings back",
+        ABOUT(2, POLICY,
+              "yes: replies to those without a usable certificate are refused; copies for several domains "
+              "of ours are no longer shared; taking the mark out breaks a DKIM signature over References")),
     [SETTING_ENCRYPT_CALENDAR] =
         CHOICE("encrypt.calendar", "protect", "plain-if-opportunistic|protect", GD, SETTING_OF_RECIPIENT,
                "calendar invitations: encrypted like other mail, or left plain where encrypt.mode is "

@@ -295,104 +295,6 @@ static void split_serves_the_others(void **state)
     world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
 }
 
-/* encrypt.on_failure=quarantine: nothing is made for anybody, and what came is kept. */
-static void what_cannot_be_encrypted_is_put_aside_whole(void **state)
-{
-    (void)state;
-    static const char *const two[] = {PARTNER, "nobody@partner.example", NULL};
-    const struct job_result *r = &w.out.result;
-    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
-    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", "quarantine");
-    world_set(&w, SETTING_DOMAIN, "ours.example", "partial.recipients", "split");
-    for (int lmtp = 0; lmtp < 2; lmtp++) { /* as a whole, also where it could be split */
-        w.job_flags = lmtp == 1 ? JOB_REPLY_FOR_EACH : 0;
-        world_process_text(&w, OURS, two, plain);
-        assert_int_equal(r->status, STATUS_OK);
-        assert_true(r->put_aside);
-        assert_int_equal(r->variant_count + r->refusal_count, 0);
-        assert_true(slice_holds(r->text, "nobody@partner.example: encryption is mandatory"));
-        assert_true(slice_holds(r->trace, "put aside as it came: encrypt.on_failure"));
-    }
-    w.job_flags = 0;
-    /* Another is refused for now: that is decided anew as well. For good: it is told now, to all. */
-    world_set(&w, SETTING_USER, OURS, "trigger.group.sign", "nowhere");
-    world_process_text(&w, OURS, two, plain);
-    assert_false(r->put_aside); /* nobody was asked: the group is not there, for any of them */
-    assert_int_equal(r->status, STATUS_UNAVAILABLE);
-    world_set(&w, SETTING_USER, OURS, "trigger.group.sign", NULL);
-    world_set(&w, SETTING_DOMAIN, "ours.example", "partial.recipients", "refuse-all");
-    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.on_missing_key", "refuse");
-    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "always");
-    static const char *const other[] = {"una@partner.example", "x@plain.example", NULL};
-    world_process_text(&w, "keyless@ours.example", other,
-                       "From: keyless@ours.example\r\nTo: x@plain.example\r\n\r\nx\r\n");
-    assert_false(r->put_aside);
-    assert_int_equal(r->status, STATUS_NO_KEY);
-    assert_int_equal(r->refusal_count, 2);
-    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.on_missing_key", NULL);
-    world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", NULL);
-    /* Released: refused while there is no certificate, whatever could be put aside. */
-    w.job_flags = JOB_RELEASED;
-    world_process_text(&w, OURS, two, plain);
-    assert_false(r->put_aside);
-    assert_int_equal(r->status, STATUS_NO_KEY);
-    world_process_text(&w, OURS, (const char *const[]){PARTNER, NULL}, plain);
-    assert_accepted();
-    assert_slice(r->variants[0].protection, "smime-signed-encrypted");
-    w.job_flags = 0;
-    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", NULL);
-    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
-}
-
-/* encrypt.notify_sender: whom a notice is for. */
-static void our_senders_may_be_told(void **state)
-{
-    static const struct {
-        const char *notify; /* of ours.example; NULL: the default */
-        const char *sender, *recipient, *field;
-        uint64_t flags;
-        bool notice;
-    } table[] = {
-        {NULL, OURS, PARTNER, "", 0, false},
-        {"always", OURS, PARTNER, "", 0, true},
-        {"always", OURS, "someone@plain.example", "", 0, true}, /* why not is told as well */
-        {"failure", OURS, PARTNER, "", 0, false},
-        {NULL, OURS, "nobody@partner.example", "", 0, true}, /* put aside */
-        {"always", OURS, "nobody@partner.example", "", 0, true},
-        {"never", OURS, "nobody@partner.example", "", 0, false},
-        {"always", "", PARTNER, "", 0, false},
-        {"always", "", PARTNER, "", JOB_NULL_SENDER_MADE_HERE, false},
-        {"always", "stranger@partner.example", PARTNER, "", 0, false}, /* not ours, whoever From names */
-        {"always", OURS, "dave@ours.example", "", 0, false},           /* it does not leave */
-        {"always", OURS, PARTNER, "Auto-Submitted: auto-replied\r\n", 0, false},
-        {"always", OURS, PARTNER, "Auto-Submitted: no\r\n", 0, true},
-        {"always", OURS, PARTNER, "Precedence: bulk\r\n", 0, false},
-        {"always", OURS, PARTNER, "List-Id: <l.ours.example>\r\n", 0, false},
-        {"always", OURS, PARTNER, "Content-Type: multipart/report; boundary=b\r\n", 0, false},
-    };
-    (void)state;
-    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
-    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", "quarantine");
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        char message[300];
-        assert_true(snprintf(message, sizeof message,
-                             "From: alice@ours.example\r\nTo: x@y.example\r\n%sSubject: s\r\n\r\nx\r\n",
-                             table[i].field) > 0);
-        world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.notify_sender", table[i].notify);
-        w.job_flags = table[i].flags;
-        world_process_text(&w, table[i].sender, (const char *const[]){table[i].recipient, NULL}, message);
-        assert_int_equal(w.out.result.status, STATUS_OK);
-        if (w.out.result.notice != table[i].notice) {
-            fail_msg("row %zu: %.*s", i, SLICE_ARGS(w.out.result.trace));
-        }
-        assert_int_equal(slice_holds(w.out.result.trace, "encrypt.notify_sender\""), table[i].notice);
-    }
-    w.job_flags = 0;
-    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", NULL);
-    world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.notify_sender", NULL);
-    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "opportunistic");
-}
-
 static void a_lost_key_lets_nothing_out(void **state)
 {
     (void)state;
@@ -828,8 +730,6 @@ int main(void)
         cmocka_unit_test(blind_recipients_stay_blind),
         cmocka_unit_test(mandatory_refuses_for_all),
         cmocka_unit_test(split_serves_the_others),
-        cmocka_unit_test(what_cannot_be_encrypted_is_put_aside_whole),
-        cmocka_unit_test(our_senders_may_be_told),
         cmocka_unit_test(a_lost_key_lets_nothing_out),
         cmocka_unit_test(plain_leaves_byte_for_byte),
         cmocka_unit_test(bad_input_is_refused),
