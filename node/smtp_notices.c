@@ -98,6 +98,7 @@ static void propose(struct smtp_notices *n, struct command *c, core_answer_cb cb
         log_event(LOG_ERROR, "a reminder cannot be proposed", LOG_TEXT("reason", status_text(status)));
         n->next_ms = clock_monotonic_ms() + RETRY_MS;
     }
+    c->actor = (struct slice){0};
     buf_release(&encoded);
 }
 

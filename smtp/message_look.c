@@ -170,7 +170,8 @@ bool message_log_took(struct message_log *log, const uint8_t id[ID_SIZE])
         return false;
     }
     arena_init(&a, ARENA_MAX);
-    bool took = entry_read(&l, id, &a, &e, &f) == STATUS_OK && strcmp(e.state, "refused") != 0;
+    bool took =
+        entry_read(&l, id, &a, &e, &f) == STATUS_OK && e.state != NULL && strcmp(e.state, "refused") != 0;
     arena_release(&a);
     look_end(&l);
     return took;
