@@ -403,6 +403,18 @@ static void signed_fields_stand_for_outer_ones(void **state)
     assert_true(slice_holds(header, "Subject: [...]\r\n"));
 }
 
+/* Programs would show one subject or the other: the signature makes neither valid. */
+static void a_header_that_reads_two_ways_is_not_valid(void **state)
+{
+    (void)state;
+    struct slice content =
+        delivered("From: Bob <bob@partner.example>\r\nSubject: pay 100\r\nSubject: pay 900\r\n"
+                  "Content-Type: text/plain; hp=\"clear\"\r\n\r\nwords\r\n",
+                  "bob", false, outer_from_bob);
+    assert_true(slice_starts_with(content, SLICE_LITERAL("X-Sealpost-Signature: mismatch; ")));
+    assert_true(slice_holds(w.out.result.trace, "can be read in more than one way"));
+}
+
 /* RFC 9788 section 4.4: which From is shown, and what is said of it. */
 static void only_a_signed_from_is_shown(void **state)
 {
@@ -645,6 +657,7 @@ int main(void)
         cmocka_unit_test(what_cannot_carry_it_stays_as_it_is),
         cmocka_unit_test(a_hidden_subject_comes_back),
         cmocka_unit_test(signed_fields_stand_for_outer_ones),
+        cmocka_unit_test(a_header_that_reads_two_ways_is_not_valid),
         cmocka_unit_test(only_a_signed_from_is_shown),
         cmocka_unit_test(secret_fields_are_told),
         cmocka_unit_test(nothing_within_forges_a_header),
