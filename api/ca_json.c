@@ -21,6 +21,10 @@ static const struct api_field ca_fields[] = {
     {.name = "crl_this_update", .type = API_TIME, .flags = API_REQUIRED},
     {.name = "crl_next_update", .type = API_TIME, .flags = API_REQUIRED},
     {.name = "revoked", .type = API_NUMBER, .flags = API_REQUIRED, .help = "certificates that it revoked"},
+    {.name = "revoked_since",
+     .type = API_TIME,
+     .help = "when it, or the CA above it, was revoked; absent: it is not"},
+    {.name = "reason", .type = API_TEXT, .help = "why it was revoked"},
     {.name = "added", .type = API_TIME, .flags = API_REQUIRED},
     {.name = "pem", .type = API_TEXT, .help = "its certificate (not in lists)"},
 };
@@ -35,7 +39,10 @@ const struct api_object cas_object = {.name = "Cas", API_FIELDS(cas_fields)};
 
 static const struct api_field issued_fields[] = {
     {.name = "thumbprint", .type = API_TEXT, .flags = API_REQUIRED, .help = "SHA-256 of the certificate"},
-    {.name = "ca", .type = API_TEXT, .flags = API_REQUIRED},
+    {.name = "ca",
+     .type = API_TEXT,
+     .flags = API_REQUIRED,
+     .help = "empty: a CA elsewhere, which answered a request"},
     {.name = "address", .type = API_TEXT, .flags = API_REQUIRED},
     {.name = "uses", .type = API_TEXTS, .flags = API_REQUIRED, .help = "sign, encrypt"},
     {.name = "serial", .type = API_TEXT, .flags = API_REQUIRED, .help = "hexadecimal"},
@@ -68,6 +75,8 @@ json_t *ca_to_json(struct store_view *view, const struct ca_record *ca)
 {
     json_t *object = json_object();
     struct certificate_record record = {0};
+    struct ca_revoked_record fallen;
+    struct slice which;
     uint64_t revoked = 0;
     if (store_certificate_get(view, ca->thumbprint, &record) != STATUS_OK) {
         record = (struct certificate_record){0};
@@ -85,6 +94,10 @@ json_t *ca_to_json(struct store_view *view, const struct ca_record *ca)
     json_put(object, "crl_this_update", json_of_time(ca->crl_this_ms));
     json_put(object, "crl_next_update", json_of_time(ca->crl_next_ms));
     json_put(object, "revoked", json_of_number(revoked));
+    if (store_ca_revocation(view, ca->name, &which, &fallen) == STATUS_OK) {
+        json_put(object, "revoked_since", json_of_time(fallen.revoked_ms));
+        json_put(object, "reason", json_string(ca_reason_name(fallen.reason)));
+    }
     json_put(object, "added", json_of_time(ca->added_ms));
     return object;
 }
@@ -93,7 +106,9 @@ json_t *ca_issued_to_json(struct store_view *view, const struct ca_issued_record
 {
     json_t *object = json_object(), *uses = json_array();
     struct ca_revoked_record revoked;
-    bool is_revoked = store_ca_revoked_get(view, issued->ca, issued->serial, &revoked) == STATUS_OK;
+    struct slice which;
+    bool is_revoked = store_ca_revoked_get(view, issued->ca, issued->serial, &revoked) == STATUS_OK ||
+                      store_ca_revocation(view, issued->ca, &which, &revoked) == STATUS_OK;
     const char *state = is_revoked                               ? "revoked"
                         : issued->not_after_ms < clock_wall_ms() ? "expired"
                         : issued->successor.len > 0              ? "renewed"

@@ -4,10 +4,11 @@
  */
 #include "api/ca_rounds.h"
 
-#include "api/ca_crl.h"
+#include "api/ca_list.h"
 #include "api/json_out.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/ca_allowance.h"
 
 #define DAY_MS       ((uint64_t)86400 * 1000)
 #define ROWS_A_ROUND 500
@@ -28,15 +29,17 @@ static void round_end(struct exchange *x)
     exchange_answer(x, json_object());
 }
 
-static char list_renewed; /* only its address counts: what the round did */
+static char list_renewed, request_waits; /* only their addresses count: what the round did */
 
 static void proposed(struct exchange *x, const struct bus_answer *answer)
 {
     const struct exchange_write *w = &x->writes[0];
     (void)answer;
     if (w->status == STATUS_OK) {
-        log_event(LOG_INFO,
-                  x->state == &list_renewed ? "a revocation list was renewed" : "a certificate was renewed");
+        log_event(LOG_INFO, x->state == &list_renewed ? "a revocation list was renewed"
+                            : x->state == &request_waits
+                                ? "a request for a new certificate waits for a CA elsewhere"
+                                : "a certificate was renewed");
     } else if (w->status != STATUS_CONFLICT && w->status != STATUS_EXISTS) { /* else: somebody else did it */
         log_event(LOG_WARN, "a round for the CAs failed", LOG_TEXT("reason", w->text));
     }
@@ -61,24 +64,40 @@ static bool list_is_due(void *context, const struct ca_record *ca)
     return !search->found;
 }
 
+static void list_made(struct exchange *x, const struct bus_answer *answer)
+{
+    const struct ca_list_job *j = (const struct ca_list_job *)x->done;
+    struct failure f = {.status = STATUS_OK};
+    struct command c;
+    (void)answer;
+    exchange_command(x, &c, COMMAND_CA_CRL);
+    c.values[0].bytes = slice_of_text(x->state);
+    enum status status = ca_list_fill(j, 1, &c, &f);
+    if (status == STATUS_OK) {
+        status = exchange_write_add(x, &c, &f);
+    }
+    if (status != STATUS_OK) {
+        log_event(LOG_ERROR, "a revocation list cannot be renewed", LOG_TEXT("reason", f.text));
+        round_end(x);
+        return;
+    }
+    x->state = &list_renewed;
+    exchange_write_run(x, false, proposed);
+}
+
 /* True: the exchange goes on. */
 static bool list_renew(struct exchange *x, struct store_view *view)
 {
     struct list_search search = {.now_ms = clock_wall_ms()};
     struct failure f = {.status = STATUS_OK};
-    struct command c;
     if (store_cas_all(view, list_is_due, &search) != STATUS_OK || !search.found) {
         return false;
     }
-    exchange_command(x, &c, COMMAND_CA_CRL);
-    c.values[0].bytes = search.due.name;
-    if (ca_next_crl(x, view, &search.due, NULL, 1, &c, &f) != STATUS_OK ||
-        exchange_write_add(x, &c, &f) != STATUS_OK) {
+    x->state = arena_text(&x->arena, search.due.name);
+    if (x->state == NULL || ca_list_run(x, view, search.due.name, NULL, list_made, &f) != STATUS_OK) {
         log_event(LOG_ERROR, "a revocation list cannot be renewed", LOG_TEXT("reason", f.text));
         return false;
     }
-    x->state = &list_renewed;
-    exchange_write_run(x, false, proposed);
     return true;
 }
 
@@ -90,6 +109,7 @@ struct renewal_search {
     size_t rows;
     struct ca_issued_record due;
     bool found, more;
+    bool by_request;             /* a CA elsewhere is asked (ca.handler) */
     uint8_t at[THUMBPRINT_SIZE]; /* the last that was looked at */
 };
 
@@ -100,25 +120,67 @@ static uint64_t days_of(struct store_view *view, enum setting_id id, struct slic
                                                                            : 0;
 }
 
-/* Soon at its end, in use, and the new one would last longer by a day at least: a certificate that its CA's
- * end cuts short is not issued again and again. */
-static bool is_due(const struct renewal_search *search, const struct ca_issued_record *row)
+/* Soon at its end, in use, and not renewed yet. */
+static bool ends_soon(const struct renewal_search *search, const struct ca_issued_record *row)
+{
+    bool revoked = true;
+    return (row->flags & CA_ISSUED_RENEWS) != 0 && row->successor.len == 0 &&
+           row->not_after_ms >= search->now_ms &&
+           row->not_after_ms - search->now_ms <
+               days_of(search->view, SETTING_CA_RENEW_BEFORE, row->address) &&
+           store_has_key(search->view, row->thumbprint) &&
+           store_ca_is_revoked(search->view, row->thumbprint, &revoked) == STATUS_OK && !revoked;
+}
+
+/* The new one would last longer by a day at least: a certificate that its CA's end cuts short is not issued
+ * again and again. */
+static bool would_last(const struct renewal_search *search, const struct ca_issued_record *row)
 {
     struct ca_record ca;
     struct certificate_record issuer;
-    bool revoked = true;
-    if ((row->flags & CA_ISSUED_RENEWS) == 0 || row->successor.len > 0 ||
-        row->not_after_ms < search->now_ms ||
-        row->not_after_ms - search->now_ms >= days_of(search->view, SETTING_CA_RENEW_BEFORE, row->address) ||
-        !store_has_key(search->view, row->thumbprint) ||
-        store_ca_is_revoked(search->view, row->thumbprint, &revoked) != STATUS_OK || revoked ||
-        store_ca_get(search->view, row->ca, &ca) != STATUS_OK ||
+    if (store_ca_get(search->view, row->ca, &ca) != STATUS_OK ||
         store_certificate_get(search->view, ca.thumbprint, &issuer) != STATUS_OK) {
         return false;
     }
     uint64_t end = search->now_ms + days_of(search->view, SETTING_CA_VALIDITY, row->address);
     end = issuer.not_after_ms < end ? issuer.not_after_ms : end;
     return end > row->not_after_ms + DAY_MS;
+}
+
+struct longer_search {
+    struct store_view *view;
+    uint64_t beyond_ms;
+    bool found;
+};
+
+static bool lasts_longer(void *context, const struct certificate_record *record)
+{
+    struct longer_search *search = context;
+    search->found = (record->uses & CERT_USE_SIGN) != 0 && record->not_after_ms > search->beyond_ms &&
+                    store_has_key(search->view, record->thumbprint);
+    return !search->found;
+}
+
+/* No request waits, and no answer has come that the owner signs with from now on. */
+static bool wants_request(const struct renewal_search *search, const struct ca_issued_record *row)
+{
+    struct longer_search longer = {.view = search->view,
+                                   .beyond_ms = search->now_ms +
+                                                days_of(search->view, SETTING_CA_RENEW_BEFORE, row->address)};
+    bool waits = true;
+    return store_ca_request_waits(search->view, row->address, &waits) == STATUS_OK && !waits &&
+           store_certificates_for(search->view, row->address, lasts_longer, &longer) == STATUS_OK &&
+           !longer.found;
+}
+
+static bool is_due(struct renewal_search *search, const struct ca_issued_record *row)
+{
+    enum ca_handler handler;
+    if (!ends_soon(search, row) || store_ca_handler(search->view, row->address, &handler) != STATUS_OK) {
+        return false;
+    }
+    search->by_request = handler == CA_HANDLER_CSR;
+    return search->by_request ? wants_request(search, row) : row->ca.len > 0 && would_last(search, row);
 }
 
 static bool row_visit(void *context, const struct ca_issued_record *row)
@@ -201,6 +263,87 @@ static enum status order_of(struct exchange *x, struct store_view *view, const s
     return status == STATUS_OK ? ca_order_read(o, view, &x->api->keyring, f) : status;
 }
 
+/* --- certificates of CAs elsewhere --- */
+
+struct request_job {
+    struct api_job super;
+    struct ca_order order; /* of it only address and name */
+    enum key_kind kind;
+    struct ca_request request;
+    enum status status;
+    struct failure failure;
+};
+
+static void request_free(struct api_job *job)
+{
+    struct request_job *j = (struct request_job *)job;
+    ca_request_release(&j->request);
+    free(j);
+}
+
+static void request_run(struct api_job *job)
+{
+    struct request_job *j = (struct request_job *)job;
+    j->status = ca_request_new(j->kind, slice_of_text(j->order.address), slice_of_text(j->order.name),
+                               &j->request, &j->failure);
+}
+
+static void request_made(struct exchange *x, const struct bus_answer *answer)
+{
+    const struct request_job *j = (const struct request_job *)x->done;
+    struct failure f = j->failure;
+    struct command c;
+    struct store_view *view = exchange_view(x);
+    (void)answer;
+    if (view == NULL) {
+        x->api->ca_round_since_ms = 0;
+        return;
+    }
+    enum status status = j->status;
+    exchange_command(x, &c, COMMAND_CA_REQUEST_RENEW);
+    if (status == STATUS_OK) {
+        status = api_keys_refresh(x->api, view, &f);
+    }
+    if (status == STATUS_OK) {
+        status = ca_request_fill(&j->request, slice_of_text(j->order.address), slice_of_text(j->order.name),
+                                 &x->api->keyring, &x->arena, &c, &f);
+    }
+    if (status == STATUS_OK) {
+        status = exchange_write_add(x, &c, &f);
+    }
+    if (status != STATUS_OK) {
+        log_event(LOG_ERROR, "no request for a new certificate was made",
+                  LOG_TEXT("address", j->order.address), LOG_TEXT("reason", f.text));
+        round_end(x);
+        return;
+    }
+    x->state = &request_waits;
+    exchange_write_run(x, false, proposed);
+}
+
+/* True: the exchange goes on. */
+static bool request_begin(struct exchange *x, struct store_view *view, const struct ca_issued_record *row)
+{
+    struct certificate_record old;
+    struct setting_value kind;
+    struct request_job *j = calloc(1, sizeof(*j));
+    if (j == NULL) {
+        return false;
+    }
+    j->super.run = request_run;
+    j->super.free = request_free;
+    ca_text_copy(j->order.address, sizeof(j->order.address), row->address);
+    if (store_certificate_get(view, row->thumbprint, &old) == STATUS_OK) {
+        ca_order_name_of(&j->order, old.der);
+    }
+    if (setting_get(view, setting_at(SETTING_CA_KEY_TYPE), row->address, &kind) != STATUS_OK ||
+        !key_kind_named(kind.text, &j->kind)) {
+        j->kind = KEY_RSA3072;
+    }
+    exchange_run_job(x, &j->super, request_made);
+    return true;
+}
+
 /* True: the exchange goes on. */
 static bool certificate_renew(struct exchange *x, struct store_view *view)
 {
@@ -214,6 +357,9 @@ static bool certificate_renew(struct exchange *x, struct store_view *view)
     /* The next round goes on with the last one, which is looked at twice; at the end it begins anew. */
     api->ca_round_begun = search.more && search.rows > 1;
     memcpy(api->ca_round_at, search.at, THUMBPRINT_SIZE);
+    if (search.found && search.by_request) {
+        return request_begin(x, view, &search.due);
+    }
     struct renewal_job *j = search.found ? calloc(1, sizeof(*j)) : NULL;
     if (j == NULL) {
         return false;

@@ -102,6 +102,20 @@ void exchange_answer_text(struct exchange *x, const char *content_type, struct b
     *text = BUF_INIT(0);
 }
 
+void exchange_answer_of(struct exchange *x, struct exchange *inner)
+{
+    if (inner->outcome != EXCHANGE_ANSWER) {
+        exchange_failf(x, STATUS_INTERNAL, "the request was left without an answer");
+        return;
+    }
+    x->outcome = EXCHANGE_ANSWER;
+    x->http_status = inner->http_status;
+    x->content_type = inner->content_type;
+    buf_release(&x->answer);
+    x->answer = inner->answer;
+    inner->answer = BUF_INIT(0);
+}
+
 void exchange_fail_field(struct exchange *x, const struct failure *f, const char *field)
 {
     int http_status = x->http_override != 0 ? x->http_override : status_http_code(f->status);
@@ -285,7 +299,7 @@ static void submit_job(struct exchange *x)
     enum status status = x->api->start_job(x->api, x, job);
     if (status != STATUS_OK) {
         job->free(job);
-        exchange_refuse(x, status, "too many key files are being read; try again soon");
+        exchange_refuse(x, status, "too many long requests are being worked on; try again soon");
     }
 }
 

@@ -124,6 +124,8 @@ struct store_view *exchange_view(struct exchange *x);
 void exchange_answer(struct exchange *x, json_t *body); /* takes it; the route's status */
 void exchange_answer_text(struct exchange *x, const char *content_type,
                           struct buf *text); /* takes its content */
+/* The answer that a job's own exchange came to: see resource_policy_test.c. */
+void exchange_answer_of(struct exchange *x, struct exchange *inner);
 void exchange_fail(struct exchange *x, const struct failure *f);
 void exchange_failf(struct exchange *x, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

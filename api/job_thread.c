@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 struct job_thread {
-    pthread_t thread;
+    pthread_t threads[API_JOB_THREADS];
+    unsigned thread_count;
     job_done_cb done;
     void *context;
     pthread_mutex_t lock; /* what follows */
@@ -61,10 +62,13 @@ enum status job_thread_start(job_done_cb done, void *context, struct job_thread 
     pthread_cond_init(&t->changed, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&t->thread, NULL, jobs_run, t);
+    while (t->thread_count < API_JOB_THREADS &&
+           pthread_create(&t->threads[t->thread_count], NULL, jobs_run, t) == 0) {
+        t->thread_count++;
+    }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
-        free(t);
+    if (t->thread_count < API_JOB_THREADS) {
+        job_thread_stop(t);
         return STATUS_NO_MEMORY;
     }
     *out = t;
@@ -78,9 +82,11 @@ void job_thread_stop(struct job_thread *t)
     }
     pthread_mutex_lock(&t->lock);
     t->stop = true;
-    pthread_cond_signal(&t->changed);
+    pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
-    pthread_join(t->thread, NULL);
+    for (unsigned i = 0; i < t->thread_count; i++) {
+        pthread_join(t->threads[i], NULL);
+    }
     while (t->first != NULL) {
         struct api_job *job = t->first;
         t->first = job->next;

@@ -1,6 +1,8 @@
 /*
- * One thread for computations that are too long for h2o's loop (the key derivation of a PKCS#12 file). A job
- * owns everything that it touches; it carries the number of the exchange that asked, never a pointer to it.
+ * Threads for computations that are too long for h2o's loop: the key derivation of a PKCS#12 file, a large
+ * policy test, the signing of a long revocation list. More than one, so that a revocation does not wait for a
+ * policy test. A job owns everything that it touches but the store; it carries the number of the exchange
+ * that asked, never a pointer to it.
  */
 #ifndef SEALPOST_API_JOB_THREAD_H
 #define SEALPOST_API_JOB_THREAD_H
@@ -16,7 +18,8 @@ struct api_job {
     struct api_job *next;
 };
 
-#define API_JOBS_MAX 64
+#define API_JOBS_MAX    64
+#define API_JOB_THREADS 2
 
 typedef void (*job_done_cb)(void *context, struct api_job *job); /* takes the job; on the thread */
 

@@ -70,6 +70,12 @@ static const struct api_field import_fields[] = {
      .flags = API_SECRET,
      .max = CA_PASSWORD_MAX,
      .help = "of the file"},
+    {.name = "crl",
+     .type = API_BASE64,
+     .min = 1,
+     .max = CA_FILE_MAX,
+     .help = "its last revocation list, PEM as it is or DER in base64, of at most 8,000 entries: they stay "
+             "revoked, and the numbers of its lists go on above"},
 };
 const struct api_object ca_import_object = {.name = "CaImport", API_FIELDS(import_fields)};
 
@@ -151,9 +157,12 @@ struct ca_job {
     char crl_url[CA_CRL_URL_MAX];
     uint64_t now_ms, crl_next_ms, crl_number;
     struct secret content, password; /* of a file that is imported; empty: make one */
+    struct buf last_list;            /* of an import; empty: none */
     /* what was made or read */
     struct arena arena;
     struct certificate_file file; /* of an import */
+    struct ca_revoked_before before;
+    const char *wrong_field; /* of the request; NULL: the usual one */
     struct ca_signer made;
     struct buf crl;
     enum status status;
@@ -168,6 +177,7 @@ static void ca_job_free(struct api_job *job)
     secret_release(&j->content);
     secret_release(&j->password);
     buf_release(&j->crl);
+    buf_release(&j->last_list);
     arena_release(&j->arena);
     free(j);
 }
@@ -200,19 +210,34 @@ static enum status file_read(struct ca_job *j)
     return ca_usable(&j->made, j->now_ms, &j->failure);
 }
 
+/* The lists go on above the one that it had last, and with what is on it. */
+static enum status last_list_read(struct ca_job *j)
+{
+    enum status status = ca_revoked_before_read(buf_slice(&j->last_list), &j->made, j->now_ms, &j->arena,
+                                                &j->before, &j->failure);
+    if (status == STATUS_OK && j->before.number >= j->crl_number) {
+        j->crl_number = j->before.number + 1;
+    }
+    j->wrong_field = status == STATUS_OK ? NULL : "crl";
+    return status;
+}
+
 static void ca_job_run(struct api_job *job)
 {
     struct ca_job *j = (struct ca_job *)job;
     if (j->content.len > 0) {
         j->status = file_read(j);
+        if (j->status == STATUS_OK && j->last_list.len > 0) {
+            j->status = last_list_read(j);
+        }
     } else {
         j->status = ca_make(slice_of_text(j->subject), j->kind, j->days,
                             j->above.certificate != NULL ? &j->above : NULL, j->crl_url, j->now_ms, &j->made,
                             &j->failure);
     }
     if (j->status == STATUS_OK) {
-        j->status =
-            ca_crl_make(&j->made, j->crl_number, j->now_ms, j->crl_next_ms, NULL, 0, &j->crl, &j->failure);
+        j->status = ca_crl_make(&j->made, j->crl_number, j->now_ms, j->crl_next_ms, j->before.entries,
+                                j->before.count, &j->crl, &j->failure);
     }
     if (j->status != STATUS_OK && j->failure.status == STATUS_OK) {
         j->status = failure_set(&j->failure, j->status, "the CA: %s", status_text(j->status));
@@ -276,7 +301,8 @@ static enum status ca_write_add(struct exchange *x, struct store_view *view, con
     struct buf sealed = BUF_INIT(64 << 10);
     uint8_t issuer_id[ISSUER_ID_SIZE];
     enum status status = certificate_describe(der, SLICE_LITERAL("ca"), j->now_ms, &x->arena, &record, f);
-    exchange_command(x, &c, COMMAND_CA_ADD);
+    bool imported = j->content.len > 0;
+    exchange_command(x, &c, imported ? COMMAND_CA_IMPORT : COMMAND_CA_ADD);
     if (status == STATUS_OK && (status = issuer_id_of(j->made.certificate, issuer_id)) != STATUS_OK) {
         failure_set(f, status, "the CA's certificate cannot be read");
     }
@@ -299,6 +325,9 @@ static enum status ca_write_add(struct exchange *x, struct store_view *view, con
         c.values[7].number = j->crl_next_ms;
         c.values[8].number = j->crl_number;
         c.values[9].bytes = slice_of(issuer_id, sizeof(issuer_id));
+        if (imported) {
+            c.values[10].bytes = j->before.rows;
+        }
         status = exchange_write_add(x, &c, f);
     }
     buf_release(&sealed);
@@ -390,9 +419,38 @@ static enum status anchors_add(struct exchange *x, const struct certificate_impo
     return status;
 }
 
+struct issuer_search {
+    struct store_view *view;
+    struct ca_job *job;
+};
+
+static bool is_issuer(void *context, const struct ca_record *ca)
+{
+    struct issuer_search *search = context;
+    struct certificate_record record;
+    X509 *above = store_certificate_get(search->view, ca->thumbprint, &record) == STATUS_OK
+                      ? certificate_from_der(record.der)
+                      : NULL;
+    if (above != NULL && certificate_is_issued_by(search->job->made.certificate, above)) {
+        ca_text_copy(search->job->issuer, sizeof(search->job->issuer), ca->name);
+    }
+    X509_free(above);
+    return search->job->issuer[0] == '\0';
+}
+
+/* An imported CA may be below one of ours, which then can revoke it. */
+static void issuer_find(struct store_view *view, struct ca_job *j)
+{
+    struct issuer_search search = {.view = view, .job = j};
+    if (!certificate_is_issued_by(j->made.certificate, j->made.certificate) &&
+        store_cas_all(view, is_issuer, &search) != STATUS_OK) {
+        j->issuer[0] = '\0';
+    }
+}
+
 static void ca_read(struct exchange *x, const struct bus_answer *answer)
 {
-    const struct ca_job *j = (const struct ca_job *)x->done;
+    struct ca_job *j = (struct ca_job *)x->done;
     struct failure f = {.status = STATUS_OK};
     struct certificate_import import;
     struct certificate_file *file = arena_alloc(&x->arena, sizeof(*file));
@@ -403,7 +461,10 @@ static void ca_read(struct exchange *x, const struct bus_answer *answer)
         return;
     }
     if (j->status != STATUS_OK) {
-        exchange_fail_field(x, &j->failure, j->status == STATUS_WRONG_PASSWORD ? "password" : "data");
+        exchange_fail_field(x, &j->failure,
+                            j->wrong_field != NULL               ? j->wrong_field
+                            : j->status == STATUS_WRONG_PASSWORD ? "password"
+                                                                 : "data");
         return;
     }
     x->state = arena_text(&x->arena, slice_of_text(j->name));
@@ -421,7 +482,8 @@ static void ca_read(struct exchange *x, const struct bus_answer *answer)
     }
     enum status status = anchors_add(x, &import, &own, &f);
     if (status == STATUS_OK) {
-        status = ca_write_add(x, view, j, file->der[0], own, &f);
+        issuer_find(view, j);
+        status = ca_write_add(x, view, j, file->der[0], own && j->issuer[0] == '\0', &f);
     }
     if (status != STATUS_OK) {
         exchange_fail(x, &f);
@@ -435,11 +497,14 @@ void ca_import(struct exchange *x)
     struct buf content = {.max = API_BODY_MAX, .wipe = true};
     struct store_view *view = exchange_view(x);
     struct ca_job *j = view == NULL ? NULL : ca_job_begin(x, view);
+    bool has_list = json_object_get(x->body, "crl") != NULL;
     if (j == NULL) {
         return;
     }
     j->crl_number = j->now_ms / 1000; /* beyond those of the lists that it has issued before it came here */
-    if (!import_file_of_body(x, "data", &content)) {
+    j->last_list = BUF_INIT(API_BODY_MAX);
+    if (!import_file_of_body(x, "data", &content) ||
+        (has_list && !import_file_of_body(x, "crl", &j->last_list))) {
         ca_job_free(&j->super);
     } else if (secret_copy(&j->content, buf_slice(&content)) != STATUS_OK ||
                secret_copy(&j->password, api_body_text(x->body, "password")) != STATUS_OK) {

@@ -95,9 +95,7 @@ struct csr_job {
     struct api_job super;
     char address[ADDRESS_MAX + 1], name[4 * CA_COMMON_NAME_MAX + 1];
     enum key_kind kind;
-    EVP_PKEY *key;
-    struct buf request;
-    uint8_t id[ID_SIZE_BYTES];
+    struct ca_request request;
     enum status status;
     struct failure failure;
 };
@@ -105,25 +103,15 @@ struct csr_job {
 static void csr_job_free(struct api_job *job)
 {
     struct csr_job *j = (struct csr_job *)job;
-    EVP_PKEY_free(j->key);
-    buf_release(&j->request);
+    ca_request_release(&j->request);
     free(j);
 }
 
 static void csr_job_run(struct api_job *job)
 {
     struct csr_job *j = (struct csr_job *)job;
-    j->status = key_generate(j->kind, &j->key);
-    if (j->status == STATUS_OK) {
-        j->status = ca_request_make(j->key, slice_of_text(j->address), slice_of_text(j->name), &j->request,
-                                    &j->failure);
-    }
-    if (j->status == STATUS_OK) {
-        j->status = spki_hash_of_key(j->key, j->id);
-    }
-    if (j->status != STATUS_OK && j->failure.status == STATUS_OK) {
-        j->status = failure_set(&j->failure, j->status, "the key cannot be made");
-    }
+    j->status =
+        ca_request_new(j->kind, slice_of_text(j->address), slice_of_text(j->name), &j->request, &j->failure);
 }
 
 static void csr_added(struct exchange *x, const struct bus_answer *answer)
@@ -146,7 +134,6 @@ static void csr_made(struct exchange *x, const struct bus_answer *answer)
 {
     const struct csr_job *j = (const struct csr_job *)x->done;
     struct failure f = {.status = STATUS_OK};
-    struct buf sealed = BUF_INIT(64 << 10);
     struct slice id;
     struct command c;
     struct store_view *view = exchange_view(x);
@@ -161,26 +148,21 @@ static void csr_made(struct exchange *x, const struct bus_answer *answer)
     exchange_command(x, &c, COMMAND_CA_REQUEST_ADD);
     enum status status = api_keys_refresh(x->api, view, &f);
     if (status == STATUS_OK) {
-        status = private_key_seal(&x->api->keyring, j->id, j->key, &sealed, &f);
+        status = ca_request_fill(&j->request, slice_of_text(j->address), slice_of_text(j->name),
+                                 &x->api->keyring, &x->arena, &c, &f);
     }
-    if (status == STATUS_OK && !arena_copy(&x->arena, slice_of(j->id, sizeof(j->id)), &id)) {
+    if (status == STATUS_OK && !arena_copy(&x->arena, c.values[0].bytes, &id)) {
         status = failure_set(&f, STATUS_NO_MEMORY, "there is no memory for the request");
     }
     if (status == STATUS_OK) {
         x->state = (void *)(uintptr_t)id.data;
-        c.values[0].bytes = id;
-        c.values[1].bytes = slice_of_text(j->address);
-        c.values[2].bytes = slice_of_text(j->name);
-        c.values[3].bytes = buf_slice(&j->request);
-        c.values[4].bytes = buf_slice(&sealed);
         status = exchange_write_add(x, &c, &f);
     }
     if (status != STATUS_OK) {
         exchange_fail(x, &f);
-    } else {
-        exchange_write_run(x, true, csr_added);
+        return;
     }
-    buf_release(&sealed);
+    exchange_write_run(x, true, csr_added);
 }
 
 void csr_create(struct exchange *x)
@@ -204,7 +186,6 @@ void csr_create(struct exchange *x)
     }
     j->super.run = csr_job_run;
     j->super.free = csr_job_free;
-    j->request = BUF_INIT(16 << 10);
     memcpy(j->address, address, sizeof(address));
     ca_text_copy(j->name, sizeof(j->name), api_body_text(x->body, "name"));
     if (!key_kind_named(kind.len > 0 ? kind : usual.text, &j->kind)) {

@@ -1,8 +1,11 @@
 /*
  * POST /v1/policy/test: an administrator's table of expectations against the policy in force, or against one
  * that is proposed: other settings (`with`), another list of rules (`rules`). Each case is decided by the
- * very function that decides about mail, on this node's present state; nothing is changed. Runs on the loop:
- * the number of cases is bounded.
+ * very function that decides about mail, on this node's present state; nothing is changed.
+ *
+ * 500 cases with messages may take seconds, so they run on the job thread. The job has an exchange of its own
+ * that nobody waits for, with a view, trust and rules that belong to it alone; what that one answers becomes
+ * the answer of the exchange on the loop.
  */
 #include "api/json_out.h"
 #include "api/policy_question.h"
@@ -230,27 +233,36 @@ static void run_cases(struct testing *t)
     exchange_answer(t->x, answer);
 }
 
-void policy_test(struct exchange *x)
+/* --- the job --- */
+
+struct test_job {
+    struct api_job super;
+    struct api own; /* store borrowed: it is closed after the job thread has ended; trust and rules owned */
+    struct exchange *inner;
+};
+
+static void test_job_free(struct api_job *job)
+{
+    struct test_job *j = (struct test_job *)job;
+    exchange_free(j->inner);
+    trust_free(j->own.trust);
+    ruleset_free(j->own.rules);
+    free(j);
+}
+
+static void run_all(struct exchange *x, struct store_view *view)
 {
     struct failure f = {.status = STATUS_OK};
-    struct testing t = {.x = x, .view = exchange_view(x)};
+    struct testing t = {.x = x, .view = view};
     struct ruleset *proposed = NULL;
-    size_t count = json_array_size(json_object_get(x->body, "cases"));
-    if (t.view == NULL) {
-        return;
-    }
-    if (count == 0 || count > CASES_MAX) {
-        exchange_failf(x, STATUS_INVALID, "cases: give 1 to %d, not %zu", CASES_MAX, count);
-        return;
-    }
-    if (api_trust_refresh(x->api, t.view, &f) != STATUS_OK ||
-        api_rules_refresh(x->api, t.view, &f) != STATUS_OK) {
+    if (api_trust_refresh(x->api, view, &f) != STATUS_OK ||
+        api_rules_refresh(x->api, view, &f) != STATUS_OK) {
         exchange_fail(x, &f);
         return;
     }
     t.rules = x->api->rules;
     if (json_object_get(x->body, "rules") != NULL) {
-        proposed = proposed_rules(x, t.view);
+        proposed = proposed_rules(x, view);
         if (proposed == NULL) {
             return;
         }
@@ -258,4 +270,47 @@ void policy_test(struct exchange *x)
     }
     run_cases(&t);
     ruleset_free(proposed);
+}
+
+static void test_job_run(struct api_job *job)
+{
+    struct test_job *j = (struct test_job *)job;
+    struct store_view *view = exchange_view(j->inner);
+    if (view == NULL) {
+        return;
+    }
+    run_all(j->inner, view);
+    trust_look_in(j->own.trust, NULL);
+    store_view_end(view);
+    j->inner->view = NULL;
+}
+
+static void tested(struct exchange *x, const struct bus_answer *answer)
+{
+    (void)answer;
+    exchange_answer_of(x, ((struct test_job *)x->done)->inner);
+}
+
+void policy_test(struct exchange *x)
+{
+    size_t count = json_array_size(json_object_get(x->body, "cases"));
+    if (count == 0 || count > CASES_MAX) {
+        exchange_failf(x, STATUS_INVALID, "cases: give 1 to %d, not %zu", CASES_MAX, count);
+        return;
+    }
+    if (exchange_view(x) == NULL) { /* it says why */
+        return;
+    }
+    struct test_job *j = calloc(1, sizeof(*j));
+    if (j == NULL) {
+        exchange_failf(x, STATUS_NO_MEMORY, "there is no memory for the test");
+        return;
+    }
+    j->super.run = test_job_run;
+    j->super.free = test_job_free;
+    j->own.store = x->api->store;
+    j->inner = exchange_new(&j->own, x->route);
+    j->inner->body = x->body;
+    x->body = NULL;
+    exchange_run_job(x, &j->super, tested);
 }

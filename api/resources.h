@@ -127,7 +127,7 @@ void messages_show(struct exchange *x);
 
 /* resource_ca.c, resource_ca_issue.c, resource_ca_crl.c, ca_json.c */
 extern const struct api_object ca_object, cas_object, ca_request_object, ca_import_object, ca_issue_object,
-    ca_issued_query, ca_issued_object, ca_issued_list_object, ca_revoke_object;
+    ca_issued_query, ca_issued_object, ca_issued_list_object, ca_revoke_object, ca_revoke_ca_object;
 void cas_list(struct exchange *x);
 void ca_create(struct exchange *x);
 void ca_import(struct exchange *x);
@@ -136,6 +136,7 @@ void ca_remove(struct exchange *x);
 void ca_issued_list(struct exchange *x);
 void ca_issue_one(struct exchange *x);
 void ca_revoke(struct exchange *x);
+void ca_revoke_ca(struct exchange *x);
 void ca_crl_get(struct exchange *x);
 
 /* resource_ca_requests.c, resource_key_export.c */

@@ -376,6 +376,12 @@ static const struct cli_parameter ca_import_parameters[] = {
      .field = "password",
      .value = "F",
      .help = "its first line is the password of FILE; - is standard input"},
+    {.name = "crl",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY_FILE,
+     .field = "crl",
+     .value = "LIST",
+     .help = "its last revocation list, PEM or DER: what is on it stays revoked, and its numbers go on"},
 };
 #define CA_OPTION                                                                                            \
     {                                                                                                        \
@@ -475,6 +481,17 @@ static const struct cli_parameter key_export_parameters[] = {
      .flags = CLI_REQUIRED,
      .value = "FILE",
      .help = "the PKCS#12 file that is made; it must not be there yet"},
+};
+static const struct cli_parameter ca_revoke_ca_parameters[] = {
+    {.name = "NAME", .place = PLACE_PATH, .field = "name", .flags = CLI_REQUIRED, .help = "of the CA"},
+    {.name = "reason",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY,
+     .field = "reason",
+     .value = "R",
+     .choices = "unspecified|keyCompromise|cACompromise|affiliationChanged|superseded|cessationOfOperation|"
+                "privilegeWithdrawn",
+     .help = "unspecified if not given"},
 };
 static const struct cli_parameter ca_revoke_parameters[] = {
     {.name = "THUMBPRINT",
@@ -1109,6 +1126,13 @@ static const struct cli_command commands[] = {
      PARAMETERS(ca_revoke_parameters),
      .view = &view_revoked,
      .help = "Revoke a certificate of a CA of this cluster; a new revocation list comes at once."},
+    {.noun = "ca",
+     .verb = "revoke-ca",
+     .method = "POST",
+     .path = "/v1/ca/{name}/revoke",
+     PARAMETERS(ca_revoke_ca_parameters),
+     .view = &view_ca,
+     .help = "Revoke a CA below a CA of this cluster, and with it all that it issued."},
     {.noun = "ca",
      .verb = "csr",
      .method = "POST",

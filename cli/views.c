@@ -192,6 +192,7 @@ static const struct cli_column ca_columns[] = {{"NAME", "name", SHOW_TEXT},
                                                {"ANCHOR", "trusted", SHOW_YES},
                                                {"REVOKED", "revoked", SHOW_TEXT},
                                                {"LIST UNTIL", "crl_next_update", SHOW_TIME},
+                                               {"REVOKED SINCE", "revoked_since", SHOW_TIME},
                                                END};
 const struct cli_view view_cas = {NULL, "items", ca_columns, "there are none; ca create makes one"};
 
@@ -201,6 +202,8 @@ static const struct cli_column ca_fields[] = {{"name", "name", SHOW_TEXT},
                                               {"issuer", "issuer", SHOW_TEXT},
                                               {"until", "not_after", SHOW_TIME},
                                               {"trust anchor", "trusted", SHOW_YES},
+                                              {"revoked since", "revoked_since", SHOW_TIME},
+                                              {"  reason", "reason", SHOW_TEXT},
                                               {"revoked certificates", "revoked", SHOW_TEXT},
                                               {"revocation list", "crl_number", SHOW_TEXT},
                                               {"  from", "crl_this_update", SHOW_TIME},

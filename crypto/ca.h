@@ -100,6 +100,17 @@ enum status ca_crl_make(const struct ca_signer *s, uint64_t number, uint64_t thi
 /* Those of a CA that its list must name at `now_ms`: one that has expired stays for a week. In the arena. */
 enum status ca_crl_entries(struct store_view *view, struct slice ca, uint64_t now_ms, struct arena *a,
                            struct ca_crl_entry **entries, size_t *count, struct failure *f) MUST_CHECK;
+/* What a CA that is imported has revoked so far, from its own last list (DER or PEM). */
+struct ca_revoked_before {
+    struct ca_crl_entry *entries; /* in the arena */
+    size_t count;
+    uint64_t number;   /* of the list; 0: it has none */
+    struct slice rows; /* the same as rows (struct crl_row), in the arena */
+};
+/* INVALID, UNTRUSTED, TOO_LARGE (beyond CA_REVOKED_IMPORT_MAX) and so on with the reason. */
+enum status ca_revoked_before_read(struct slice list, const struct ca_signer *s, uint64_t now_ms,
+                                   struct arena *a, struct ca_revoked_before *out,
+                                   struct failure *f) MUST_CHECK;
 /* "keyCompromise", ... of RFC 5280; "unspecified" is 0. */
 bool ca_reason_named(struct slice name, uint64_t *reason);
 const char *ca_reason_name(uint64_t reason);
@@ -108,6 +119,19 @@ const char *ca_reason_name(uint64_t reason);
 
 /* --- requests to other CAs (RFC 2986) --- */
 
+/* A new key and its request. Takes up to seconds; needs neither store nor keyring. Zeroed is empty. */
+struct ca_request {
+    EVP_PKEY *key;
+    struct buf der;
+    uint8_t id[32]; /* SHA-256 of the public key */
+};
+void ca_request_release(struct ca_request *r); /* wipes the key */
+enum status ca_request_new(enum key_kind kind, struct slice address, struct slice name,
+                           struct ca_request *out, struct failure *f) MUST_CHECK;
+/* Fills the values of a COMMAND_CA_REQUEST_ADD or of its like; bytes are the request's and the arena's. */
+enum status ca_request_fill(const struct ca_request *r, struct slice address, struct slice name,
+                            const struct keyring *keys, struct arena *a, struct command *c,
+                            struct failure *f) MUST_CHECK;
 enum status ca_request_make(EVP_PKEY *key, struct slice address, struct slice name, struct buf *der,
                             struct failure *f) MUST_CHECK;
 enum status ca_request_to_pem(struct slice der, struct buf *out) MUST_CHECK;

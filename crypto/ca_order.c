@@ -46,6 +46,21 @@ static enum status ca_choose(struct ca_order *o, struct store_view *view, struct
     return STATUS_OK;
 }
 
+/* Before a key is made for nothing; the command decides. */
+static enum status ca_stands(struct store_view *view, const char *ca, struct failure *f)
+{
+    struct ca_revoked_record revoked;
+    struct slice which;
+    enum status status = store_ca_revocation(view, slice_of_text(ca), &which, &revoked);
+
+    if (status == STATUS_NOT_FOUND) /* also of a CA that is not there: opening it says so */
+        return STATUS_OK;
+    if (status != STATUS_OK)
+        return failure_set(f, status, "whether the CA %s is revoked cannot be read", ca);
+    return failure_set(f, STATUS_REVOKED, "the CA %s is revoked%s", ca,
+                       slice_equal(which, slice_of_text(ca)) ? "" : ": a CA above it is");
+}
+
 static enum status profile_read(struct ca_order *o, struct store_view *view, struct failure *f)
 {
     struct slice address = slice_of_text(o->address);
@@ -76,6 +91,8 @@ enum status ca_order_read(struct ca_order *o, struct store_view *view, const str
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): an order is never NULL */
     memcpy(o->address, address, sizeof(address));
     status = ca_choose(o, view, f);
+    if (status == STATUS_OK)
+        status = ca_stands(view, o->ca, f);
     if (status == STATUS_OK)
         status = ca_signer_open(view, keys, slice_of_text(o->ca), &o->signer, f);
     if (status == STATUS_OK)

@@ -8,6 +8,7 @@
 #include "crypto/capability.h"
 
 #include <openssl/asn1.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -203,6 +204,15 @@ static enum status key_unreadable(X509 *x, struct failure *f)
                        name);
 }
 
+bool key_curve_is_named(EVP_PKEY *key)
+{
+    int explicitly = 0;
+
+    return EVP_PKEY_get_base_id(key) != EVP_PKEY_EC ||
+           (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicitly) == 1 &&
+            explicitly == 0);
+}
+
 enum status certificate_describe_parsed(X509 *x, struct slice der, struct slice source, uint64_t now_ms,
                                         struct arena *a, struct certificate_record *out, struct failure *f)
 {
@@ -215,6 +225,10 @@ enum status certificate_describe_parsed(X509 *x, struct slice der, struct slice 
     out->added_ms = now_ms;
     if (X509_get0_pubkey(x) == NULL)
         status = key_unreadable(x, f);
+    else if (!key_curve_is_named(X509_get0_pubkey(x)))
+        status = failure_set(f, STATUS_UNSUPPORTED,
+                             "the certificate's key has explicit EC parameters; only named curves are taken: "
+                             "P-256, P-384, P-521");
     else if ((X509_get_extension_flags(x) & EXFLAG_INVALID) != 0)
         status = failure_set(f, STATUS_MALFORMED, "the certificate's extensions are broken");
     else if (!asn1_time_ms(X509_get0_notBefore(x), &out->not_before_ms) ||

@@ -36,6 +36,12 @@ void crl_free(struct crl *crl); /* NULL is fine */
 enum status crl_verify(struct crl *crl, struct store_view *view, uint64_t now_ms,
                        struct failure *f) MUST_CHECK;
 
+/* For the list of a CA that becomes one of ours, whose certificate need not be stored: a full list of all its
+ * certificates, signed by it. INVALID, UNTRUSTED with the reason. */
+enum status crl_verify_own(struct crl *crl, X509 *ca, uint64_t now_ms, struct failure *f) MUST_CHECK;
+/* The first CRL_ROWS_MAX entries, as rows (struct crl_row) behind one another. */
+enum status crl_rows(struct crl *crl, struct buf *out) MUST_CHECK;
+
 /* After crl_verify() (OK or EXISTS): what it is. The record lives as long as the list. For a delta,
  * base_number is not empty and `generation` is that of the list it adds to. */
 const struct crl_record *crl_record_of(const struct crl *crl);

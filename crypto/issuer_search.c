@@ -10,11 +10,10 @@
 #define URL_MAX         1024
 #define FILE_MEMORY_MAX ((size_t)8 << 20)
 
-/* By names, key identifiers and signature. */
-static bool has_issued(X509 *issuer, X509 *of)
+bool certificate_is_issued_by(X509 *x, X509 *issuer)
 {
     EVP_PKEY *key = X509_get0_pubkey(issuer);
-    bool good = key != NULL && X509_check_issued(issuer, of) == X509_V_OK && X509_verify(of, key) == 1;
+    bool good = key != NULL && X509_check_issued(issuer, x) == X509_V_OK && X509_verify(x, key) == 1;
 
     ERR_clear_error();
     return good;
@@ -30,7 +29,7 @@ X509 *issuer_search_top(X509 *leaf, STACK_OF(X509) * known)
         if (X509_check_issued(top, top) == X509_V_OK)
             return NULL;
         for (int i = 0; i < sk_X509_num(known) && issuer == NULL; i++)
-            if (has_issued(sk_X509_value(known, i), top))
+            if (certificate_is_issued_by(top, sk_X509_value(known, i)))
                 issuer = sk_X509_value(known, i);
         if (issuer == NULL)
             return top;
@@ -80,7 +79,7 @@ enum status issuer_search_pick(struct slice content, X509 *of, X509 **issuer, st
     for (size_t i = 0; status == STATUS_OK && i < file->count && *issuer == NULL; i++) {
         X509 *x = certificate_from_der(file->der[i]);
 
-        if (x != NULL && (certificate_uses(x) & CERT_USE_CA) != 0 && has_issued(x, of))
+        if (x != NULL && (certificate_uses(x) & CERT_USE_CA) != 0 && certificate_is_issued_by(of, x))
             *issuer = x;
         else
             X509_free(x);

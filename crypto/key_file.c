@@ -39,6 +39,12 @@ static enum status keep_key(struct key_file *file, EVP_PKEY *key, struct failure
             EVP_PKEY_free(key);
             return STATUS_OK;
         }
+    if (!key_curve_is_named(key)) {
+        EVP_PKEY_free(key);
+        return failure_set(f, STATUS_UNSUPPORTED,
+                           "the private key has explicit EC parameters; only named curves are taken: P-256, "
+                           "P-384, P-521 (openssl ec -param_enc named_curve writes it anew)");
+    }
     if (file->key_count == KEYS_PER_FILE_MAX) {
         EVP_PKEY_free(key);
         return failure_set(f, STATUS_TOO_LARGE, "a file holds at most %d private keys", KEYS_PER_FILE_MAX);

@@ -215,6 +215,13 @@ static enum status check_issuers(STACK_OF(X509) * path, struct failure *f)
 {
     char name[200];
 
+    for (int i = 0; i < sk_X509_num(path); i++)
+        if (X509_get0_pubkey(sk_X509_value(path, i)) == NULL ||
+            !key_curve_is_named(X509_get0_pubkey(sk_X509_value(path, i)))) {
+            certificate_name(sk_X509_value(path, i), name, sizeof(name));
+            return failure_set(f, STATUS_INVALID, "the key of the certificate %s has explicit EC parameters",
+                               name);
+        }
     for (int i = 1; i + 1 < sk_X509_num(path); i++)
         if (!certificate_is_for_mail(sk_X509_value(path, i))) {
             certificate_name(sk_X509_value(path, i), name, sizeof(name));

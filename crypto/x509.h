@@ -105,6 +105,12 @@ enum status key_to_der(EVP_PKEY *key, struct secret *pkcs8) MUST_CHECK;
 enum status key_from_der(struct slice pkcs8, EVP_PKEY **key) MUST_CHECK; /* RSA, EC, Ed25519; MALFORMED */
 enum status certificate_to_der(X509 *x, struct buf *out) MUST_CHECK;
 X509 *certificate_from_der(struct slice der); /* NULL if it is none */
+/* By names, key identifiers and signature. */
+bool certificate_is_issued_by(X509 *x, X509 *issuer);
+/* false: an EC key that writes out the numbers of its curve in place of the curve's name (explicit
+ * parameters), which RFC 5480 section 2.1.1 forbids: a curve of one's own choice makes forged keys that look
+ * like a known one (CVE-2020-0601). */
+bool key_curve_is_named(EVP_PKEY *key);
 enum status certificate_to_pem(struct slice der, struct buf *out) MUST_CHECK;
 enum status spki_hash_of_key(EVP_PKEY *key,
                              uint8_t hash[32]) MUST_CHECK; /* SHA-256 of SubjectPublicKeyInfo */

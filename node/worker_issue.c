@@ -7,6 +7,10 @@
  * told that the address has a certificate already, waits for it (a barrier), and goes on with that one. What
  * was made in vain is forgotten. The worker's thread waits; the supervisor's clock for a job that hangs is
  * longer.
+ *
+ * With ca.handler=csr there is no CA here: a key and a request for it are made and stored, an administrator
+ * takes the request to a CA elsewhere, and this mail goes the way of sign.on_missing_key, as do those that
+ * follow until the answer has come.
  */
 #include "node/worker_issue.h"
 
@@ -14,6 +18,7 @@
 #include "base/log.h"
 #include "crypto/ca.h"
 #include "store/ca_allowance.h"
+#include "store/setting.h"
 
 #include <poll.h>
 
@@ -53,21 +58,14 @@ static void wait_for(struct core_client *core, const struct asked *a)
 
 /* --- proposing --- */
 
-static enum status propose(struct worker_issue *w, const struct ca_order *order, uint64_t *index,
-                           struct failure *f)
+static enum status propose_command(struct worker_issue *w, const struct command *c, const char *address,
+                                   uint64_t *index, struct failure *f)
 {
-    struct command c;
-    struct arena a;
     struct asked asked = {.done = false};
     struct buf encoded = {.max = ENCODED_MAX, .wipe = true};
-    arena_init(&a, ARENA_MAX);
-    command_init(&c, COMMAND_CA_AUTO_ISSUE, clock_wall_ms(), SLICE_LITERAL(ACTOR_LITERAL));
-    enum status status = ca_order_fill(order, w->keys, &a, &c, NULL, f);
-    if (status == STATUS_OK) {
-        status = command_check(&c, f);
-    }
-    if (status == STATUS_OK && (status = command_encode(&c, &encoded)) != STATUS_OK) {
-        failure_set(f, status, "the certificate for %s cannot be proposed", order->address);
+    enum status status = command_check(c, f);
+    if (status == STATUS_OK && (status = command_encode(c, &encoded)) != STATUS_OK) {
+        failure_set(f, status, "the certificate for %s cannot be proposed", address);
     }
     if (status == STATUS_OK) {
         core_client_propose(w->core, buf_slice(&encoded), ISSUE_TIMEOUT_MS, answered_cb, &asked);
@@ -79,6 +77,20 @@ static enum status propose(struct worker_issue *w, const struct ca_order *order,
         }
     }
     buf_release(&encoded);
+    return status;
+}
+
+static enum status propose(struct worker_issue *w, const struct ca_order *order, uint64_t *index,
+                           struct failure *f)
+{
+    struct command c;
+    struct arena a;
+    arena_init(&a, ARENA_MAX);
+    command_init(&c, COMMAND_CA_AUTO_ISSUE, clock_wall_ms(), SLICE_LITERAL(ACTOR_LITERAL));
+    enum status status = ca_order_fill(order, w->keys, &a, &c, NULL, f);
+    if (status == STATUS_OK) {
+        status = propose_command(w, &c, order->address, index, f);
+    }
     arena_release(&a);
     return status;
 }
@@ -124,9 +136,67 @@ static enum status issue(struct worker_issue *w, struct mail_environment *env, s
     return status == STATUS_OK ? renew_at(w, env, index, f) : status;
 }
 
+/* --- a CA elsewhere --- */
+
+static enum status request_make(struct worker_issue *w, struct mail_environment *env, struct slice address,
+                                struct failure *f)
+{
+    struct ca_request request = {.key = NULL};
+    struct setting_value kind;
+    enum key_kind wanted = KEY_RSA3072;
+    struct command c;
+    struct arena a;
+    uint64_t index;
+    char text[ADDRESS_MAX + 1] = ""; /* the view may go meanwhile */
+    enum status status = setting_get(env->view, setting_at(SETTING_CA_KEY_TYPE), address, &kind);
+    if (status != STATUS_OK) {
+        return failure_set(f, status, "the setting ca.key_type cannot be read");
+    }
+    (void)key_kind_named(kind.text, &wanted);
+    memcpy(text, address.data, address.len);
+    arena_init(&a, ARENA_MAX);
+    status = ca_request_new(wanted, slice_of_text(text), (struct slice){0}, &request, f);
+    command_init(&c, COMMAND_CA_REQUEST_AUTO, clock_wall_ms(), SLICE_LITERAL(ACTOR_LITERAL));
+    if (status == STATUS_OK) {
+        status = ca_request_fill(&request, slice_of_text(text), (struct slice){0}, w->keys, &a, &c, f);
+    }
+    if (status == STATUS_OK) {
+        status = propose_command(w, &c, text, &index, f);
+    }
+    if (status != STATUS_EXISTS) { /* else another worker was quicker */
+        log_event(status == STATUS_OK ? LOG_INFO : LOG_WARN,
+                  status == STATUS_OK ? "a request for a sender's certificate waits for a CA elsewhere"
+                                      : "no request for a sender's certificate was made",
+                  LOG_TEXT("address", text), LOG_TEXT("reason", status == STATUS_OK ? "" : f->text));
+    }
+    ca_request_release(&request);
+    arena_release(&a);
+    return status;
+}
+
+/* The answer comes later, so there is none to be had for this mail, whatever becomes of the request. */
+static enum status request_on_demand(struct worker_issue *w, struct mail_environment *env,
+                                     struct slice address, struct failure *f)
+{
+    bool waits = true;
+    if (store_ca_allowance_check(env->view, address, CA_HANDLER_CSR, clock_wall_ms(), f) == STATUS_OK &&
+        store_ca_request_waits(env->view, address, &waits) == STATUS_OK && !waits) {
+        w->tried = true;
+        (void)request_make(w, env, address, f);
+    }
+    return STATUS_NOT_FOUND;
+}
+
+/* --- a CA of this cluster --- */
+
 static enum status issue_key_cb(struct mail_environment *env, struct slice address, struct failure *f)
 {
     struct worker_issue *w = env->issue_context;
+    enum ca_handler handler = CA_HANDLER_BUILTIN;
+    if (!w->tried && address.len <= ADDRESS_MAX &&
+        store_ca_handler(env->view, address, &handler) == STATUS_OK && handler == CA_HANDLER_CSR) {
+        return request_on_demand(w, env, address, f);
+    }
     struct ca_order order = {.how = CA_ISSUE_IF_NONE, .flags = CA_ISSUED_RENEWS};
     uint64_t start = clock_monotonic_ms();
     enum status status =

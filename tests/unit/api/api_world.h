@@ -23,6 +23,9 @@ struct api_world {
     struct bus_health health;
     struct bus_answer *due; /* the answers that wait for their exchange */
     struct api_job *due_job;
+    bool hold_job; /* the next job is not run, but kept in held_job, with its exchange */
+    struct api_job *held_job;
+    struct exchange *held;
     struct exchange *waiting;
     /* the last answer */
     bool answered;
@@ -37,6 +40,9 @@ struct api_world {
 void api_world_begin(struct api_world *w); /* founds the cluster, with the token above */
 void api_world_end(struct api_world *w);
 
+/* Begins a request of the token above and leaves it where it waits. */
+void world_begin_request(struct api_world *w, const char *method, const char *target, const char *body);
+void world_go_on(struct api_world *w); /* until the answer has come */
 /* Runs to the end of the answer; gives the HTTP status. `body` NULL: none. */
 int world_ask(struct api_world *w, const char *method, const char *target, const char *body);
 int world_ask_as(struct api_world *w, const char *authorization, const char *method, const char *target,
