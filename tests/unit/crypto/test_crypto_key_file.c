@@ -48,7 +48,15 @@ struct attempt {
     size_t certificates;
 };
 
+#define EXPLICIT                                                                                             \
+    "openssl ecparam -name prime256v1 -param_enc explicit -genkey -noout -out e.key && openssl req -x509 "   \
+    "-key e.key -subj /CN=e -days 9 -out e.crt && "
+
 static const struct attempt attempts[] = {
+    /* a curve of one's own choice */
+    {EXPLICIT "cat e.key e.crt > file", "", STATUS_UNSUPPORTED, "explicit EC parameters", 0},
+    {EXPLICIT "openssl pkcs12 -export -in e.crt -inkey e.key -passout pass:geheim -out file", "geheim",
+     STATUS_UNSUPPORTED, "explicit EC parameters", 0},
     /* PKCS#12 */
     {"openssl pkcs12 -export -in own.crt -inkey own.key -passout pass:geheim -out file", "geheim", STATUS_OK,
      "", 1},
@@ -278,11 +286,30 @@ static void all_keys_of_a_file_are_read(void **state)
     buf_release(&file);
 }
 
+static void a_certificate_that_writes_out_its_curve_is_refused(void **state)
+{
+    struct buf der = BUF_INIT(10000);
+    struct certificate_record record;
+    struct failure f;
+    struct arena a;
+
+    (void)state;
+    arena_init(&a, (size_t)1 << 20);
+    command(EXPLICIT "openssl x509 -in e.crt -outform DER -out e.der");
+    file_get("e.der", &der);
+    assert_int_equal(certificate_describe(buf_slice(&der), TEXT("import"), NOW_MS, &a, &record, &f),
+                     STATUS_UNSUPPORTED);
+    HOLDS(f.text, "only named curves are taken");
+    arena_release(&a);
+    buf_release(&der);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_read_or_refused),
         cmocka_unit_test(all_keys_of_a_file_are_read),
+        cmocka_unit_test(a_certificate_that_writes_out_its_curve_is_refused),
         cmocka_unit_test(a_costly_file_is_refused),
         cmocka_unit_test(hostile_bytes_get_an_answer),
     };

@@ -341,6 +341,8 @@ void world_process(struct world *w, const char *sender, const char *const *recip
                                    .issuers = w->issuers,
                                    .known = w->known,
                                    .random = counted_cb,
+                                   .issue_key = w->issue_key,
+                                   .issue_context = w,
                                    .signature = told_cb,
                                    .signature_context = w,
                                    .random_context = w,

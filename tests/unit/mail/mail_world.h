@@ -27,6 +27,8 @@ struct world {
     struct issuers *issuers;
     struct known *known;
     struct mail_output out;
+    /* of the environment (mail/flow.h), with this world as its context; NULL: none */
+    enum status (*issue_key)(struct mail_environment *env, struct slice address, struct failure *f);
     size_t told; /* signatures that the last world_process() told whoever learns certificates of */
 };
 

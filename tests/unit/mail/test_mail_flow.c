@@ -325,6 +325,76 @@ static void plain_leaves_byte_for_byte(void **state)
                      strlen(plain) - strlen("X-Sealpost-Signature: valid; signer=ceo@ours.example\r\n"));
 }
 
+/* --- a certificate on demand --- */
+
+static struct {
+    enum status answer;
+    unsigned asked;
+    char address[ADDRESS_MAX + 1];
+} demand;
+
+static enum status issue_cb(struct mail_environment *env, struct slice address, struct failure *f)
+{
+    static const struct identity newcomer = {
+        .name = "newcomer", .address = "newcomer@ours.example", .days = 300, .with_key = true};
+    demand.asked++;
+    assert_true(address.len < sizeof demand.address);
+    memcpy(demand.address, address.data, address.len);
+    demand.address[address.len] = '\0';
+    if (demand.answer != STATUS_OK) {
+        return failure_set(f, demand.answer, "as the test says");
+    }
+    world_identity(&w, &newcomer);
+    trust_look_in(w.trust, NULL);
+    store_view_end(w.view);
+    OK(store_view_begin(w.reader, &w.view, f));
+    known_forget(w.known);
+    trust_look_in(w.trust, w.view);
+    env->view = w.view;
+    return STATUS_OK;
+}
+
+static bool newcomer_is_signed_for(enum status answer)
+{
+    static const char text[] = "From: newcomer@ours.example\r\nTo: bob@partner.example\r\n\r\nhello\r\n";
+    demand.answer = answer;
+    demand.asked = 0;
+    world_process_text(&w, "newcomer@ours.example", (const char *const[]){"nobody@partner.example", NULL},
+                       text);
+    if (w.out.result.status != STATUS_OK || w.out.result.refusal_count != 0) {
+        return false;
+    }
+    struct slice content = world_content(&w, 0, SLICE_LITERAL(text));
+    return memmem(content.data, content.len, "multipart/signed", 16) != NULL;
+}
+
+static void a_key_is_issued_on_demand(void **state)
+{
+    (void)state;
+    world_set(&w, SETTING_USER, "newcomer@ours.example", "sign.mode", "always");
+    assert_false(newcomer_is_signed_for(STATUS_NOT_FOUND)); /* nobody who issues */
+    assert_int_equal(demand.asked, 0);
+    w.issue_key = issue_cb;
+    /* none is to be had: sign.on_missing_key */
+    assert_false(newcomer_is_signed_for(STATUS_NOT_FOUND));
+    assert_int_equal(demand.asked, 1);
+    assert_string_equal(demand.address, "newcomer@ours.example");
+    assert_int_equal(w.out.result.status, STATUS_OK);
+    assert_int_equal(w.out.result.refusal_count, 0);
+    /* nothing can be said now: deferred, and never sent without its signature */
+    assert_false(newcomer_is_signed_for(STATUS_UNAVAILABLE));
+    assert_int_equal(w.out.result.status, STATUS_UNAVAILABLE);
+    assert_true(status_retryable(w.out.result.status));
+    assert_non_null(memmem(w.out.result.text.data, w.out.result.text.len, "cannot be issued now", 20));
+    assert_int_equal(w.out.result.variant_count, 0);
+    /* a key comes: decided anew, on the state that holds it; and then there is one */
+    assert_true(newcomer_is_signed_for(STATUS_OK));
+    assert_int_equal(demand.asked, 1);
+    assert_true(newcomer_is_signed_for(STATUS_OK));
+    assert_int_equal(demand.asked, 0);
+    w.issue_key = NULL;
+}
+
 static void bad_input_is_refused(void **state)
 {
     (void)state;
@@ -732,6 +802,7 @@ int main(void)
         cmocka_unit_test(split_serves_the_others),
         cmocka_unit_test(a_lost_key_lets_nothing_out),
         cmocka_unit_test(plain_leaves_byte_for_byte),
+        cmocka_unit_test(a_key_is_issued_on_demand),
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(opens_what_openssl_made),
         cmocka_unit_test(verdicts_are_told),
