@@ -106,44 +106,86 @@ static void put_string(struct json_writer *w, struct slice text)
     put(w, SLICE_LITERAL("\""));
 }
 
+static uint8_t *copy_to(uint8_t *to, struct slice s)
+{
+    if (s.len > 0) {
+        memcpy(to, s.data, s.len);
+    }
+    return to + s.len;
+}
+
+#define MEMBER_SIGNS 6 /* bytes around key and text: ,"":"" */
+
+static uint8_t *member_to(uint8_t *to, bool comma, struct slice key, struct slice text)
+{
+    if (comma) {
+        *to++ = ',';
+    }
+    if (key.data != NULL) {
+        *to++ = '"';
+        to = copy_to(to, key);
+        *to++ = '"';
+        *to++ = ':';
+    }
+    *to++ = '"';
+    to = copy_to(to, text);
+    *to++ = '"';
+    return to;
+}
+
 /* Comma, key and a text that needs no escape: nearly all of what is written, in one piece. false: not so, and
  * nothing was written. */
 static bool put_plain_member(struct json_writer *w, struct slice key, struct slice text)
 {
     struct buf *out = w->out;
     if (w->status != STATUS_OK || plain_run(text) != text.len ||
-        buf_reserve(out, key.len + text.len + 6) != STATUS_OK) {
+        buf_reserve(out, key.len + text.len + MEMBER_SIGNS) != STATUS_OK) {
+        return false;
+    }
+    out->len = (size_t)(member_to(out->data + out->len, w->comma, key, text) - out->data);
+    w->comma = true;
+    return true;
+}
+
+/* As put_plain_member(), for an object. */
+static bool put_plain_object(struct json_writer *w, const struct json_member *members, size_t count)
+{
+    struct buf *out = w->out;
+    size_t size = 3; /* ,{} */
+    bool plain = w->status == STATUS_OK;
+    for (size_t i = 0; i < count && plain; i++) {
+        plain = plain_run(members[i].text) == members[i].text.len;
+        size += members[i].key.len + members[i].text.len + MEMBER_SIGNS;
+    }
+    if (!plain || buf_reserve(out, size) != STATUS_OK) {
         return false;
     }
     uint8_t *to = out->data + out->len;
     if (w->comma) {
         *to++ = ',';
     }
-    if (key.data != NULL) {
-        *to++ = '"';
-        memcpy(to, key.data, key.len);
-        to += key.len;
-        *to++ = '"';
-        *to++ = ':';
+    *to++ = '{';
+    for (size_t i = 0; i < count; i++) {
+        to = member_to(to, i > 0, members[i].key, members[i].text);
     }
-    *to++ = '"';
-    if (text.len > 0) {
-        memcpy(to, text.data, text.len);
-        to += text.len;
-    }
-    *to++ = '"';
+    *to++ = '}';
     out->len = (size_t)(to - out->data);
     w->comma = true;
     return true;
 }
 
-static void before_value(struct json_writer *w, const char *key)
+static struct slice key_of(const char *key)
+{
+    return key != NULL ? slice_of_text(key) : (struct slice){0};
+}
+
+static void before_value(struct json_writer *w, struct slice key)
 {
     if (w->comma) {
         put(w, SLICE_LITERAL(","));
     }
-    if (key != NULL) {
-        put_string(w, slice_of_text(key));
+    if (key.data != NULL) {
+        put_string(w, key);
         put(w, SLICE_LITERAL(":"));
     }
     w->comma = true;
@@ -151,7 +193,7 @@ static void before_value(struct json_writer *w, const char *key)
 
 void json_open_object(struct json_writer *w, const char *key)
 {
-    before_value(w, key);
+    before_value(w, key_of(key));
     put(w, SLICE_LITERAL("{"));
     w->comma = false;
 }
@@ -164,7 +206,7 @@ void json_close_object(struct json_writer *w)
 
 void json_open_array(struct json_writer *w, const char *key)
 {
-    before_value(w, key);
+    before_value(w, key_of(key));
     put(w, SLICE_LITERAL("["));
     w->comma = false;
 }
@@ -175,24 +217,41 @@ void json_close_array(struct json_writer *w)
     w->comma = true;
 }
 
+void json_put_member(struct json_writer *w, const struct json_member *member)
+{
+    if (!put_plain_member(w, member->key, member->text)) {
+        before_value(w, member->key);
+        put_string(w, member->text);
+    }
+}
+
 void json_put_text(struct json_writer *w, const char *key, struct slice text)
 {
-    if (!put_plain_member(w, key != NULL ? slice_of_text(key) : (struct slice){0}, text)) {
-        before_value(w, key);
-        put_string(w, text);
+    json_put_member(w, &(struct json_member){key_of(key), text});
+}
+
+void json_put_texts(struct json_writer *w, const struct json_member *members, size_t count)
+{
+    if (put_plain_object(w, members, count)) {
+        return;
     }
+    json_open_object(w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        json_put_member(w, &members[i]);
+    }
+    json_close_object(w);
 }
 
 void json_put_bool(struct json_writer *w, const char *key, bool value)
 {
-    before_value(w, key);
+    before_value(w, key_of(key));
     put(w, slice_of_text(value ? "true" : "false"));
 }
 
 void json_put_number(struct json_writer *w, const char *key, uint64_t value)
 {
     char text[24];
-    before_value(w, key);
+    before_value(w, key_of(key));
     int n = snprintf(text, sizeof text, "%llu", (unsigned long long)value);
     put(w, slice_of(text, (size_t)n));
 }

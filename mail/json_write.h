@@ -18,6 +18,13 @@ void json_open_array(struct json_writer *w, const char *key);
 void json_close_array(struct json_writer *w);
 /* Any bytes: quotes, control bytes and what is no UTF-8 are escaped or replaced by U+FFFD. */
 void json_put_text(struct json_writer *w, const char *key, struct slice text);
+/* The same; `key` as above, without data for NULL. */
+struct json_member {
+    struct slice key, text;
+};
+void json_put_member(struct json_writer *w, const struct json_member *member);
+/* An object of them, as an element of an array: one piece of the text. */
+void json_put_texts(struct json_writer *w, const struct json_member *members, size_t count);
 void json_put_bool(struct json_writer *w, const char *key, bool value);
 void json_put_number(struct json_writer *w, const char *key, uint64_t value);
 enum status json_writer_status(const struct json_writer *w) MUST_CHECK;

@@ -198,12 +198,29 @@ static enum rule_truth value_test(struct rule_run *run, const struct rule_condit
     return text_test(run, c, decoded);
 }
 
+/* Where to begin to look for the condition's field: many rules ask for the same one. */
+static size_t first_field(struct rule_run *run, const struct rule_condition *c, const struct entity *message)
+{
+    if (c->number >= RULE_NAMES_MAX) {
+        return 0;
+    }
+    uint32_t *place = &run->field_places[c->number];
+    if (*place == 0) {
+        size_t i = 0;
+        while (i < message->field_count && !slice_equal_nocase(message->fields[i].name, c->field)) {
+            i++;
+        }
+        *place = (uint32_t)i + 1;
+    }
+    return *place - 1;
+}
+
 static enum rule_truth header_test(struct rule_run *run, const struct rule_condition *c,
                                    const struct entity *message)
 {
     size_t seen = 0;
     struct slice value;
-    for (size_t i = 0; i < message->field_count; i++) {
+    for (size_t i = first_field(run, c, message); i < message->field_count; i++) {
         const struct header_field *field = &message->fields[i];
         if (!slice_equal_nocase(field->name, c->field)) {
             continue;

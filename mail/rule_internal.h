@@ -14,6 +14,7 @@
 #define RULE_NODES_MAX  256 /* of one expression: operators and conditions */
 #define RULE_DEPTH_MAX  16  /* brackets and "not" within each other */
 #define RULE_GROUPS_MAX 256 /* different groups that the rules of a set name */
+#define RULE_NAMES_MAX  256 /* different header fields of which a message's place is kept */
 #define RULE_FIELDS_MAX                                                                                      \
     100 /* fields of one name that a condition looks at; with more it cannot be evaluated */
 #define RULE_METHODS_MAX 16 /* in one `methods` */
@@ -73,10 +74,10 @@ enum rule_test {
 struct rule_condition {
     enum rule_operand operand;
     enum rule_test test;
-    bool any_case;      /* of a regular expression */
-    struct slice field; /* name of the header field */
-    struct slice text;  /* see enum rule_test; of MATCHES: the pattern as it was written */
-    uint64_t number;
+    bool any_case;         /* of a regular expression */
+    struct slice field;    /* name of the header field */
+    struct slice text;     /* see enum rule_test; of MATCHES: the pattern as it was written */
+    uint64_t number;       /* of OPERAND_HEADER: the field's in the set; RULE_NAMES_MAX: it has none */
     struct pattern *regex; /* owned by the set */
     struct slice shown;    /* the canonical text */
 };
@@ -164,6 +165,20 @@ struct rule {
     size_t first_condition; /* number of its first condition in the set */
 };
 
+/* --- the index (mail/rule_index.c) --- */
+struct rule_bits { /* one for each rule of a set */
+    uint64_t words[(RULES_MAX + 63) / 64];
+};
+void rule_bits_set(struct rule_bits *bits, size_t rule);
+void rule_bits_clear(struct rule_bits *bits, size_t rule);
+
+#define RULE_INDEX_BUCKETS 1024
+struct rule_key;
+struct rule_index {
+    struct rule_bits unfiled;                     /* to be asked for each recipient */
+    struct rule_key *buckets[RULE_INDEX_BUCKETS]; /* the keys of the others, in the set's arena */
+};
+
 struct ruleset {
     struct arena arena;
     struct rule *rules; /* RULES_MAX of them, owned */
@@ -171,8 +186,17 @@ struct ruleset {
     size_t regex_bytes;
     struct slice groups[RULE_GROUPS_MAX]; /* names */
     size_t group_count;
+    struct slice fields[RULE_NAMES_MAX]; /* names of header fields that are asked for */
+    size_t field_count;
     struct pattern_space *space;
+    struct rule_index index;
 };
+
+/* Files the set's rule at `position`, compiled or broken. NO_MEMORY. */
+enum status rule_index_add(struct ruleset *set, size_t position) MUST_CHECK;
+/* Adds the rules that need the address, its domain or one above, as `operand`. */
+void rule_index_find(const struct ruleset *set, enum rule_operand operand, struct slice address,
+                     struct rule_bits *out);
 
 #define RULE_GROUP_WORDS (RULE_GROUPS_MAX / 64)
 struct rule_groups { /* which of the set's groups an address is in */
@@ -195,8 +219,11 @@ struct rule_run {
     struct store_view *view;
     struct arena *arena;
     unsigned flags;
-    uint8_t *truths;    /* enum rule_truth of each condition that asks no recipient */
-    uint8_t *standings; /* enum rule_standing of each rule */
+    uint8_t *truths;       /* enum rule_truth of each condition that asks no recipient */
+    uint8_t *standings;    /* enum rule_standing of each rule */
+    struct rule_bits open; /* rules that can hold for some recipient, but for those filed under recipients */
+    uint32_t
+        *field_places; /* by number: where the message's first field of that name is, from 1; 0: not yet */
     struct slice addresses[OPERAND_RECIPIENT + 1], domains[OPERAND_RECIPIENT + 1]; /* by operand */
     struct rule_groups groups[OPERAND_RECIPIENT + 1];
     size_t trace_start, trace_omitted; /* of the present recipient */

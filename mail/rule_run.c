@@ -2,7 +2,8 @@
  * The rules against one message: for each recipient, in their order, until one says stop or refuse, or cannot
  * be evaluated.
  *
- * What a condition gives that does not ask for the recipient is kept for the run. When a rule that asks for
+ * Rules that need an address or a domain which is not there are not even looked at (rule_index.c). What a
+ * condition gives that does not ask for the recipient is kept for the run. When a rule that asks for
  * the recipient is reached the second time it is evaluated without one: where it is false already, it is
  * never asked again for this message; nor is one that does not ask for the recipient and is false. So each
  * further recipient costs only the rules that ask for it. Evaluation goes from left to right
@@ -201,26 +202,54 @@ static enum rule_truth ask_rule(struct rule_run *run, size_t position)
     return got;
 }
 
-static enum status ask_all(struct rule_run *run, struct rule_outcome *out, struct json_writer *w,
-                           struct failure *f)
+/* One rule, and what follows. *ends: no rule behind it counts. */
+static enum status ask_one(struct rule_run *run, size_t position, struct rule_outcome *out,
+                           struct json_writer *w, bool *ends, struct failure *f)
 {
+    const struct rule *rule = &run->set->rules[position];
+    enum rule_truth got = ask_rule(run, position);
+    struct slice why = run->why;
+    if (got == RULE_TRUE && !apply(rule, out)) {
+        got = RULE_ERROR;
+        why = SLICE_LITERAL("there are too many tags");
+    }
+    trace(run, rule, got, why, w);
+    *ends = got == RULE_ERROR || (got == RULE_TRUE && (rule->then.stop || out->refuse.len > 0));
+    return got == RULE_ERROR ? set_broken(run, rule, why, out, f) : STATUS_OK;
+}
+
+/* Whoever asks why is told of each rule. */
+static void find_candidates(const struct rule_run *run, struct slice recipient, struct rule_bits *out)
+{
+    *out = run->open;
+    if ((run->flags & RULE_TRACE_ALL) == 0) {
+        rule_index_find(run->set, OPERAND_RECIPIENT, recipient, out);
+        return;
+    }
     for (size_t i = 0; i < run->set->rule_count; i++) {
-        const struct rule *rule = &run->set->rules[i];
-        enum rule_truth got = ask_rule(run, i);
-        struct slice why = run->why;
-        if (got == RULE_TRUE && !apply(rule, out)) {
-            got = RULE_ERROR;
-            why = SLICE_LITERAL("there are too many tags");
-        }
-        trace(run, rule, got, why, w);
-        if (got == RULE_ERROR) {
-            return set_broken(run, rule, why, out, f);
-        }
-        if (got == RULE_TRUE && (rule->then.stop || out->refuse.len > 0)) {
-            return STATUS_OK;
+        rule_bits_set(out, i);
+    }
+}
+
+static enum status ask_all(struct rule_run *run, struct slice recipient, struct rule_outcome *out,
+                           struct json_writer *w, struct failure *f)
+{
+    struct rule_bits candidates;
+    enum status status = STATUS_OK;
+    bool ends = false;
+    find_candidates(run, recipient, &candidates);
+    for (size_t i = 0; i < run->set->rule_count && !ends; i += 64) {
+        uint64_t *word = &candidates.words[i / 64];
+        while (*word != 0 && !ends) {
+            size_t position = i + (size_t)__builtin_ctzll(*word);
+            *word &= *word - 1;
+            status = ask_one(run, position, out, w, &ends, f);
+            if (run->standings[position] == STANDING_NEVER) {
+                rule_bits_clear(&run->open, position);
+            }
         }
     }
-    return STATUS_OK;
+    return status;
 }
 
 enum status rule_run_recipient(struct rule_run *run, struct slice recipient, struct rule_outcome *out,
@@ -236,7 +265,7 @@ enum status rule_run_recipient(struct rule_run *run, struct slice recipient, str
         run->trace_start = w->out->len;
         json_open_array(w, "rules_asked");
     }
-    enum status status = ask_all(run, out, w, f);
+    enum status status = ask_all(run, recipient, out, w, f);
     if (w != NULL) {
         json_close_array(w);
     }
@@ -264,8 +293,12 @@ enum status rule_run_begin(struct ruleset *set, const struct rule_subject *subje
     run->addresses[OPERAND_ENVELOPE_SENDER] = subject->envelope_sender;
     run->addresses[OPERAND_FROM] = subject->from;
     run->addresses[OPERAND_SENDER] = subject->from.len > 0 ? subject->from : subject->envelope_sender;
-    for (size_t i = 0; i < OPERAND_RECIPIENT; i++) {
+    run->field_places = arena_alloc_array(a, set->field_count + 1, sizeof run->field_places[0]);
+    run->open = set->index.unfiled;
+    for (unsigned i = 0; i < OPERAND_RECIPIENT; i++) {
         run->domains[i] = address_domain(run->addresses[i]);
+        rule_index_find(set, (enum rule_operand)i, run->addresses[i], &run->open);
     }
-    return run->truths == NULL || run->standings == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    return run->truths == NULL || run->standings == NULL || run->field_places == NULL ? STATUS_NO_MEMORY
+                                                                                      : STATUS_OK;
 }

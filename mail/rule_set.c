@@ -72,6 +72,18 @@ static enum status group_number(struct ruleset *set, struct store_view *view, st
     return STATUS_OK;
 }
 
+static uint64_t field_number(struct ruleset *set, struct slice name)
+{
+    size_t i = 0;
+    while (i < set->field_count && !slice_equal_nocase(set->fields[i], name)) {
+        i++;
+    }
+    if (i == set->field_count && i < RULE_NAMES_MAX) {
+        set->fields[set->field_count++] = name;
+    }
+    return i;
+}
+
 static enum status show(struct ruleset *set, struct rule_condition *c)
 {
     struct buf text = BUF_INIT(2 * RULE_WHEN_MAX + 64);
@@ -98,6 +110,9 @@ static enum status compile(struct ruleset *set, struct store_view *view, struct 
         struct rule_condition *c = &rule->when.conditions[i];
         if (c->test == TEST_IN_GROUP) {
             status = group_number(set, view, c->text, &c->number, f);
+        }
+        if (c->operand == OPERAND_HEADER) {
+            c->number = field_number(set, c->field);
         }
         if (c->regex != NULL) {
             set->regex_bytes += pattern_size(c->regex);
@@ -129,15 +144,15 @@ enum status ruleset_add(struct ruleset *set, struct store_view *view, struct sli
     if (why != NULL) {
         *why = f;
     }
-    if (status != STATUS_INVALID) {
-        return status;
+    if (status == STATUS_INVALID) {
+        rule_expression_release(&rule->when);
+        rule->when = (struct rule_expression){0};
+        status = arena_copy(&set->arena, slice_of_text(f.text), &rule->broken) ? STATUS_OK : STATUS_NO_MEMORY;
     }
-    rule_expression_release(&rule->when);
-    rule->when = (struct rule_expression){0};
-    if (!arena_copy(&set->arena, slice_of_text(f.text), &rule->broken)) {
-        return failure_set(why, STATUS_NO_MEMORY, "no memory for the rules");
+    if (status == STATUS_OK) {
+        status = rule_index_add(set, set->rule_count - 1);
     }
-    return STATUS_OK;
+    return status != STATUS_NO_MEMORY ? status : failure_set(why, status, "no memory for the rules");
 }
 
 struct loading {

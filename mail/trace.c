@@ -13,17 +13,25 @@
 void trace_setting(struct json_writer *w, const struct setting_value *value, enum policy_side side)
 {
     static const char *const sides[] = {"sender", "envelope-sender", "recipient"};
-    json_open_object(w, NULL);
-    json_put_text(w, "name", slice_of_text(value->setting->name));
-    json_put_text(w, "of", slice_of_text(sides[side]));
-    json_put_text(w, "value", value->text);
-    json_put_text(w, "level", slice_of_text(setting_level_name(value->level)));
+    struct json_member members[6] = {
+        {SLICE_LITERAL("name"), slice_of_text(value->setting->name)},
+        {SLICE_LITERAL("of"), slice_of_text(sides[side])},
+        {SLICE_LITERAL("value"), value->text},
+        {SLICE_LITERAL("level"), slice_of_text(setting_level_name(value->level))},
+    };
+    size_t count = 4;
     if (value->scope.len > 0) {
-        json_put_text(w, "scope", value->scope);
+        members[count++] = (struct json_member){SLICE_LITERAL("scope"), value->scope};
     }
-    if (value->proposed) {
-        json_put_bool(w, "proposed", true);
+    if (!value->proposed) {
+        json_put_texts(w, members, count);
+        return;
     }
+    json_open_object(w, NULL);
+    for (size_t i = 0; i < count; i++) {
+        json_put_member(w, &members[i]);
+    }
+    json_put_bool(w, "proposed", true);
     json_close_object(w);
 }
 

@@ -8,6 +8,8 @@
 #include "store/records.h"
 #include "store/tables.h"
 
+#include <pthread.h>
+
 const char *setting_level_name(enum setting_level level)
 {
     static const char *const names[] = {"factory", "global", "domain", "user"};
@@ -184,11 +186,21 @@ static bool visit_setting(void *context, struct slice key, struct slice value)
 
 /* --- all settings of an address at once --- */
 
+static struct setting_values factory; /* written once */
+static pthread_once_t factory_once = PTHREAD_ONCE_INIT;
+
+static void write_factory(void)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        factory.of[i] = factory_value(setting_at(i));
+}
+
 struct resolving {
     struct store_view *view;
     struct setting_values *out;
-    const struct setting_values *base; /* what holds globally, when it is known already */
-    struct slice prefix;               /* of the keys of the scope at hand */
+    uint64_t found[(SETTING_COUNT + 63) / 64]; /* in a scope; what is not is as the base says */
+    const struct setting_values *base;         /* what holds globally, when it is known already */
+    struct slice prefix;                       /* of the keys of the scope at hand */
     enum status status;
 };
 
@@ -197,17 +209,20 @@ static bool take_value(void *context, struct slice key, struct slice value)
 {
     struct resolving *r = context;
     const struct setting *s;
-    struct setting_value *at;
+    size_t i;
 
     if (!slice_starts_with(key, r->prefix))
         return false;
     s = setting_find(slice_of(key.data + r->prefix.len, key.len - r->prefix.len));
-    at = s == NULL ? NULL : &r->out->of[s - setting_at(0)];
-    if (at != NULL && at->setting == NULL && may_be_set_at(s, (enum setting_level)key.data[0]))
-        *at = (struct setting_value){.setting = s,
-                                     .text = value,
-                                     .level = (enum setting_level)key.data[0],
-                                     .scope = slice_of(key.data + 1, r->prefix.len - 2)};
+    i = s == NULL ? 0 : (size_t)(s - setting_at(0));
+    if (s != NULL && (r->found[i / 64] >> i % 64 & 1) == 0 &&
+        may_be_set_at(s, (enum setting_level)key.data[0])) {
+        r->found[i / 64] |= UINT64_C(1) << i % 64;
+        r->out->of[i] = (struct setting_value){.setting = s,
+                                               .text = value,
+                                               .level = (enum setting_level)key.data[0],
+                                               .scope = slice_of(key.data + 1, r->prefix.len - 2)};
+    }
     return true;
 }
 
@@ -228,11 +243,9 @@ enum status settings_resolve(struct store_view *v, struct slice address, const s
 {
     struct resolving r = {.view = v, .out = out, .base = base, .status = STATUS_OK};
 
-    memset(out, 0, sizeof(*out));
+    (void)pthread_once(&factory_once, write_factory);
+    memcpy(out, base != NULL ? base : &factory, sizeof(*out)); /* padding as well: values are compared so */
     visit_scopes(address, resolve_scope, &r);
-    for (size_t i = 0; i < SETTING_COUNT; i++)
-        if (out->of[i].setting == NULL)
-            out->of[i] = base != NULL ? base->of[i] : factory_value(setting_at(i));
     return r.status;
 }
 

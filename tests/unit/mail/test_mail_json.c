@@ -39,6 +39,8 @@ static void each_byte_is_right_at_each_place(void **state)
                 struct json_writer w;
                 uint8_t text[LEN_MAX];
                 char escape[8];
+                struct json_member members[2] = {{SLICE_LITERAL("a"), SLICE_LITERAL("b")},
+                                                 {SLICE_LITERAL("key"), {0}}};
                 memset(text, 'x', sizeof text);
                 text[at] = (uint8_t)c;
                 json_writer_init(&w, &out);
@@ -46,11 +48,20 @@ static void each_byte_is_right_at_each_place(void **state)
                 json_put_bool(&w, "before", true);
                 json_put_text(&w, "key", slice_of(text, len));
                 json_close_object(&w);
+                json_open_array(&w, NULL);
+                json_put_texts(&w, members, 0);
+                members[1].text = slice_of(text, len);
+                json_put_texts(&w, members, 2);
+                json_close_array(&w);
                 assert_int_equal(json_writer_status(&w), STATUS_OK);
-                assert_int_equal(buf_printf(&wanted, "{\"before\":true,\"key\":\"%.*s%s%.*s\"}", (int)at,
-                                            "xxxxxxxxxxxxxxxxxxxx", escape_of((uint8_t)c, escape),
-                                            (int)(len - at - 1), "xxxxxxxxxxxxxxxxxxxx"),
-                                 STATUS_OK);
+                static const char before[] = "{\"before\":true,", members_before[] = ",[{},{\"a\":\"b\",";
+                for (int i = 0; i < 2; i++) {
+                    assert_int_equal(
+                        buf_printf(&wanted, "%s\"key\":\"%.*s%s%.*s\"}%s", i == 0 ? before : members_before,
+                                   (int)at, "xxxxxxxxxxxxxxxxxxxx", escape_of((uint8_t)c, escape),
+                                   (int)(len - at - 1), "xxxxxxxxxxxxxxxxxxxx", i == 0 ? "" : "]"),
+                        STATUS_OK);
+                }
                 assert_int_equal(out.len, wanted.len);
                 assert_memory_equal(out.data, wanted.data, wanted.len);
                 buf_release(&out);

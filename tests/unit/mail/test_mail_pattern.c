@@ -32,6 +32,14 @@ static void texts_match_without_regard_to_case(void **state)
         {"\xc3\xa4", "\xc3\x84rger", STATUS_OK, 0, 2},
         {"b", "\xff\xfe b", STATUS_OK, 3, 1}, /* no UTF-8, and yet what is well formed in it is found */
         {"^$", "", STATUS_OK, 0, 0},
+        /* The byte that each match needs is in the text in one case or the other, or in neither: U+212A is a
+         * k, U+017F an s. */
+        {"x-[0-9]+k", "a X-17K", STATUS_OK, 2, 5},
+        {"X-[0-9]+K", "a x-17k", STATUS_OK, 2, 5},
+        {"x-[0-9]+k", "a x-17l", STATUS_NOT_FOUND, 0, 0},
+        {"mark", "mar\xe2\x84\xaa", STATUS_OK, 0, 6},
+        {"vas", "va\xc5\xbf", STATUS_OK, 0, 4},
+        {"a[7]", "b a7", STATUS_OK, 2, 2},
     };
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
