@@ -167,3 +167,20 @@ def test_revoking_on_all_nodes_at_once_loses_none(ready):
         list(pool.map(lambda i: ready.ctl("ca", "revoke", items[i]["thumbprint"], node=1 + i % 3), range(6)))
     text = openssl("crl", "-in", crl(ready, "mail"), "-noout", "-text").decode().replace(":", "")
     assert all(item["serial"].upper() in text for item in items)
+
+
+def test_a_revoked_ca_signs_no_more_on_any_node(ready):
+    ready.ctl("ca", "create", "fallen", "--subject", "CN=Fallen CA", "--key", "p256", "--issuer", "root", node=1)
+    issue(ready, "fallen@ours.example", "--ca", "fallen", node=2)
+    assert is_signed(send(ready, 3, "fallen@ours.example", "x@else.example"))
+    shown = ready.ctl_json("ca", "revoke-ca", "fallen", "--reason", "cACompromise", node=2)
+    assert shown["reason"] == "cACompromise" and shown["revoked_since"]
+    for node in (1, 2, 3):
+        assert not is_signed(send(ready, node, "fallen@ours.example", "x@else.example"))
+    (ready.tmp / "fallen.pem").write_text(ready.ctl_json("ca", "show", "fallen")["pem"])
+    checked = openssl("verify", "-crl_check", "-CAfile", ready.tmp / "root.pem", "-CRLfile", crl(ready, "root", node=3), ready.tmp / "fallen.pem", check=False)
+    assert checked.returncode != 0 and b"revoked" in checked.stderr
+    assert "is revoked" in ready.ctl("ca", "issue", "other@ours.example", "--ca", "fallen", code=4).stderr
+    assert "is revoked" in ready.ctl("ca", "trust", ready.tmp / "fallen.pem", code=None).stderr
+    issue(ready, "fallen@ours.example", node=3)  # of the other CA
+    assert is_signed(send(ready, 1, "fallen@ours.example", "x@else.example"))

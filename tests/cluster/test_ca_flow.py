@@ -189,3 +189,29 @@ def test_a_ca_is_taken_over_with_its_key(ready, tmp_path_factory):
     assert "already" in ready.ctl("ca", "import", "again", ready.tmp / "ca-with-key.pem", code=2).stderr
     other.issue("leaf", "leaf@ours.example")
     assert "not that of a CA" in ready.ctl("ca", "import", "leaf", other.path("leaf.p12"), "--password-file", other.path("secret"), code=2).stderr
+
+
+def test_a_ca_elsewhere_is_asked_by_itself(automatic, partner):
+    address = "asked@ours.example"
+    automatic.ctl("ca", "trust", partner.path("ca.pem"), code=None)  # it may be trusted already
+    automatic.ctl("settings", "set", "ca.handler", "csr", "--domain", "ours.example")
+    try:
+        for node in (1, 2):
+            assert not is_signed(send(automatic, node, address, "x@else.example"))
+        [waits] = [r for r in automatic.ctl_json("ca", "csr-list", "--consistent", node=3)["items"] if r["address"] == address]
+        assert issued(automatic, address) == []
+        (automatic.tmp / "asked.pem").write_text(waits["pem"])
+        (automatic.tmp / "asked.ext").write_text(f"subjectAltName=email:{address}\n")
+        openssl("x509", "-req", "-in", automatic.tmp / "asked.pem", "-CA", partner.path("ca.pem"), "-CAkey", partner.path("ca.key"), "-CAcreateserial",
+                "-days", "25", "-extfile", automatic.tmp / "asked.ext", "-out", automatic.tmp / "asked.crt")
+        automatic.ctl("ca", "csr-complete", automatic.tmp / "asked.crt", node=2)
+        assert is_signed(send(automatic, 1, address, "x@else.example"))
+        # It ends within ca.renew_before, so the next one is asked for ahead of that, once.
+        deadline = time.monotonic() + 60
+        while address not in [r["address"] for r in automatic.ctl_json("ca", "csr-list")["items"]]:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    finally:
+        automatic.ctl("settings", "unset", "ca.handler", "--domain", "ours.example")
+        for waits in automatic.ctl_json("ca", "csr-list", "--consistent")["items"]:
+            automatic.ctl("ca", "csr-remove", waits["id"])
