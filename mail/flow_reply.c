@@ -126,7 +126,7 @@ static enum status thread_append(const struct entity *e, const char *token, stru
 
 enum status reply_mark(struct flow *fl, struct slice domain, struct buf *content, struct failure *f)
 {
-    struct entity e;
+    struct entity e = {0};
     struct buf out = BUF_INIT(fl->content_max + 4096);
     uint8_t nonce[REPLY_TOKEN_NONCE];
     char token[REPLY_TOKEN_LEN + 1];
