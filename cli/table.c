@@ -59,8 +59,7 @@ static enum status append_clipped(struct buf *out, const char *text)
     while (n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80) {
         n--; /* a character is shown whole or not at all */
     }
-    memcpy(part, text, n);
-    memcpy(part + n, "...", 4);
+    (void)!snprintf(part, sizeof part, "%.*s...", (int)n, text);
     return cli_append_clean(out, part, false);
 }
 
