@@ -3,7 +3,8 @@
  *
  * A recipient's certificates are those that name the address and those that are bound to it by hand; with
  * method smime-domain those that are bound to the domain. Of these, all are used that are in time, made for
- * encryption, not in quarantine or replaced, and chain to a trust anchor (a pinned binding needs no path);
+ * encryption, not in quarantine or replaced, came in a way that encrypt.min_trust lets count, and chain to a
+ * trust anchor (a pinned binding needs no path);
  * with cert.select=newest only the one that became valid last. At most POLICY_CERTIFICATES_MAX. Then the
  * certificates of encrypt.also_to join in. The signer is the certificate of the sender that is valid longest,
  * and whose key we hold; with sign.on_missing_key=domain-key, if there is none, one that is bound to the
@@ -252,6 +253,25 @@ static void use_certificate(struct policy_recipient *r, const struct certificate
     }
 }
 
+/* encrypt.min_trust: how it came. Bound by hand is by hand, wherever it came from. */
+static enum status judge_origin(const struct policy_recipient *r, const struct candidate *candidate,
+                                struct failure *why)
+{
+    const struct setting_value *least = &r->settings->of[SETTING_ENCRYPT_MIN_TRUST];
+    const struct certificate_record *record = &candidate->record;
+    bool harvested = slice_equal(record->source, SLICE_LITERAL("harvest"));
+    bool by_itself = harvested || slice_equal(record->source, SLICE_LITERAL("ldap"));
+    char thumbprint[2 * THUMBPRINT_SIZE + 1];
+    if (candidate->bound || policy_value_is(least, "harvested") || !by_itself ||
+        (!harvested && policy_value_is(least, "discovered"))) {
+        return STATUS_OK;
+    }
+    hex_format(slice_of(record->thumbprint, THUMBPRINT_SIZE), thumbprint);
+    return failure_set(why, STATUS_UNTRUSTED,
+                       "the certificate %.12s came from %s, and encrypt.min_trust is %.*s", thumbprint,
+                       harvested ? "signed mail" : "a directory", SLICE_ARGS(least->text));
+}
+
 static enum status choose(struct policy_context *c, struct policy_recipient *recipient,
                           const struct candidates *list, bool newest_alone, struct json_writer *w,
                           struct failure *why)
@@ -262,7 +282,10 @@ static enum status choose(struct policy_context *c, struct policy_recipient *rec
     (void)failure_set(why, STATUS_NO_KEY, "none is stored");
     for (size_t i = 0; i < list->count; i++) {
         const struct certificate_record *record = &list->list[i]->record;
-        enum status status = judge(c, list->list[i], recipient->address, TRUST_FOR_ENCRYPTION, &reason);
+        enum status status = judge_origin(recipient, list->list[i], &reason);
+        if (status == STATUS_OK) {
+            status = judge(c, list->list[i], recipient->address, TRUST_FOR_ENCRYPTION, &reason);
+        }
         trace_certificate(w, record, "encrypt", status == STATUS_OK, reason.text);
         if (status != STATUS_OK && !is_no(status)) {
             *why = reason;

@@ -355,6 +355,14 @@ static const struct setting settings[] = {
                ABOUT(2, POLICY,
                      "all: one key operation and some hundred bytes for each certificate; newest: a device "
                      "with an older key cannot read the mail")),
+    [SETTING_ENCRYPT_MIN_TRUST] =
+        CHOICE("encrypt.min_trust", "harvested", "harvested|discovered|manual", GDU, SETTING_OF_RECIPIENT,
+               "how a recipient's certificate must have come for mail to be encrypted to it: harvested: also "
+               "from signed mail; discovered: from a directory at least; manual: imported, issued here, or "
+               "bound by hand",
+               ABOUT(2, TRUST,
+                     "discovered, manual: mail to those of whom less is known leaves as if they had no "
+                     "certificate, or is refused")),
     [SETTING_ENCRYPT_ALSO_TO] =
         RANGE("encrypt.also_to", SETTING_THUMBPRINTS, "", 0, 0, GDU, SETTING_OF_BOTH,
               "thumbprints of stored certificates that every encrypted message of this sender or to this "

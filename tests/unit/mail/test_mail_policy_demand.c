@@ -360,10 +360,9 @@ static void a_harvested_certificate_must_name_the_address(void **state)
     arena_release(&a);
 }
 
-/* A certificate for the address, valid from the given time on; its DER is in the arena.
- */
+/* A certificate for the address, valid from the given time on; its DER is in the arena. */
 static struct slice add_certificate(const char *name, const char *address, const char *from,
-                                    bool in_quarantine, struct arena *a)
+                                    const char *source, bool in_quarantine, struct arena *a)
 {
     struct certificate_file *file = calloc(1, sizeof *file);
     struct certificate_record record;
@@ -383,7 +382,7 @@ static struct slice add_certificate(const char *name, const char *address, const
     assert_true(snprintf(path, sizeof path, "%s.pem", name) > 0);
     world_file_read(&w, path, &pem);
     OK(certificate_file_read(buf_slice(&pem), a, file, &f));
-    OK(certificate_describe(file->der[0], SLICE_LITERAL("import"), w.now_ms, a, &record, &f));
+    OK(certificate_describe(file->der[0], slice_of_text(source), w.now_ms, a, &record, &f));
     world_add_record(&w, &record);
     if (in_quarantine) {
         struct command c = world_command(&w, COMMAND_CERT_STATE);
@@ -414,7 +413,7 @@ static void the_newest_certificate_alone(void **state)
         assert_true(snprintf(address, sizeof address, "several%zu@partner.example", i) > 0);
         for (size_t n = 0; n < 3; n++) {
             assert_true(snprintf(name, sizeof name, "several%zu%zu", i, n) > 0);
-            der[n] = add_certificate(name, address, dates[i][n], false, &a);
+            der[n] = add_certificate(name, address, dates[i][n], "import", false, &a);
         }
         struct policy_decision d = decide(&(struct question){.recipient = address});
         assert_int_equal(d.recipients[0].certificate_count, 1);
@@ -428,6 +427,34 @@ static void the_newest_certificate_alone(void **state)
     arena_release(&a);
 }
 
+/* encrypt.min_trust: how a certificate came must be good enough. */
+static void what_came_by_itself_counts_as_set(void **state)
+{
+    static const char *const sources[] = {"harvest", "ldap", "import"};
+    static const char *const least[] = {"harvested", "discovered", "manual"};
+    (void)state;
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
+    for (size_t i = 0; i < 3; i++) {
+        char address[64];
+        assert_true(snprintf(address, sizeof address, "by-%s@partner.example", sources[i]) > 0);
+        (void)add_certificate(sources[i], address, "20200101000000Z", sources[i], false, &a);
+        for (size_t n = 0; n < 3; n++) {
+            world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.min_trust", least[n]);
+            struct policy_decision d = decide(&(struct question){.recipient = address});
+            if (i >= n) {
+                assert_int_equal(d.recipients[0].certificate_count, 1);
+            } else {
+                expect(&d, PLAIN, STATUS_NO_KEY, i == 0 ? "came from signed mail" : "came from a directory");
+            }
+        }
+        world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.min_trust", NULL);
+    }
+    world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", NULL);
+    arena_release(&a);
+}
+
 /* Learned and not confirmed yet: it is not used, and says why. */
 static void a_certificate_that_waits_is_not_used(void **state)
 {
@@ -435,7 +462,7 @@ static void a_certificate_that_waits_is_not_used(void **state)
     struct arena a;
     arena_init(&a, 1 << 20);
     world_set(&w, SETTING_DOMAIN, "partner.example", "encrypt.mode", "mandatory");
-    (void)add_certificate("waits", "waits@partner.example", "20200101000000Z", true, &a);
+    (void)add_certificate("waits", "waits@partner.example", "20200101000000Z", "import", true, &a);
     struct policy_decision d = decide(&(struct question){.recipient = "waits@partner.example"});
     expect(&d, PLAIN, STATUS_NO_KEY, "in quarantine");
     assert_true(slice_holds(d.recipients[0].reason, "waits in quarantine to be confirmed"));
@@ -728,6 +755,7 @@ int main(void)
         cmocka_unit_test(a_certificate_is_used_within_its_time),
         cmocka_unit_test(a_harvested_certificate_must_name_the_address),
         cmocka_unit_test(the_newest_certificate_alone),
+        cmocka_unit_test(what_came_by_itself_counts_as_set),
         cmocka_unit_test(a_certificate_that_waits_is_not_used),
         cmocka_unit_test(a_directory_that_is_down_defers_or_lets_pass),
     };
