@@ -4,6 +4,7 @@
 #include "crypto/certificate_internal.h"
 #include "crypto/cms_scan.h"
 #include "crypto/smime_internal.h"
+#include "crypto/trust_internal.h"
 
 #include <openssl/err.h>
 #include <openssl/pkcs7.h>
@@ -145,7 +146,7 @@ size_t smime_brought_chain(const struct smime_brought *brought, size_t which, si
         for (size_t i = 0; i < brought->count && !found; i++) {
             X509 *x = certificate_from_der(brought->der[i]);
 
-            if (x != NULL && X509_check_ca(x) == 1 && X509_check_issued(x, below) == X509_V_OK &&
+            if (x != NULL && X509_check_ca(x) == 1 && trust_issued(x, below) &&
                 X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) != 0) {
                 chain[count++] = i;
                 X509_free(below);

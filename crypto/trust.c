@@ -3,7 +3,8 @@
  * intermediates, at a time that the caller gives. An anchor need not be self-signed. What a path is not good
  * for is said in words. One thread a trust.
  *
- * OpenSSL builds the path and checks signatures, dates, basic constraints, path lengths, names, critical
+ * Issuers are candidates only when signatures lead from them to an anchor (crypto/trust_reach.c). OpenSSL
+ * builds the path and checks signatures, dates, basic constraints, path lengths, names, critical
  * extensions, and policies where a CA of the path demands some. Here is added what it does not do by itself:
  * that issuers are for mail, and what the store says against a certificate (crypto/trust_store.c). A
  * certificate that the certificate trust list allows needs no path.
@@ -16,7 +17,6 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#define EXTRA_MAX       64 /* certificates out of a message that are looked at */
 #define PATH_MAX_LENGTH 10
 #define ADDED_MAX       256
 
@@ -69,7 +69,9 @@ static struct trust *trust_new(void)
     t->anchors = X509_STORE_new();
     t->issuers = sk_X509_new_null();
     t->intermediates = sk_X509_new_null();
-    if (t->seen == NULL || t->anchors == NULL || t->issuers == NULL || t->intermediates == NULL) {
+    t->reached = sk_X509_new_null();
+    if (t->seen == NULL || t->anchors == NULL || t->issuers == NULL || t->intermediates == NULL ||
+        t->reached == NULL) {
         trust_free(t);
         return NULL;
     }
@@ -91,6 +93,8 @@ enum status trust_make(const struct slice *anchors, size_t anchor_count, const s
         record.der = intermediates[i];
         (void)add_intermediate(t, &record);
     }
+    if (t != NULL && !t->broken)
+        t->broken = trust_reach(t) != STATUS_OK;
     ERR_clear_error();
     if (t == NULL || t->broken) {
         trust_free(t);
@@ -110,8 +114,8 @@ enum status trust_load(struct store_view *view, struct trust **out, struct failu
         status = store_anchors_all(view, add_anchor, t);
     if (status == STATUS_OK && !t->broken)
         status = store_ca_certificates_all(view, add_intermediate, t);
-    if (status == STATUS_OK && t->broken)
-        status = STATUS_NO_MEMORY;
+    if (status == STATUS_OK)
+        status = t->broken ? STATUS_NO_MEMORY : trust_reach(t);
     ERR_clear_error();
     if (status != STATUS_OK) {
         trust_free(t);
@@ -133,6 +137,7 @@ enum status trust_add_intermediate(struct trust *t, struct slice der)
         if (status == STATUS_OK) {
             t->added++;
             x = NULL;
+            status = trust_reach(t);
         }
     }
     X509_free(x);
@@ -153,6 +158,8 @@ void trust_free(struct trust *t)
     certificate_cache_free(t->seen);
     X509_STORE_free(t->anchors);
     sk_X509_pop_free(t->issuers, X509_free);
+    sk_X509_free(t->reached);
+    free(t->cas);
     sk_X509_pop_free(t->intermediates, X509_free);
     free(t);
 }
@@ -230,17 +237,6 @@ static enum status check_issuers(STACK_OF(X509) * path, struct failure *f)
     return STATUS_OK;
 }
 
-/* The store's intermediates and what came with the message, as one borrowed stack. */
-static STACK_OF(X509) * untrusted_of(struct trust *t, STACK_OF(X509) * extra)
-{
-    STACK_OF(X509) *all = sk_X509_dup(t->intermediates);
-
-    for (int i = 0; all != NULL && i < sk_X509_num(extra) && i < EXTRA_MAX; i++)
-        if (sk_X509_push(all, sk_X509_value(extra, i)) <= 0)
-            break;
-    return all;
-}
-
 static bool set_rules(X509_STORE_CTX *ctx, uint64_t now_ms)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
@@ -254,7 +250,7 @@ static bool set_rules(X509_STORE_CTX *ctx, uint64_t now_ms)
            1; /* OpenSSL takes none for none */
 }
 
-static enum status check_path(struct trust *t, X509 *x, STACK_OF(X509) * untrusted, bool allowed,
+static enum status check_path(struct trust *t, X509 *x, STACK_OF(X509) * candidates, bool allowed,
                               uint64_t now_ms, struct failure *f)
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -262,7 +258,7 @@ static enum status check_path(struct trust *t, X509 *x, STACK_OF(X509) * untrust
     STACK_OF(X509) * path;
     enum status status = STATUS_OK;
 
-    if (ctx == NULL || X509_STORE_CTX_init(ctx, t->anchors, x, untrusted) != 1 || !set_rules(ctx, now_ms) ||
+    if (ctx == NULL || X509_STORE_CTX_init(ctx, t->anchors, x, candidates) != 1 || !set_rules(ctx, now_ms) ||
         (allowed && (itself == NULL || sk_X509_push(itself, x) <= 0))) {
         status = failure_set(f, STATUS_NO_MEMORY, "cannot validate a certificate: out of memory");
         goto out;
@@ -277,8 +273,6 @@ static enum status check_path(struct trust *t, X509 *x, STACK_OF(X509) * untrust
     status = check_issuers(path, f);
     if (status == STATUS_OK)
         status = trust_path_check(t, path, now_ms, f);
-    if (status == STATUS_OK && allowed)
-        status = trust_allowed_check(t, x, untrusted, f);
 out:
     X509_STORE_CTX_free(ctx);
     sk_X509_free(itself);
@@ -303,7 +297,7 @@ static enum status check(struct trust *t, struct slice der, STACK_OF(X509) * ext
                          enum trust_purpose purpose, uint64_t now_ms, struct failure *f)
 {
     X509 *x = certificate_cache_get(t->seen, der);
-    STACK_OF(X509) *untrusted = untrusted_of(t, extra);
+    STACK_OF(X509) *candidates = trust_candidates(t, extra);
     bool allowed = false;
     enum status status;
 
@@ -311,15 +305,17 @@ static enum status check(struct trust *t, struct slice der, STACK_OF(X509) * ext
         status = failure_set(f, STATUS_MALFORMED, "this is no X.509 certificate");
     else
         status = fit_for(purpose, x, f);
-    if (status == STATUS_OK && untrusted == NULL)
+    if (status == STATUS_OK && candidates == NULL)
         status = failure_set(f, STATUS_NO_MEMORY, "cannot validate a certificate: out of memory");
     if (status == STATUS_OK && t->of_store && t->view == NULL)
         status = failure_set(f, STATUS_UNAVAILABLE, "the store cannot be asked about revocations now");
     if (status == STATUS_OK)
         status = trust_list_check(t, x, now_ms, &allowed, f);
     if (status == STATUS_OK)
-        status = check_path(t, x, untrusted, allowed || pinned, now_ms, f);
-    sk_X509_free(untrusted);
+        status = check_path(t, x, candidates, allowed || pinned, now_ms, f);
+    if (status == STATUS_OK && (allowed || pinned))
+        status = trust_allowed_check(t, x, extra, f);
+    sk_X509_free(candidates);
     X509_free(x);
     ERR_clear_error();
     return status;

@@ -12,6 +12,7 @@
 #include "crypto/crl.h"
 #include "store/setting.h"
 
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -243,27 +244,27 @@ enum status trust_path_check(struct trust *t, STACK_OF(X509) * path, uint64_t no
     return status;
 }
 
-static bool issued(X509 *issuer, X509 *x)
-{
-    return X509_check_issued(issuer, x) == X509_V_OK && X509_get0_pubkey(issuer) != NULL &&
-           X509_verify(x, X509_get0_pubkey(issuer)) == 1;
-}
-
-static enum status revoked_by_any(struct trust *t, X509 *x, STACK_OF(X509) * issuers, struct failure *f)
+static enum status revoked_by_any(struct trust *t, X509 *x, STACK_OF(X509) * issuers, int count,
+                                  struct failure *f)
 {
     enum status status = STATUS_OK;
 
-    for (int i = 0; i < sk_X509_num(issuers) && status == STATUS_OK; i++)
-        if (issued(sk_X509_value(issuers, i), x))
+    for (int i = 0; i < count && i < sk_X509_num(issuers) && status == STATUS_OK; i++)
+        if (trust_issued(sk_X509_value(issuers, i), x))
             status = check_one(t, x, sk_X509_value(issuers, i), REVOCATION_SOFT, 0, f);
     return status;
 }
 
-enum status trust_allowed_check(struct trust *t, X509 *x, STACK_OF(X509) * untrusted, struct failure *f)
+enum status trust_allowed_check(struct trust *t, X509 *x, STACK_OF(X509) * extra, struct failure *f)
 {
-    enum status status = revoked_by_any(t, x, t->issuers, f);
+    enum status status;
 
-    return status == STATUS_OK ? revoked_by_any(t, x, untrusted, f) : status;
+    if (!t->of_store)
+        return STATUS_OK;
+    status = revoked_by_any(t, x, t->issuers, INT_MAX, f);
+    if (status == STATUS_OK)
+        status = revoked_by_any(t, x, t->intermediates, INT_MAX, f);
+    return status == STATUS_OK ? revoked_by_any(t, x, extra, TRUST_EXTRA_MAX, f) : status;
 }
 
 X509 *trust_issuer_of(struct trust *t, X509 *x)
@@ -273,7 +274,7 @@ X509 *trust_issuer_of(struct trust *t, X509 *x)
 
     for (size_t k = 0; k < 2; k++)
         for (int i = 0; i < sk_X509_num(issuers[k]) && found == NULL; i++)
-            if (issued(sk_X509_value(issuers[k], i), x))
+            if (trust_issued(sk_X509_value(issuers[k], i), x))
                 found = sk_X509_value(issuers[k], i);
     ERR_clear_error();
     return found;
@@ -317,7 +318,7 @@ enum status trust_revocation_of(struct trust *t, struct slice der, uint64_t now_
     for (size_t k = 0; k < 2; k++)
         for (int i = 0;
              i < sk_X509_num(issuers[k]) && status == STATUS_OK && out->known == REVOCATION_UNKNOWN; i++)
-            if (issued(sk_X509_value(issuers[k], i), x))
+            if (trust_issued(sk_X509_value(issuers[k], i), x))
                 status = tell(t, x, sk_X509_value(issuers[k], i), now_ms, out);
     X509_free(x);
     ERR_clear_error();

@@ -338,6 +338,57 @@ static void weak_digests_and_forgeries_are_invalid(void **state)
     pki_release(&forged);
 }
 
+/* Anybody can make a certificate of a CA's name, with another key or with the CA's own, store it by a signed
+ * message or send it along: whom that CA certified is trusted as before, wherever it is and whichever comes
+ * first. */
+static void a_certificate_of_a_cas_name_breaks_no_path(void **state)
+{
+    struct made root = pki_make(&(struct recipe)ROOT_CA, NULL);
+    struct made inter = pki_make(&(struct recipe)INTER_CA, &root);
+    struct made leaf = pki_make(&(struct recipe)LEAF_OF, &inter);
+    struct made rogue = pki_make(&(struct recipe){.name = "rogue", .kind = "ec", .ca = true}, NULL);
+    struct made other_key = pki_make(&(struct recipe){.name = "inter", .ca = true, .key = 2}, &rogue);
+    struct made same_key = pki_make(&(struct recipe){.name = "inter", .ca = true, .key = 1}, &rogue);
+    struct made renewed = pki_make(&(struct recipe){.name = "root", .ca = true, .key = 2}, NULL);
+    const struct made *false_ones[] = {&other_key, &same_key};
+
+    (void)state;
+    for (size_t i = 0; i < 8; i++) {
+        const struct made *false_one = false_ones[i & 1];
+        bool false_first = (i & 2) != 0, sent = (i & 4) != 0;
+        struct slice stored[] = {inter.der, false_one->der};
+        struct slice anchors[] = {renewed.der, root.der}; /* two roots of one name */
+        STACK_OF(X509) *with = sk_X509_new_null();
+        struct trust *trust;
+        struct failure f = {0};
+
+        if (false_first) {
+            stored[0] = false_one->der;
+            stored[1] = inter.der;
+        }
+        sk_X509_push(with, (false_first ? false_one : &inter)->x);
+        sk_X509_push(with, (false_first ? &inter : false_one)->x);
+        sk_X509_push(with, rogue.x);
+        OK(trust_make(anchors, 2, stored, sent ? 0 : 2, &trust, &f));
+        enum status status =
+            trust_check(trust, leaf.der, sent ? with : NULL, TRUST_FOR_ENCRYPTION, NOW_MS, &f);
+        if (status != STATUS_OK)
+            fail_msg("%s key, %s first, %s: %s", (i & 1) != 0 ? "the same" : "another",
+                     false_first ? "it" : "the real one", sent ? "sent" : "stored", f.text);
+        trust_free(trust);
+        /* And it lends no trust. */
+        OK(trust_make(anchors, 2, stored, 2, &trust, &f));
+        struct made below = pki_make(&(struct recipe)LEAF_OF, &other_key);
+        assert_int_equal(trust_check(trust, below.der, with, TRUST_FOR_SIGNATURE, NOW_MS, &f),
+                         STATUS_UNTRUSTED);
+        pki_release(&below);
+        trust_free(trust);
+        sk_X509_free(with);
+    }
+    for (size_t i = 0; i < 7; i++)
+        pki_release((struct made *[]){&root, &inter, &leaf, &rogue, &other_key, &same_key, &renewed}[i]);
+}
+
 static void the_time_is_the_callers(void **state)
 {
     struct made root = pki_make(&(struct recipe)ROOT_CA, NULL);
@@ -381,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(worlds_are_judged),
         cmocka_unit_test(weak_digests_and_forgeries_are_invalid),
+        cmocka_unit_test(a_certificate_of_a_cas_name_breaks_no_path),
         cmocka_unit_test(the_time_is_the_callers),
         cmocka_unit_test(what_cannot_be_read_is_left_out),
     };
