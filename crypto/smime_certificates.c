@@ -162,6 +162,17 @@ size_t smime_brought_chain(const struct smime_brought *brought, size_t which, si
     return count;
 }
 
+bool certificate_is_issued_by(struct slice certificate, struct slice issuer)
+{
+    X509 *x = certificate_from_der(certificate), *ca = certificate_from_der(issuer);
+    bool yes = x != NULL && ca != NULL && trust_issued(ca, x);
+
+    X509_free(x);
+    X509_free(ca);
+    ERR_clear_error();
+    return yes;
+}
+
 bool certificates_share_key(struct slice a, struct slice b)
 {
     X509 *x = certificate_from_der(a), *y = certificate_from_der(b);

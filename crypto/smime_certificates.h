@@ -24,10 +24,13 @@ enum status smime_certificates_brought(struct slice cms, struct arena *a,
 /* As trust_check() for encryption, with the brought ones as possible intermediates. */
 enum status smime_brought_check(const struct smime_brought *brought, size_t which, struct trust *trust,
                                 uint64_t now_ms, struct failure *f) MUST_CHECK;
-/* Positions of the brought CA certificates above `which`, by names, without a self-signed one. The count. */
+/* Positions of the brought CA certificates above `which`, each having signed the one below, without a
+ * self-signed one. The count. */
 size_t smime_brought_chain(const struct smime_brought *brought, size_t which,
                            size_t chain[SMIME_BROUGHT_MAX]);
 /* Have both certificates the same public key? false also when one cannot be read. */
 bool certificates_share_key(struct slice a, struct slice b);
+/* Whether the second's key has signed the first, under its name. */
+bool certificate_is_issued_by(struct slice certificate, struct slice issuer);
 
 #endif

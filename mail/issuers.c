@@ -1,11 +1,12 @@
 /*
  * Stored intermediates, kept by a worker from one change of the certificates to the next: a walk over all
- * of them a message would cost more than the signature. Matches by name alone; a wrong one sent along
- * does no harm, since the reader checks. One thread.
+ * of them a message would cost more than the signature. Found by name; of several of one name, which a
+ * stranger's message may have brought, it is the one whose key has signed. One thread.
  */
 #include "mail/issuers.h"
 
 #include "base/arena.h"
+#include "crypto/smime_certificates.h"
 
 struct issuer {
     struct slice subject, issuer, der;
@@ -65,22 +66,35 @@ void issuers_free(struct issuers *issuers)
     }
 }
 
+/* Only a doubt costs a signature's check. */
+static const struct issuer *issuer_of(const struct issuers *issuers, struct slice der, struct slice name)
+{
+    const struct issuer *found = NULL;
+    for (size_t i = 0; i < issuers->count; i++) {
+        const struct issuer *next = &issuers->list[i];
+        if (!slice_equal(next->subject, name)) {
+            continue;
+        }
+        if (found != NULL && certificate_is_issued_by(der, found->der)) {
+            break;
+        }
+        found = next;
+    }
+    return found;
+}
+
 size_t issuers_chain(const struct issuers *issuers, const struct certificate_record *of,
                      struct slice chain[ISSUER_CHAIN_MAX])
 {
-    struct slice subject = of->subject, wanted = of->issuer;
+    struct slice der = of->der, subject = of->subject, wanted = of->issuer;
     size_t count = 0;
     while (issuers != NULL && count < ISSUER_CHAIN_MAX && !slice_equal(subject, wanted)) {
-        const struct issuer *found = NULL;
-        for (size_t i = 0; i < issuers->count && found == NULL; i++) {
-            if (slice_equal(issuers->list[i].subject, wanted)) {
-                found = &issuers->list[i];
-            }
-        }
+        const struct issuer *found = issuer_of(issuers, der, wanted);
         if (found == NULL) {
             break;
         }
         chain[count++] = found->der;
+        der = found->der;
         subject = found->subject;
         wanted = found->issuer;
     }

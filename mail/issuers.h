@@ -12,7 +12,7 @@
 struct issuers;
 enum status issuers_load(struct store_view *view, struct issuers **out, struct failure *f) MUST_CHECK;
 void issuers_free(struct issuers *issuers); /* NULL is fine */
-/* From the certificate's issuer upwards, by names, without the anchor. Slices live as long as `issuers`.
+/* From the certificate's issuer upwards, without the anchor. Slices live as long as `issuers`.
  * Returns the count. */
 size_t issuers_chain(const struct issuers *issuers, const struct certificate_record *of,
                      struct slice chain[ISSUER_CHAIN_MAX]);
