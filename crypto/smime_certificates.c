@@ -4,7 +4,6 @@
 #include "crypto/certificate_internal.h"
 #include "crypto/cms_scan.h"
 #include "crypto/smime_internal.h"
-#include "crypto/trust_internal.h"
 
 #include <openssl/err.h>
 #include <openssl/pkcs7.h>
@@ -146,7 +145,7 @@ size_t smime_brought_chain(const struct smime_brought *brought, size_t which, si
         for (size_t i = 0; i < brought->count && !found; i++) {
             X509 *x = certificate_from_der(brought->der[i]);
 
-            if (x != NULL && X509_check_ca(x) == 1 && trust_issued(x, below) &&
+            if (x != NULL && X509_check_ca(x) == 1 && certificate_is_issued_by(below, x) &&
                 X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) != 0) {
                 chain[count++] = i;
                 X509_free(below);
@@ -162,10 +161,10 @@ size_t smime_brought_chain(const struct smime_brought *brought, size_t which, si
     return count;
 }
 
-bool certificate_is_issued_by(struct slice certificate, struct slice issuer)
+bool certificates_are_linked(struct slice certificate, struct slice issuer)
 {
     X509 *x = certificate_from_der(certificate), *ca = certificate_from_der(issuer);
-    bool yes = x != NULL && ca != NULL && trust_issued(ca, x);
+    bool yes = x != NULL && ca != NULL && certificate_is_issued_by(x, ca);
 
     X509_free(x);
     X509_free(ca);

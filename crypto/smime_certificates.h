@@ -31,6 +31,6 @@ size_t smime_brought_chain(const struct smime_brought *brought, size_t which,
 /* Have both certificates the same public key? false also when one cannot be read. */
 bool certificates_share_key(struct slice a, struct slice b);
 /* Whether the second's key has signed the first, under its name. */
-bool certificate_is_issued_by(struct slice certificate, struct slice issuer);
+bool certificates_are_linked(struct slice certificate, struct slice issuer);
 
 #endif

@@ -27,8 +27,6 @@ struct trust {
     bool broken;
 };
 
-/* Whether this key has signed it, under this name. */
-bool trust_issued(X509 *issuer, X509 *x);
 /* After anchors or intermediates came: finds anew which intermediates lead to an anchor. */
 enum status trust_reach(struct trust *t) MUST_CHECK;
 /* What a path may be built of: these, and CA certificates out of a message that lead to an anchor through

@@ -15,19 +15,10 @@
 
 #define LINKS_MAX 10 /* from an anchor; longer paths are refused in any case */
 
-bool trust_issued(X509 *issuer, X509 *x)
-{
-    int said = X509_check_issued(issuer, x);
-
-    /* A CA that may not sign certificates is refused by the path's own checks, which say so. */
-    return (said == X509_V_OK || said == X509_V_ERR_KEYUSAGE_NO_CERTSIGN) &&
-           X509_get0_pubkey(issuer) != NULL && X509_verify(x, X509_get0_pubkey(issuer)) == 1;
-}
-
 static int check_issued(X509_STORE_CTX *ctx, X509 *x, X509 *issuer)
 {
     (void)ctx;
-    return trust_issued(issuer, x);
+    return certificate_is_issued_by(x, issuer);
 }
 
 static int by_issuer(const void *a, const void *b)
@@ -63,7 +54,7 @@ static void reach_below(struct trust *t, X509 *ca, unsigned links)
     for (size_t i = first_below(t, name); i < t->ca_count && t->cas[i].issuer == name; i++) {
         struct ca_certificate *below = &t->cas[i];
 
-        if (below->reached || !trust_issued(ca, below->x))
+        if (below->reached || !certificate_is_issued_by(below->x, ca))
             continue;
         below->reached = true;
         t->broken = t->broken || sk_X509_push(t->reached, below->x) <= 0;
@@ -96,7 +87,7 @@ enum status trust_reach(struct trust *t)
 static bool is_issued_by_any(X509 *x, STACK_OF(X509) * issuers)
 {
     for (int i = 0; i < sk_X509_num(issuers); i++)
-        if (trust_issued(sk_X509_value(issuers, i), x))
+        if (certificate_is_issued_by(x, sk_X509_value(issuers, i)))
             return true;
     return false;
 }

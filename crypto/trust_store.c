@@ -250,7 +250,7 @@ static enum status revoked_by_any(struct trust *t, X509 *x, STACK_OF(X509) * iss
     enum status status = STATUS_OK;
 
     for (int i = 0; i < count && i < sk_X509_num(issuers) && status == STATUS_OK; i++)
-        if (trust_issued(sk_X509_value(issuers, i), x))
+        if (certificate_is_issued_by(x, sk_X509_value(issuers, i)))
             status = check_one(t, x, sk_X509_value(issuers, i), REVOCATION_SOFT, 0, f);
     return status;
 }
@@ -274,7 +274,7 @@ X509 *trust_issuer_of(struct trust *t, X509 *x)
 
     for (size_t k = 0; k < 2; k++)
         for (int i = 0; i < sk_X509_num(issuers[k]) && found == NULL; i++)
-            if (trust_issued(sk_X509_value(issuers[k], i), x))
+            if (certificate_is_issued_by(x, sk_X509_value(issuers[k], i)))
                 found = sk_X509_value(issuers[k], i);
     ERR_clear_error();
     return found;
@@ -318,7 +318,7 @@ enum status trust_revocation_of(struct trust *t, struct slice der, uint64_t now_
     for (size_t k = 0; k < 2; k++)
         for (int i = 0;
              i < sk_X509_num(issuers[k]) && status == STATUS_OK && out->known == REVOCATION_UNKNOWN; i++)
-            if (trust_issued(sk_X509_value(issuers[k], i), x))
+            if (certificate_is_issued_by(x, sk_X509_value(issuers[k], i)))
                 status = tell(t, x, sk_X509_value(issuers[k], i), now_ms, out);
     X509_free(x);
     ERR_clear_error();

@@ -75,7 +75,7 @@ static const struct issuer *issuer_of(const struct issuers *issuers, struct slic
         if (!slice_equal(next->subject, name)) {
             continue;
         }
-        if (found != NULL && certificate_is_issued_by(der, found->der)) {
+        if (found != NULL && certificates_are_linked(der, found->der)) {
             break;
         }
         found = next;
