@@ -213,6 +213,13 @@ enum rule_standing { /* of a rule, for this message */
                      STANDING_ASK
 };
 
+/* Why a condition could not be evaluated, for every recipient who comes to it. */
+struct rule_error {
+    struct rule_error *next;
+    const struct rule_condition *condition;
+    struct slice why;
+};
+
 struct rule_run {
     struct ruleset *set;
     const struct rule_subject *subject;
@@ -235,7 +242,7 @@ struct rule_run {
     enum rule_truth last_truth;
     const struct rule_condition *unknown; /* the first that was not known */
     struct slice why;                     /* of RULE_ERROR */
-    struct slice kept_why;                /* of one that is in truths */
+    struct rule_error *errors;            /* of conditions that are RULE_ERROR in truths */
     struct failure store;                 /* a failure of the store or of memory: the run cannot go on */
 };
 

@@ -23,6 +23,26 @@ static void note(struct rule_run *run, const struct rule_condition *c, enum rule
     }
 }
 
+static void keep_error(struct rule_run *run, const struct rule_condition *c)
+{
+    struct rule_error *error = arena_alloc(run->arena, sizeof *error);
+    if (error == NULL) {
+        (void)failure_set(&run->store, STATUS_NO_MEMORY, "no memory for rules");
+        return;
+    }
+    *error = (struct rule_error){.next = run->errors, .condition = c, .why = run->why};
+    run->errors = error;
+}
+
+static struct slice kept_error(const struct rule_run *run, const struct rule_condition *c)
+{
+    const struct rule_error *error = run->errors;
+    while (error != NULL && error->condition != c) {
+        error = error->next;
+    }
+    return error != NULL ? error->why : slice_of(NULL, 0);
+}
+
 static enum rule_truth ask(struct rule_run *run, const struct rule *rule, uint16_t position)
 {
     const struct rule_condition *c = &rule->when.conditions[position];
@@ -33,9 +53,11 @@ static enum rule_truth ask(struct rule_run *run, const struct rule *rule, uint16
     } else if (got == RULE_UNSET) {
         got = rule_condition_ask(run, c);
         *kept = (uint8_t)got;
-        run->kept_why = got == RULE_ERROR ? run->why : run->kept_why;
+        if (got == RULE_ERROR) {
+            keep_error(run, c);
+        }
     } else if (got == RULE_ERROR) {
-        run->why = run->kept_why;
+        run->why = kept_error(run, c);
     }
     note(run, c, got);
     return got;
