@@ -44,10 +44,23 @@ class Ours:
     def api_port(self, node):
         return self.base + 10 * node + 3
 
-    def leader(self):
-        result = subprocess.run([BIN / "sealpostctl", "cluster", "status", "-o", "json"], capture_output=True, text=True, check=True, timeout=30,
+    def ctl(self, *arguments):
+        result = subprocess.run([BIN / "sealpostctl", *arguments], capture_output=True, text=True, timeout=60,
                                 env=dict(os.environ, SEALPOST_ENDPOINT=f"https://127.0.0.1:{self.api_port(1)}", SEALPOST_TOKEN=self.token, SEALPOST_CACERT=self.ca))
-        return int(json.loads(result.stdout)["leader"].removeprefix("node"))
+        if result.returncode != 0:
+            raise RuntimeError(f"sealpostctl {' '.join(arguments)}: {result.stderr.strip()}")
+        return result.stdout
+
+    def leader(self):
+        return int(json.loads(self.ctl("cluster", "status", "-o", "json"))["leader"].removeprefix("node"))
+
+    def peaks(self, node, role):
+        """MiB of the resident set at its largest since the start, of each process of the role."""
+        found = []
+        for path in (self.folder / f"node{node}" / "data" / "run").glob(f"{role}-*.pid"):
+            status = pathlib.Path(f"/proc/{path.read_text().strip()}/status").read_text()
+            found.append(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024)
+        return found
 
     def memory(self, node):
         """(KiB in all, KiB by role, KiB of all resident sets): proportional set size, so that what roles share counts once; what they share with other
