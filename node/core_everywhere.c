@@ -57,6 +57,7 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_KEY_REMOVE:
     case COMMAND_TRUST_ADD:
     case COMMAND_TRUST_REMOVE:
+    case COMMAND_API_TOKEN_GRANT:
     case COMMAND_API_TOKEN_REMOVE:
     case COMMAND_API_TOKEN_REVOKE:
     case COMMAND_RULE_SET:
