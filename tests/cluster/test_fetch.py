@@ -359,7 +359,7 @@ def test_what_is_fetched_is_told_and_fetched_now(ready, web, tmp_path):
     assert ready.ctl_json("fetch", "now", url, node=3)["due"] == 1
     [good] = wait_for(lambda: [s for s in watched(ready, url) if s["state"] == "ok"])
     assert good["succeeded"] and good["about"] == "CN=told ca" and good["failures"] == 0
-    assert crls(ready, "told ca", node=2)
+    wait_for(lambda: crls(ready, "told ca", node=2))
     assert ready.ctl("fetch", "now", "http://nobody.example/", code=None).returncode == 3
     leader = ready.leader()
     wait_for(lambda: sum(metric(ready, "sealpost_fetch_lists_fetched_total", leader)) >= 1)
