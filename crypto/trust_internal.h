@@ -20,6 +20,7 @@ struct trust {
     STACK_OF(X509) * reached;   /* those of them that may be part of a path; borrowed */
     struct ca_certificate *cas; /* all intermediates, in the order of `issuer` */
     size_t ca_count;
+    bool same_names; /* two different ones of `issuers` and `reached` share a name */
     struct certificate_cache *seen;
     struct store_view *view; /* borrowed; see trust_look_in() */
     size_t added;            /* intermediates that are not of the store */

@@ -6,6 +6,7 @@
  * along, would break the paths of all whom that CA certified; and mail to them might go in plain text, since
  * "there is no path" is a good reason not to encrypt. Here a candidate counts only if an anchor, or one that
  * counts already, has signed it; and of several of one name only that is an issuer whose key has signed.
+ * Where no two share a name, that second question is not asked: it costs as much as the signature itself.
  */
 #include "crypto/trust_internal.h"
 
@@ -62,6 +63,41 @@ static void reach_below(struct trust *t, X509 *ca, unsigned links)
     }
 }
 
+struct named {
+    unsigned long name; /* its hash */
+    X509 *x;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct named *left = a, *right = b;
+
+    return (left->name > right->name) - (left->name < right->name);
+}
+
+/* Two of one hash are taken for two of one name: then more is checked than must be. */
+static enum status find_same_names(struct trust *t)
+{
+    STACK_OF(X509) *const lists[] = {t->issuers, t->reached};
+    size_t count = 0;
+    struct named *all =
+        calloc((size_t)sk_X509_num(t->issuers) + (size_t)sk_X509_num(t->reached) + 1, sizeof(*all));
+
+    if (all == NULL)
+        return STATUS_NO_MEMORY;
+    for (size_t k = 0; k < 2; k++)
+        for (int i = 0; i < sk_X509_num(lists[k]); i++, count++) {
+            all[count].x = sk_X509_value(lists[k], i);
+            all[count].name = X509_subject_name_hash(all[count].x);
+        }
+    qsort(all, count, sizeof(*all), by_name);
+    t->same_names = false;
+    for (size_t i = 1; i < count && !t->same_names; i++)
+        t->same_names = all[i].name == all[i - 1].name && X509_cmp(all[i].x, all[i - 1].x) != 0;
+    free(all);
+    return STATUS_OK;
+}
+
 enum status trust_reach(struct trust *t)
 {
     int count = sk_X509_num(t->intermediates);
@@ -80,8 +116,7 @@ enum status trust_reach(struct trust *t)
     qsort(cas, t->ca_count, sizeof(*cas), by_issuer);
     for (int i = 0; i < sk_X509_num(t->issuers); i++)
         reach_below(t, sk_X509_value(t->issuers, i), 0);
-    X509_STORE_set_check_issued(t->anchors, check_issued);
-    return t->broken ? STATUS_NO_MEMORY : STATUS_OK;
+    return t->broken ? STATUS_NO_MEMORY : find_same_names(t);
 }
 
 static bool is_issued_by_any(X509 *x, STACK_OF(X509) * issuers)
@@ -104,7 +139,7 @@ STACK_OF(X509) * trust_candidates(struct trust *t, STACK_OF(X509) * extra)
 {
     STACK_OF(X509) *all = sk_X509_dup(t->reached);
     int count = sk_X509_num(extra) < TRUST_EXTRA_MAX ? sk_X509_num(extra) : TRUST_EXTRA_MAX;
-    bool more = all != NULL;
+    bool more = all != NULL, any_added = false;
 
     while (more) { /* once for each link that came along, and once more */
         more = false;
@@ -118,8 +153,9 @@ STACK_OF(X509) * trust_candidates(struct trust *t, STACK_OF(X509) * extra)
                 sk_X509_free(all);
                 return NULL;
             }
-            more = true;
+            more = any_added = true;
         }
     }
+    X509_STORE_set_check_issued(t->anchors, t->same_names || any_added ? check_issued : NULL);
     return all;
 }

@@ -350,12 +350,15 @@ static void a_certificate_of_a_cas_name_breaks_no_path(void **state)
     struct made other_key = pki_make(&(struct recipe){.name = "inter", .ca = true, .key = 2}, &rogue);
     struct made same_key = pki_make(&(struct recipe){.name = "inter", .ca = true, .key = 1}, &rogue);
     struct made renewed = pki_make(&(struct recipe){.name = "root", .ca = true, .key = 2}, NULL);
-    const struct made *false_ones[] = {&other_key, &same_key};
+    struct made rekeyed = pki_make(&(struct recipe){.name = "inter", .ca = true}, &root);
+    const struct made *false_ones[] = {&other_key, &same_key, &rekeyed};
+    static const char *const names[] = {"a stranger's key", "a stranger's, the same key",
+                                        "its own, another key"};
 
     (void)state;
-    for (size_t i = 0; i < 8; i++) {
-        const struct made *false_one = false_ones[i & 1];
-        bool false_first = (i & 2) != 0, sent = (i & 4) != 0;
+    for (size_t i = 0; i < 12; i++) {
+        const struct made *false_one = false_ones[i % 3];
+        bool false_first = i / 3 % 2 == 1, sent = i >= 6;
         struct slice stored[] = {inter.der, false_one->der};
         struct slice anchors[] = {renewed.der, root.der}; /* two roots of one name */
         STACK_OF(X509) *with = sk_X509_new_null();
@@ -369,12 +372,12 @@ static void a_certificate_of_a_cas_name_breaks_no_path(void **state)
         sk_X509_push(with, (false_first ? false_one : &inter)->x);
         sk_X509_push(with, (false_first ? &inter : false_one)->x);
         sk_X509_push(with, rogue.x);
-        OK(trust_make(anchors, 2, stored, sent ? 0 : 2, &trust, &f));
+        OK(trust_make(anchors + sent, sent ? 1 : 2, stored, sent ? 0 : 2, &trust, &f));
         enum status status =
             trust_check(trust, leaf.der, sent ? with : NULL, TRUST_FOR_ENCRYPTION, NOW_MS, &f);
         if (status != STATUS_OK)
-            fail_msg("%s key, %s first, %s: %s", (i & 1) != 0 ? "the same" : "another",
-                     false_first ? "it" : "the real one", sent ? "sent" : "stored", f.text);
+            fail_msg("%s; %s first, %s: %s", names[i % 3], false_first ? "it" : "the real one",
+                     sent ? "sent" : "stored", f.text);
         trust_free(trust);
         /* And it lends no trust. */
         OK(trust_make(anchors, 2, stored, 2, &trust, &f));
@@ -385,8 +388,9 @@ static void a_certificate_of_a_cas_name_breaks_no_path(void **state)
         trust_free(trust);
         sk_X509_free(with);
     }
-    for (size_t i = 0; i < 7; i++)
-        pki_release((struct made *[]){&root, &inter, &leaf, &rogue, &other_key, &same_key, &renewed}[i]);
+    for (size_t i = 0; i < 8; i++)
+        pki_release(
+            (struct made *[]){&root, &inter, &leaf, &rogue, &other_key, &same_key, &renewed, &rekeyed}[i]);
 }
 
 static void the_time_is_the_callers(void **state)
