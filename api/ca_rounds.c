@@ -197,7 +197,10 @@ static bool row_visit(void *context, const struct ca_issued_record *row)
 
 struct renewal_job {
     struct api_job super;
-    struct ca_order order;
+    struct ca_order order; /* by_request: of it only address and name */
+    bool by_request;
+    enum key_kind kind; /* by_request */
+    struct ca_request request;
     enum status status;
     struct failure failure;
 };
@@ -206,13 +209,31 @@ static void renewal_free(struct api_job *job)
 {
     struct renewal_job *j = (struct renewal_job *)job;
     ca_order_release(&j->order);
+    ca_request_release(&j->request);
     free(j);
 }
 
 static void renewal_run(struct api_job *job)
 {
     struct renewal_job *j = (struct renewal_job *)job;
-    j->status = ca_order_make(&j->order, clock_wall_ms(), &j->failure);
+    j->status = j->by_request ? ca_request_new(j->kind, slice_of_text(j->order.address),
+                                               slice_of_text(j->order.name), &j->request, &j->failure)
+                              : ca_order_make(&j->order, clock_wall_ms(), &j->failure);
+}
+
+static enum status renewal_fill(struct exchange *x, const struct renewal_job *j, struct command *c,
+                                struct failure *f)
+{
+    return j->by_request ? ca_request_fill(&j->request, slice_of_text(j->order.address),
+                                           slice_of_text(j->order.name), &x->api->keyring, &x->arena, c, f)
+                         : ca_order_fill(&j->order, &x->api->keyring, &x->arena, c, NULL, f);
+}
+
+static void renewal_failed(const struct renewal_job *j, const struct failure *f)
+{
+    log_event(LOG_ERROR,
+              j->by_request ? "no request for a new certificate was made" : "a certificate cannot be renewed",
+              LOG_TEXT("address", j->order.address), LOG_TEXT("reason", f->text));
 }
 
 static void renewal_made(struct exchange *x, const struct bus_answer *answer)
@@ -227,23 +248,22 @@ static void renewal_made(struct exchange *x, const struct bus_answer *answer)
         return;
     }
     enum status status = j->status;
-    exchange_command(x, &c, COMMAND_CA_ISSUE);
+    exchange_command(x, &c, j->by_request ? COMMAND_CA_REQUEST_RENEW : COMMAND_CA_ISSUE);
     if (status == STATUS_OK) {
         status = api_keys_refresh(x->api, view, &f);
     }
     if (status == STATUS_OK) {
-        status = ca_order_fill(&j->order, &x->api->keyring, &x->arena, &c, NULL, &f);
+        status = renewal_fill(x, j, &c, &f);
     }
     if (status == STATUS_OK) {
         status = exchange_write_add(x, &c, &f);
     }
     if (status != STATUS_OK) {
-        log_event(LOG_ERROR, "a certificate cannot be renewed", LOG_TEXT("address", j->order.address),
-                  LOG_TEXT("reason", f.text));
+        renewal_failed(j, &f);
         round_end(x);
         return;
     }
-    x->state = NULL;
+    x->state = j->by_request ? &request_waits : NULL;
     exchange_write_run(x, false, proposed);
 }
 
@@ -263,75 +283,11 @@ static enum status order_of(struct exchange *x, struct store_view *view, const s
     return status == STATUS_OK ? ca_order_read(o, view, &x->api->keyring, f) : status;
 }
 
-/* --- certificates of CAs elsewhere --- */
-
-struct request_job {
-    struct api_job super;
-    struct ca_order order; /* of it only address and name */
-    enum key_kind kind;
-    struct ca_request request;
-    enum status status;
-    struct failure failure;
-};
-
-static void request_free(struct api_job *job)
-{
-    struct request_job *j = (struct request_job *)job;
-    ca_request_release(&j->request);
-    free(j);
-}
-
-static void request_run(struct api_job *job)
-{
-    struct request_job *j = (struct request_job *)job;
-    j->status = ca_request_new(j->kind, slice_of_text(j->order.address), slice_of_text(j->order.name),
-                               &j->request, &j->failure);
-}
-
-static void request_made(struct exchange *x, const struct bus_answer *answer)
-{
-    const struct request_job *j = (const struct request_job *)x->done;
-    struct failure f = j->failure;
-    struct command c;
-    struct store_view *view = exchange_view(x);
-    (void)answer;
-    if (view == NULL) {
-        x->api->ca_round_since_ms = 0;
-        return;
-    }
-    enum status status = j->status;
-    exchange_command(x, &c, COMMAND_CA_REQUEST_RENEW);
-    if (status == STATUS_OK) {
-        status = api_keys_refresh(x->api, view, &f);
-    }
-    if (status == STATUS_OK) {
-        status = ca_request_fill(&j->request, slice_of_text(j->order.address), slice_of_text(j->order.name),
-                                 &x->api->keyring, &x->arena, &c, &f);
-    }
-    if (status == STATUS_OK) {
-        status = exchange_write_add(x, &c, &f);
-    }
-    if (status != STATUS_OK) {
-        log_event(LOG_ERROR, "no request for a new certificate was made",
-                  LOG_TEXT("address", j->order.address), LOG_TEXT("reason", f.text));
-        round_end(x);
-        return;
-    }
-    x->state = &request_waits;
-    exchange_write_run(x, false, proposed);
-}
-
-/* True: the exchange goes on. */
-static bool request_begin(struct exchange *x, struct store_view *view, const struct ca_issued_record *row)
+/* What a CA elsewhere is asked for. */
+static void request_of(struct renewal_job *j, struct store_view *view, const struct ca_issued_record *row)
 {
     struct certificate_record old;
     struct setting_value kind;
-    struct request_job *j = calloc(1, sizeof(*j));
-    if (j == NULL) {
-        return false;
-    }
-    j->super.run = request_run;
-    j->super.free = request_free;
     ca_text_copy(j->order.address, sizeof(j->order.address), row->address);
     if (store_certificate_get(view, row->thumbprint, &old) == STATUS_OK) {
         ca_order_name_of(&j->order, old.der);
@@ -340,8 +296,6 @@ static bool request_begin(struct exchange *x, struct store_view *view, const str
         !key_kind_named(kind.text, &j->kind)) {
         j->kind = KEY_RSA3072;
     }
-    exchange_run_job(x, &j->super, request_made);
-    return true;
 }
 
 /* True: the exchange goes on. */
@@ -357,18 +311,17 @@ static bool certificate_renew(struct exchange *x, struct store_view *view)
     /* The next round goes on with the last one, which is looked at twice; at the end it begins anew. */
     api->ca_round_begun = search.more && search.rows > 1;
     memcpy(api->ca_round_at, search.at, THUMBPRINT_SIZE);
-    if (search.found && search.by_request) {
-        return request_begin(x, view, &search.due);
-    }
     struct renewal_job *j = search.found ? calloc(1, sizeof(*j)) : NULL;
     if (j == NULL) {
         return false;
     }
     j->super.run = renewal_run;
     j->super.free = renewal_free;
-    if (order_of(x, view, &search.due, &j->order, &f) != STATUS_OK) {
-        log_event(LOG_ERROR, "a certificate cannot be renewed", LOG_TEXT("address", j->order.address),
-                  LOG_TEXT("reason", f.text));
+    j->by_request = search.by_request;
+    if (j->by_request) {
+        request_of(j, view, &search.due);
+    } else if (order_of(x, view, &search.due, &j->order, &f) != STATUS_OK) {
+        renewal_failed(j, &f);
         renewal_free(&j->super);
         return false;
     }

@@ -3,13 +3,10 @@
  * answers, by way of core, which asks the fetch role of each node (node/core_messages.c). A node that does
  * not answer is named with the reason.
  */
-#include "api/json_out.h"
+#include "api/node_answer.h"
 #include "api/resources.h"
-#include "base/msgpack_read.h"
 #include "base/msgpack_write.h"
 #include "mail/fetch_protocol.h"
-
-#define ANSWER_MAX ((size_t)1 << 20) /* bytes of one node's */
 
 static const struct api_field source_fields[] = {
     {.name = "kind", .type = API_TEXT, .flags = API_REQUIRED, .choices = "crl|delta-crl|ocsp"},
@@ -74,21 +71,6 @@ static void ask(struct exchange *x, enum fetch_request_type type, struct slice a
     }
 }
 
-struct node_answer {
-    struct slice node, text, body;
-    enum status status;
-};
-
-static bool node_answer_read(struct msgpack_reader *r, struct node_answer *n)
-{
-    (void)read_array(r, 4);
-    n->node = read_text(r, NODE_NAME_MAX);
-    n->status = status_from_number(read_u64(r));
-    n->text = read_text(r, FAILURE_TEXT_MAX);
-    n->body = read_bytes(r, ANSWER_MAX);
-    return msgpack_reader_status(r, false) == STATUS_OK;
-}
-
 /* --- what there is --- */
 
 static json_t *source_to_json(const struct fetch_source *s)
@@ -145,15 +127,10 @@ static void state_answer(struct exchange *x, const struct bus_answer *answer)
             break;
         }
         if (n.status == STATUS_OK && !sources_read(&n, object, items)) {
-            n.status = STATUS_MALFORMED;
-            n.text = SLICE_LITERAL("its answer cannot be read");
+            node_answer_spoiled(&n);
         }
         if (n.status != STATUS_OK) {
-            json_t *one = json_object();
-            json_put(one, "node", json_of_slice(n.node));
-            json_put(one, "reason",
-                     n.text.len > 0 ? json_of_slice(n.text) : json_string(status_text(n.status)));
-            json_array_append_new(silent, one);
+            json_array_append_new(silent, node_answer_silent(&n));
         }
     }
     if (msgpack_reader_status(&r, false) != STATUS_OK) {

@@ -7,9 +7,8 @@
  * its end (its page was full, or it had looked for long enough) has said how far it got: what is older than
  * the youngest of these places waits for the next page, so that none is left out.
  */
-#include "api/json_out.h"
+#include "api/node_answer.h"
 #include "api/resources.h"
-#include "base/msgpack_read.h"
 #include "base/msgpack_write.h"
 #include "smtp/queue_protocol.h"
 
@@ -18,7 +17,6 @@
 #define PAGE_MAX     200
 #define PAGE_DEFAULT 50
 #define TEXT_MAX     320
-#define ANSWER_MAX   ((size_t)1 << 20) /* bytes of one node's */
 
 static const struct api_field recipient_fields[] = {
     {.name = "address", .type = API_TEXT, .flags = API_REQUIRED},
@@ -204,30 +202,6 @@ static size_t list_limit(struct exchange *x)
 
 /* --- the answers of the nodes --- */
 
-struct node_answer {
-    struct slice node, text, body;
-    enum status status;
-};
-
-static bool node_answer_read(struct msgpack_reader *r, struct node_answer *n)
-{
-    (void)read_array(r, 4);
-    n->node = read_text(r, NODE_NAME_MAX);
-    n->status = status_from_number(read_u64(r));
-    n->text = read_text(r, FAILURE_TEXT_MAX);
-    n->body = read_bytes(r, ANSWER_MAX);
-    return msgpack_reader_status(r, false) == STATUS_OK;
-}
-
-static json_t *silent_of(const struct node_answer *n)
-{
-    json_t *silent = json_object();
-    json_put(silent, "node", json_of_slice(n->node));
-    json_put(silent, "reason",
-             n->text.len > 0 ? json_of_slice(n->text) : json_string(status_text(n->status)));
-    return silent;
-}
-
 static const char *id_of(const json_t *entry)
 {
     const char *id = json_string_value(json_object_get(entry, "id"));
@@ -244,7 +218,7 @@ static bool page_read(struct slice body, json_t *items, char bound[ID_TEXT_SIZE]
     struct slice next = read_text(&r, ID_TEXT_SIZE - 1);
     size_t count = read_array(&r, PAGE_MAX);
     for (size_t i = 0; i < count && msgpack_reader_status(&r, false) == STATUS_OK; i++) {
-        struct slice text = read_text(&r, ANSWER_MAX);
+        struct slice text = read_text(&r, NODE_ANSWER_MAX);
         json_t *entry = json_loadb((const char *)text.data, text.len, 0, NULL);
         if (!json_is_object(entry)) {
             json_decref(entry);
@@ -300,11 +274,10 @@ static void list_answer(struct exchange *x, const struct bus_answer *answer)
             break;
         }
         if (n.status == STATUS_OK && !page_read(n.body, items, bound)) {
-            n.status = STATUS_MALFORMED;
-            n.text = SLICE_LITERAL("its answer cannot be read");
+            node_answer_spoiled(&n);
         }
         if (n.status != STATUS_OK) {
-            json_array_append_new(silent, silent_of(&n));
+            json_array_append_new(silent, node_answer_silent(&n));
         }
     }
     if (msgpack_reader_status(&r, false) != STATUS_OK) {
@@ -363,7 +336,7 @@ static json_t *message_read(struct slice body)
     struct msgpack_reader r;
     msgpack_reader_init(&r, body);
     (void)read_array(&r, 2);
-    struct slice text = read_text(&r, ANSWER_MAX), trace_text = read_text(&r, ANSWER_MAX);
+    struct slice text = read_text(&r, NODE_ANSWER_MAX), trace_text = read_text(&r, NODE_ANSWER_MAX);
     if (msgpack_reader_status(&r, false) != STATUS_OK) {
         return NULL;
     }

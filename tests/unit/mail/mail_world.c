@@ -65,6 +65,38 @@ void world_file_read(struct world *w, const char *name, struct buf *out)
     file_read(path, false, out);
 }
 
+void world_message_read(struct world *w, const char *name, struct buf *out)
+{
+    struct buf raw = BUF_INIT((size_t)1 << 24);
+    world_file_read(w, name, &raw);
+    for (size_t i = 0; i < raw.len; i++) {
+        if (raw.data[i] == '\n') {
+            OK(buf_append_text(out, "\r\n"));
+        } else if (raw.data[i] != '\r') {
+            OK(buf_append_byte(out, raw.data[i]));
+        }
+    }
+    buf_release(&raw);
+}
+
+void world_assert_accepted(const struct world *w)
+{
+    const struct job_result *r = &w->out.result;
+    if (r->status != STATUS_OK) {
+        print_error("%s: %.*s", status_name(r->status), SLICE_ARGS(r->text));
+        for (size_t i = 0; i < r->refusal_count; i++) {
+            print_error(" %.*s", SLICE_ARGS(r->refusals[i].reason));
+        }
+        fail();
+    }
+}
+
+struct slice world_accepted(const struct world *w)
+{
+    world_assert_accepted(w);
+    return buf_slice(&w->out.contents[0]);
+}
+
 void world_apply(struct world *w, struct command *c)
 {
     struct buf encoded = BUF_INIT(COMMAND_MAX);
@@ -204,6 +236,14 @@ void world_identity(struct world *w, const struct identity *id)
             id->name, issuer, issuer, id->days, id->name, id->name);
     }
     import_identity(w, id);
+}
+
+void world_make_with(struct world *w, const struct identity *people, size_t count)
+{
+    world_make(w);
+    for (size_t i = 0; i < count; i++) {
+        world_identity(w, &people[i]);
+    }
 }
 
 void world_add_record(struct world *w, const struct certificate_record *record)

@@ -55,6 +55,8 @@ struct identity {
     const char *issuer; /* another identity's name; NULL: the CA that is trusted */
     const char *usage;  /* keyUsage; NULL: digitalSignature,keyEncipherment,keyAgreement */
 };
+/* A world with these people. */
+void world_make_with(struct world *w, const struct identity *people, size_t count);
 /* Puts a record into the store that no import would make. */
 void world_add_record(struct world *w, const struct certificate_record *record);
 void world_identity(struct world *w, const struct identity *id);
@@ -68,7 +70,12 @@ void world_look(struct world *w);
 size_t world_variant_of(const struct world *w, size_t recipient);
 /* Its content; the input's for an unchanged one. */
 struct slice world_content(const struct world *w, size_t variant, struct slice input);
+/* The test fails, and says why, unless the last call accepted the message; the first variant's content. */
+void world_assert_accepted(const struct world *w);
+struct slice world_accepted(const struct world *w);
 void world_file_write(struct world *w, const char *name, struct slice content);
 void world_file_read(struct world *w, const char *name, struct buf *out);
+/* The same as a message: each line ends with CRLF. */
+void world_message_read(struct world *w, const char *name, struct buf *out);
 
 #endif

@@ -28,10 +28,7 @@ static int set_up(void **state)
         {.name = "mallory", .address = MALLORY, .days = 300},
     };
     (void)state;
-    world_make(&w);
-    for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
-        world_identity(&w, &people[i]);
-    }
+    world_make_with(&w, people, sizeof people / sizeof people[0]);
     return 0;
 }
 
@@ -40,15 +37,6 @@ static int tear_down(void **state)
     (void)state;
     world_end(&w);
     return 0;
-}
-
-static struct slice accepted(void)
-{
-    if (w.out.result.status != STATUS_OK) {
-        print_error("%s: %.*s", status_name(w.out.result.status), SLICE_ARGS(w.out.result.text));
-        fail();
-    }
-    return buf_slice(&w.out.contents[0]);
 }
 
 static void starts_with(struct slice content, const char *text)
@@ -60,20 +48,6 @@ static void starts_with(struct slice content, const char *text)
 }
 
 /* --- making messages --- */
-
-static void crlf_append(const char *file, struct buf *out)
-{
-    struct buf raw = BUF_INIT((size_t)1 << 24);
-    world_file_read(&w, file, &raw);
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.data[i] == '\n') {
-            OK(buf_append_text(out, "\r\n"));
-        } else if (raw.data[i] != '\r') {
-            OK(buf_append_byte(out, raw.data[i]));
-        }
-    }
-    buf_release(&raw);
-}
 
 /* The file `made` becomes: signed by one, encrypted to one, as the letters say: "sb" signed by bob, "ea"
  * encrypted to alice (CBC), "ga" with GCM, "ob" signed opaquely. */
@@ -104,10 +78,10 @@ static struct slice received(const char *entity, const char *steps, const char *
     world_file_write(&w, "made", slice_of_text(entity));
     wrap(steps);
     OK(buf_append_text(&message, header));
-    crlf_append("made", &message);
+    world_message_read(&w, "made", &message);
     world_process(&w, BOB, to_alice, buf_slice(&message));
     buf_release(&message);
-    return accepted();
+    return world_accepted(&w);
 }
 
 /* A message whose whole is this CMS object. */
@@ -195,7 +169,7 @@ static void with_nul(void **state)
     world_file_write(&w, "made", SLICE_LITERAL("Content-Type: text/plain\r\n\r\nwords\r\n"));
     wrap("sb");
     OK(buf_append(&message, "From: bob@partner.example\0@evil.example\r\n", 41));
-    crlf_append("made", &message);
+    world_message_read(&w, "made", &message);
     world_process(&w, BOB, to_alice, buf_slice(&message));
     assert_false(
         w.out.result.status == STATUS_OK &&
@@ -239,11 +213,11 @@ static void a_certificate_speaks_for_its_addresses(void **state)
         struct buf message = BUF_INIT((size_t)1 << 20);
         assert_true(snprintf(header, sizeof header, "From: %s\r\n", table[i].from) > 0);
         OK(buf_append_text(&message, header));
-        crlf_append("made", &message);
+        world_message_read(&w, "made", &message);
         world_process(&w, BOB, to_alice, buf_slice(&message));
-        bool valid = slice_starts_with(accepted(), SLICE_LITERAL("X-Sealpost-Signature: valid"));
+        bool valid = slice_starts_with(world_accepted(&w), SLICE_LITERAL("X-Sealpost-Signature: valid"));
         if (valid != table[i].valid) {
-            print_error("row %zu: %.*s\n", i, SLICE_ARGS(accepted()));
+            print_error("row %zu: %.*s\n", i, SLICE_ARGS(world_accepted(&w)));
             fail();
         }
         buf_release(&message);
@@ -289,7 +263,7 @@ static const char *const frames[] = {
 static void framed(const char *frame, const char *file, struct buf *message)
 {
     struct buf part = BUF_INIT((size_t)1 << 22);
-    crlf_append(file, &part);
+    world_message_read(&w, file, &part);
     const char *at = strstr(frame, "%s");
     assert_non_null(at);
     OK(buf_append_text(message, "From: mallory@partner.example\r\nMIME-Version: 1.0\r\n"));
@@ -313,7 +287,7 @@ static void nothing_is_opened_in_a_frame(void **state)
             struct buf message = BUF_INIT((size_t)1 << 22);
             framed(frames[i], "made", &message);
             world_process(&w, MALLORY, to_alice, buf_slice(&message));
-            struct slice content = accepted();
+            struct slice content = world_accepted(&w);
             bool marked = slice_holds(content, "X-Sealpost-Encryption: none\r\n");
             if (slice_holds(content, SECRET) || !marked ||
                 !slice_equal(slice_of(content.data + content.len - message.len, message.len),
@@ -340,10 +314,10 @@ static void nor_in_a_frame_that_is_encrypted(void **state)
         world_file_write(&w, "made", buf_slice(&frame));
         wrap("ea");
         OK(buf_append_text(&message, "From: mallory@partner.example\r\n"));
-        crlf_append("made", &message);
+        world_message_read(&w, "made", &message);
         world_process(&w, MALLORY, to_alice, buf_slice(&message));
-        assert_true(slice_holds(accepted(), "X-Sealpost-Encryption: decrypted;"));
-        assert_false(slice_holds(accepted(), SECRET));
+        assert_true(slice_holds(world_accepted(&w), "X-Sealpost-Encryption: decrypted;"));
+        assert_false(slice_holds(world_accepted(&w), SECRET));
         buf_release(&frame);
         buf_release(&message);
     }
@@ -360,7 +334,7 @@ static void a_signed_part_signs_no_frame(void **state)
         framed(frames[i], "made", &message);
         memcpy(message.data + 6, "bob@partner.example    ", 23); /* as if From bob */
         world_process(&w, MALLORY, to_alice, buf_slice(&message));
-        assert_false(slice_holds(accepted(), "X-Sealpost-Signature: valid"));
+        assert_false(slice_holds(world_accepted(&w), "X-Sealpost-Signature: valid"));
         buf_release(&message);
     }
 }
@@ -386,7 +360,7 @@ static void another_form_is_another_message(void **state)
         struct buf made = BUF_INIT((size_t)1 << 20), message = BUF_INIT((size_t)1 << 20);
         world_file_write(&w, "made", SLICE_LITERAL("Content-Type: text/plain\r\n\r\nI agree\r\n"));
         wrap("sb");
-        crlf_append("made", &made);
+        world_message_read(&w, "made", &made);
         const uint8_t *at = memmem(made.data, made.len, table[i].from, strlen(table[i].from));
         if (at == NULL) {
             print_error("row %zu: %.*s\n", i, SLICE_ARGS(buf_slice(&made)));
@@ -399,7 +373,7 @@ static void another_form_is_another_message(void **state)
         OK(buf_append_text(&message, table[i].to));
         OK(buf_append(&message, made.data + behind, made.len - behind));
         world_process(&w, BOB, to_alice, buf_slice(&message));
-        assert_false(slice_holds(accepted(), "X-Sealpost-Signature: valid"));
+        assert_false(slice_holds(world_accepted(&w), "X-Sealpost-Signature: valid"));
         buf_release(&made);
         buf_release(&message);
     }
@@ -408,7 +382,7 @@ static void another_form_is_another_message(void **state)
     world_file_write(&w, "made", SLICE_LITERAL("Content-Type: text/plain\r\n\r\nI agree\r\n"));
     wrap("sb");
     OK(buf_append_text(&made, "From: bob@partner.example\r\n"));
-    crlf_append("made", &made);
+    world_message_read(&w, "made", &made);
     uint8_t *end = memmem(made.data + made.len - 80, 80, "--\r\n", 4);
     assert_non_null(end);
     const uint8_t *line = memrchr(made.data, '\n', (size_t)(end - made.data));
@@ -418,7 +392,7 @@ static void another_form_is_another_message(void **state)
     OK(buf_append_text(&third, "\r\nContent-Type: text/html\r\n\r\n<b>and more</b>\r\n"));
     OK(buf_append(&third, line + 1, (size_t)(made.data + made.len - line - 1)));
     world_process(&w, BOB, to_alice, buf_slice(&third));
-    starts_with(accepted(), "X-Sealpost-Signature: invalid");
+    starts_with(world_accepted(&w), "X-Sealpost-Signature: invalid");
     buf_release(&made);
     buf_release(&third);
 }
@@ -499,14 +473,14 @@ static void thousands_of_layers(void **state)
         OK(buf_append_slice(&message, buf_slice(&text)));
         uint64_t start = clock_wall_ms();
         world_process(&w, BOB, to_alice, buf_slice(&message));
-        assert_false(slice_holds(accepted(), "X-Sealpost-Signature: valid"));
+        assert_false(slice_holds(world_accepted(&w), "X-Sealpost-Signature: valid"));
         world_file_write(&w, "made", buf_slice(&text));
         wrap("sbea");
         buf_reset(&message);
         OK(buf_append_text(&message, "From: bob@partner.example\r\n"));
-        crlf_append("made", &message);
+        world_message_read(&w, "made", &message);
         world_process(&w, BOB, to_alice, buf_slice(&message));
-        assert_true(slice_holds(accepted(), "X-Sealpost-Encryption: decrypted;"));
+        assert_true(slice_holds(world_accepted(&w), "X-Sealpost-Encryption: decrypted;"));
         assert_in_range(clock_wall_ms() - start, 0, 20000);
         buf_release(&text);
         buf_release(&message);
@@ -531,7 +505,7 @@ static void changed_blocks_are_marked(void **state)
         der.data[der.len - 80] ^= 0x20; /* not in the last block, which holds the padding */
         message_of(buf_slice(&der), &message);
         world_process(&w, BOB, to_alice, buf_slice(&message));
-        struct slice content = accepted();
+        struct slice content = world_accepted(&w);
         starts_with(content, i == 0 ? "X-Sealpost-Signature: none" : "X-Sealpost-Signature: invalid");
         assert_true(slice_holds(
             content,
@@ -585,7 +559,7 @@ static void failures_look_alike(void **state)
         }
         message_of(buf_slice(&der), &message);
         world_process(&w, BOB, to_alice, buf_slice(&message));
-        struct slice content = accepted();
+        struct slice content = world_accepted(&w);
         if (slice_holds(content, "X-Sealpost-Encryption: decrypted")) { /* one of 256 opens to garbage */
             buf_release(&der);
             buf_release(&message);
@@ -633,15 +607,15 @@ static void a_captured_message_is_nobodys_word(void **state)
     world_file_write(&w, "made", slice_of_text(secret));
     wrap("ea");
     OK(buf_append_text(&message, "From: mallory@partner.example\r\n"));
-    crlf_append("made", &message);
+    world_message_read(&w, "made", &message);
     world_process(&w, MALLORY, (const char *const[]){"dave@ours.example", NULL}, buf_slice(&message));
-    assert_true(slice_holds(accepted(), "X-Sealpost-Encryption: failed;"));
-    assert_false(slice_holds(accepted(), SECRET));
+    assert_true(slice_holds(world_accepted(&w), "X-Sealpost-Encryption: failed;"));
+    assert_false(slice_holds(world_accepted(&w), SECRET));
     /* Within a layer that dave's key opens: alice's layer stays closed to him. */
     wrap("ed");
     buf_reset(&message);
     OK(buf_append_text(&message, "From: mallory@partner.example\r\n"));
-    crlf_append("made", &message);
+    world_message_read(&w, "made", &message);
     world_process(&w, MALLORY, (const char *const[]){"dave@ours.example", ALICE, NULL}, buf_slice(&message));
     for (size_t i = 0; i < w.out.result.variant_count; i++) {
         assert_false(slice_holds(buf_slice(&w.out.contents[i]), SECRET));
@@ -659,11 +633,11 @@ static void opening_for_many_is_bounded(void **state)
     world_shell(&w,
                 "openssl cms -encrypt -binary -in made -aes256 -out next alice.pem dave.pem && mv next made");
     OK(buf_append_text(&message, "From: bob@partner.example\r\n"));
-    crlf_append("made", &message);
+    world_message_read(&w, "made", &message);
     const char *const both[] = {ALICE, "dave@ours.example", NULL};
     w.open_max = message.len * 2;
     world_process(&w, BOB, both, buf_slice(&message));
-    assert_true(slice_holds(accepted(), SECRET));
+    assert_true(slice_holds(world_accepted(&w), SECRET));
     assert_int_equal(w.out.result.variant_count, 1); /* they found the same, and share it */
     w.open_max = message.len * 2 - 1;
     world_process(&w, BOB, both, buf_slice(&message));
@@ -671,10 +645,10 @@ static void opening_for_many_is_bounded(void **state)
     assert_int_equal(w.out.result.variant_count, 0);
     assert_true(slice_holds(w.out.result.text, "send it to at most 1 of them at a time"));
     world_process(&w, BOB, to_alice, buf_slice(&message)); /* and that is right */
-    assert_true(slice_holds(accepted(), SECRET));
+    assert_true(slice_holds(world_accepted(&w), SECRET));
     w.open_max = 1; /* whatever the bound, one recipient gets his message */
     world_process(&w, BOB, to_alice, buf_slice(&message));
-    assert_true(slice_holds(accepted(), SECRET));
+    assert_true(slice_holds(world_accepted(&w), SECRET));
     w.open_max = 0;
     buf_release(&message);
 }
@@ -696,7 +670,7 @@ static void bad_signatures_are_put_aside_or_refused(void **state)
     world_file_write(&w, "made", slice_of_text(plain));
     wrap("sm");
     OK(buf_append_text(&message, "From: bob@partner.example\r\n"));
-    crlf_append("made", &message);
+    world_message_read(&w, "made", &message);
     world_process(&w, MALLORY, to_alice, buf_slice(&message));
     assert_int_equal(w.out.result.status, STATUS_POLICY);
     assert_true(slice_holds(w.out.result.refusals[0].reason,

@@ -25,10 +25,7 @@ static int set_up(void **state)
         {.name = "old", .address = "gate@old.example", .days = 1, .issuer = "stranger"},
     };
     (void)state;
-    world_make(&w);
-    for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
-        world_identity(&w, &people[i]);
-    }
+    world_make_with(&w, people, sizeof people / sizeof people[0]);
     world_set(&w, SETTING_DOMAIN, "also.example", "domain.locality", "internal");
     return 0;
 }

@@ -22,10 +22,7 @@ static int set_up(void **state)
         {.name = "una", .address = "una@partner.example", .days = 300, .key_type = "ec", .self = true},
     };
     (void)state;
-    world_make(&w);
-    for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
-        world_identity(&w, &people[i]);
-    }
+    world_make_with(&w, people, sizeof people / sizeof people[0]);
     return 0;
 }
 
@@ -34,32 +31,6 @@ static int tear_down(void **state)
     (void)state;
     world_end(&w);
     return 0;
-}
-
-static void assert_accepted(void)
-{
-    if (w.out.result.status != STATUS_OK) {
-        print_error("%s: %.*s", status_name(w.out.result.status), SLICE_ARGS(w.out.result.text));
-        for (size_t i = 0; i < w.out.result.refusal_count; i++) {
-            print_error(" %.*s", SLICE_ARGS(w.out.result.refusals[i].reason));
-        }
-        fail();
-    }
-}
-
-/* The file as a message with CRLF line ends. */
-static void message_from_file(const char *name, struct buf *out)
-{
-    struct buf raw = BUF_INIT((size_t)1 << 22);
-    world_file_read(&w, name, &raw);
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.data[i] == '\n') {
-            OK(buf_append_text(out, "\r\n"));
-        } else if (raw.data[i] != '\r') {
-            OK(buf_append_byte(out, raw.data[i]));
-        }
-    }
-    buf_release(&raw);
 }
 
 /* encrypt.on_failure=quarantine: nothing is made for anybody, and what came is kept. */
@@ -104,7 +75,7 @@ static void what_cannot_be_encrypted_is_put_aside_whole(void **state)
     assert_false(r->put_aside);
     assert_int_equal(r->status, STATUS_NO_KEY);
     world_process_text(&w, OURS, (const char *const[]){PARTNER, NULL}, plain);
-    assert_accepted();
+    world_assert_accepted(&w);
     assert_slice(r->variants[0].protection, "smime-signed-encrypted");
     w.job_flags = 0;
     world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.on_failure", NULL);
@@ -166,11 +137,11 @@ static void token_of_delivered(const char *header, char token[100])
     struct buf message = BUF_INIT(1 << 20), whole = BUF_INIT(1 << 20);
     world_file_write(&w, "inner", SLICE_LITERAL("Content-Type: text/plain\r\n\r\nsecret words\r\n"));
     world_shell(&w, "openssl cms -encrypt -binary -in inner -aes256 -out msg alice.pem");
-    message_from_file("msg", &message);
+    world_message_read(&w, "msg", &message);
     OK(buf_append_text(&whole, header));
     OK(buf_append_slice(&whole, buf_slice(&message)));
     world_process(&w, PARTNER, (const char *const[]){OURS, NULL}, buf_slice(&whole));
-    assert_accepted();
+    world_assert_accepted(&w);
     assert_slice(w.out.result.variants[0].protection, "decrypted");
     struct slice content = buf_slice(&w.out.contents[0]);
     assert_true(slice_holds(content, "secret words"));
@@ -272,7 +243,7 @@ static void replies_to_encrypted_mail_are_encrypted(void **state)
     assert_true(snprintf(message, sizeof message, "From: alice@ours.example\r\nReferences: %s\r\n\r\nx\r\n",
                          token) > 0);
     world_process_text(&w, OURS, (const char *const[]){"someone@plain.example", NULL}, message);
-    assert_accepted();
+    world_assert_accepted(&w);
     assert_slice(w.out.result.variants[0].protection, "none");
     assert_slice(buf_slice(&w.out.contents[0]), "From: alice@ours.example\r\n\r\nx\r\n");
     world_set(&w, SETTING_GLOBAL, "", "trigger.subject.plain", NULL);

@@ -37,10 +37,7 @@ static int set_up(void **state)
         {.name = "mallory", .address = "mallory@partner.example", .days = 300},
     };
     (void)state;
-    world_make(&w);
-    for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
-        world_identity(&w, &people[i]);
-    }
+    world_make_with(&w, people, sizeof people / sizeof people[0]);
     return 0;
 }
 
@@ -49,15 +46,6 @@ static int tear_down(void **state)
     (void)state;
     world_end(&w);
     return 0;
-}
-
-static struct slice accepted(void)
-{
-    if (w.out.result.status != STATUS_OK) {
-        print_error("%s: %.*s", status_name(w.out.result.status), SLICE_ARGS(w.out.result.text));
-        fail();
-    }
-    return buf_slice(&w.out.contents[0]);
 }
 
 static struct slice header_of(struct slice message)
@@ -72,7 +60,7 @@ static struct slice header_of(struct slice message)
 /* The Cryptographic Payload of the last message as bob's program finds it. */
 static void payload_read(bool encrypted, bool verify, struct buf *out)
 {
-    world_file_write(&w, "msg", accepted());
+    world_file_write(&w, "msg", world_accepted(&w));
     if (encrypted) {
         world_shell(&w, "openssl cms -decrypt -in msg -inkey bob.key -recip bob.pem -out opened");
     } else {
@@ -92,7 +80,7 @@ static void signed_mail_carries_its_header(void **state)
     world_process_text(&w, OURS, (const char *const[]){"nobody@else.example", NULL}, note);
     payload_read(false, true, &text);
     assert_golden(buf_slice(&text), "payload_clear.eml");
-    assert_true(slice_holds(header_of(accepted()), "Subject: Merger with\r\n Globex\r\n"));
+    assert_true(slice_holds(header_of(world_accepted(&w)), "Subject: Merger with\r\n Globex\r\n"));
     world_set(&w, SETTING_DOMAIN, "ours.example", "sign.mode", "with-encryption");
     world_set(&w, SETTING_DOMAIN, "ours.example", "encrypt.mode", "opportunistic");
     buf_release(&text);
@@ -157,7 +145,7 @@ static void encrypted_mail_carries_its_header(void **state)
     world_process_text(&w, OURS, to_partner, note);
     payload_read(true, true, &text);
     assert_golden(buf_slice(&text), "payload_cipher.eml");
-    assert_true(slice_holds(header_of(accepted()), "Subject: Merger with\r\n Globex\r\nDate: Tue"));
+    assert_true(slice_holds(header_of(world_accepted(&w)), "Subject: Merger with\r\n Globex\r\nDate: Tue"));
     assert_false(slice_holds(buf_slice(&text), "Bcc"));
     buf_release(&text);
 }
@@ -170,7 +158,7 @@ static void a_hidden_subject_is_nowhere_outside(void **state)
     world_process_text(&w, OURS, to_partner, note);
     payload_read(true, true, &text);
     assert_golden(buf_slice(&text), "payload_hidden_legacy.eml");
-    struct slice header = header_of(accepted());
+    struct slice header = header_of(world_accepted(&w));
     assert_true(slice_holds(header, "\r\nSubject: [...]\r\n"));
     assert_true(slice_holds(header, "X-Other: stays\r\n"));
     assert_false(slice_holds(header, "erger"));
@@ -206,8 +194,8 @@ static void odd_subjects_are_hidden_too(void **state)
         OK(buf_printf(&message, "From: alice@ours.example\r\n%sTo: bob@partner.example\r\n\r\nx\r\n",
                       odd[i]));
         world_process(&w, OURS, to_partner, buf_slice(&message));
-        assert_int_equal(slice_occurrences(header_of(accepted()), "ubject"), 1);
-        assert_true(slice_holds(header_of(accepted()), "\r\nSubject: [...]\r\n"));
+        assert_int_equal(slice_occurrences(header_of(world_accepted(&w)), "ubject"), 1);
+        assert_true(slice_holds(header_of(world_accepted(&w)), "\r\nSubject: [...]\r\n"));
         payload_read(true, true, &text);
         assert_false(slice_holds(buf_slice(&text), "two secret"));
         assert_int_equal(slice_occurrences(buf_slice(&text), "HP-Outer: Subject: [...]\r\n"), 1);
@@ -280,8 +268,8 @@ static void a_file_as_the_message_hides_its_subject(void **state)
                        "From: alice@ours.example\r\nTo: bob@partner.example\r\nSubject: Globex offer\r\n"
                        "MIME-Version: 1.0\r\nContent-Type: application/octet-stream; name=globex.pdf\r\n"
                        "Content-Transfer-Encoding: base64\r\n\r\nAAEC\r\n");
-    assert_true(slice_holds(header_of(accepted()), "\r\nSubject: [...]\r\n"));
-    assert_false(slice_holds(header_of(accepted()), "lobex"));
+    assert_true(slice_holds(header_of(world_accepted(&w)), "\r\nSubject: [...]\r\n"));
+    assert_false(slice_holds(header_of(world_accepted(&w)), "lobex"));
     payload_read(true, true, &text);
     assert_true(slice_holds(buf_slice(&text), "Subject: Globex offer\r\n"));
     assert_true(slice_holds(buf_slice(&text), "application/octet-stream; hp=\"cipher\""));
@@ -321,20 +309,6 @@ static void what_cannot_carry_it_stays_as_it_is(void **state)
 
 #define TYPE_HP "Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n"
 
-static void message_from_file(const char *name, struct buf *out)
-{
-    struct buf raw = BUF_INIT((size_t)1 << 22);
-    world_file_read(&w, name, &raw);
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.data[i] == '\n') {
-            OK(buf_append_text(out, "\r\n"));
-        } else if (raw.data[i] != '\r') {
-            OK(buf_append_byte(out, raw.data[i]));
-        }
-    }
-    buf_release(&raw);
-}
-
 /* `payload` signed by `signer` (NULL: not), encrypted to alice if `encrypt`, under this outer header. What is
  * delivered to alice. */
 static struct slice delivered(const char *payload, const char *signer, bool encrypt, const char *outer)
@@ -351,13 +325,13 @@ static struct slice delivered(const char *payload, const char *signer, bool encr
         world_shell(&w,
                     "openssl cms -encrypt -binary -in made -aes256 -out sealed alice.pem && mv sealed made");
     }
-    message_from_file("made", &made);
+    world_message_read(&w, "made", &made);
     OK(buf_append_text(&message, outer));
     OK(buf_append_slice(&message, buf_slice(&made)));
     world_process(&w, PARTNER, (const char *const[]){OURS, NULL}, buf_slice(&message));
     buf_release(&made);
     buf_release(&message);
-    return accepted();
+    return world_accepted(&w);
 }
 
 static const char outer_from_bob[] =
@@ -589,16 +563,16 @@ static void the_display_goes_where_no_signature_stays(void **state)
     world_set(&w, SETTING_DOMAIN, "ours.example", "protect.headers", "hide-subject");
     world_set(&w, SETTING_DOMAIN, "ours.example", "domain.locality", "external");
     world_process_text(&w, OURS, (const char *const[]){"alice@ours.example", NULL}, letter);
-    OK(buf_append_slice(&sent, accepted()));
+    OK(buf_append_slice(&sent, world_accepted(&w)));
     world_set(&w, SETTING_DOMAIN, "ours.example", "domain.locality", "internal");
     world_process(&w, OURS, (const char *const[]){OURS, NULL}, buf_slice(&sent));
-    content = accepted();
+    content = world_accepted(&w);
     assert_true(slice_holds(content, "covers=message\r\n"));
     assert_true(slice_holds(content, "Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe_&_K=C3=BCsse?=\r\n"));
     assert_true(slice_holds(content, "header-protection-legacy-display")); /* signed: it has to stay */
     world_set(&w, SETTING_DOMAIN, "ours.example", "smime.remove_signature", "valid");
     world_process(&w, OURS, (const char *const[]){OURS, NULL}, buf_slice(&sent));
-    content = accepted();
+    content = world_accepted(&w);
     const uint8_t *behind_time = memmem(content.data, content.len, "; covers=", 9);
     assert_non_null(behind_time);
     assert_golden(slice_of(behind_time, content.len - (size_t)(behind_time - content.data)),

@@ -22,10 +22,7 @@ static int set_up(void **state)
         {.name = "bob", .address = BOB, .days = 300},
     };
     (void)state;
-    world_make(&w);
-    for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
-        world_identity(&w, &people[i]);
-    }
+    world_make_with(&w, people, sizeof people / sizeof people[0]);
     return 0;
 }
 
@@ -113,15 +110,6 @@ static void outline(struct slice bytes, const char *reader, size_t depth, struct
     arena_release(&a);
 }
 
-static struct slice accepted(void)
-{
-    if (w.out.result.status != STATUS_OK) {
-        print_error("%s: %.*s", status_name(w.out.result.status), SLICE_ARGS(w.out.result.text));
-        fail();
-    }
-    return buf_slice(&w.out.contents[0]);
-}
-
 /* --- as a composer --- */
 
 static void what_we_nest(void **state)
@@ -143,7 +131,7 @@ static void what_we_nest(void **state)
         world_process_text(&w, ALICE, (const char *const[]){BOB, NULL},
                            "From: alice@ours.example\r\nTo: bob@partner.example\r\nSubject: s\r\n" PLAIN);
         OK(buf_printf(&all, "--- %s\r\n", rows[i].title));
-        outline(accepted(), "bob", 0, &all);
+        outline(world_accepted(&w), "bob", 0, &all);
     }
     assert_golden(buf_slice(&all), "nested_sent.txt");
     buf_release(&all);
@@ -204,9 +192,9 @@ static void what_is_delivered_of_nested_layers(void **state)
             world_set(&w, SETTING_DOMAIN, "ours.example", "smime.remove_signature", remove[n]);
             world_process(&w, BOB, (const char *const[]){ALICE, NULL}, buf_slice(&message));
             OK(buf_printf(&all, "--- %s, smime.remove_signature=%s\r\n", steps[i], remove[n]));
-            mark_append(accepted(), "X-Sealpost-Signature", &all);
-            mark_append(accepted(), "X-Sealpost-Encryption", &all);
-            outline(accepted(), "alice", 0, &all);
+            mark_append(world_accepted(&w), "X-Sealpost-Signature", &all);
+            mark_append(world_accepted(&w), "X-Sealpost-Encryption", &all);
+            outline(world_accepted(&w), "alice", 0, &all);
         }
         buf_release(&message);
     }

@@ -41,10 +41,7 @@ static int set_up(void **state)
         {.name = "gus", .address = "gus@partner.example", .days = 300, .knows_gcm = true},
     };
     (void)state;
-    world_make(&w);
-    for (size_t i = 0; i < sizeof people / sizeof people[0]; i++) {
-        world_identity(&w, &people[i]);
-    }
+    world_make_with(&w, people, sizeof people / sizeof people[0]);
     return 0;
 }
 
@@ -55,25 +52,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct slice accepted(void)
-{
-    if (w.out.result.status != STATUS_OK) {
-        print_error("%s: %.*s", status_name(w.out.result.status), SLICE_ARGS(w.out.result.text));
-        for (size_t i = 0; i < w.out.result.refusal_count; i++) {
-            print_error(" %.*s", SLICE_ARGS(w.out.result.refusals[i].reason));
-        }
-        fail();
-    }
-    return buf_slice(&w.out.contents[0]);
-}
-
 /* What leaves for bob alone, also in the file "msg". */
 static struct slice sent_by(const char *sender)
 {
     struct buf message = BUF_INIT(65536);
     OK(buf_printf(&message, "From: %s\r\nTo: bob@partner.example\r\nSubject: s\r\n\r\n" TEXT "\r\n", sender));
     world_process(&w, sender, (const char *const[]){PARTNER, NULL}, buf_slice(&message));
-    struct slice content = accepted();
+    struct slice content = world_accepted(&w);
     world_file_write(&w, "msg", content);
     buf_release(&message);
     return content;
@@ -140,7 +125,7 @@ static void the_key_transport_is_a_setting(void **state)
     /* Another transport for one of two is another copy. */
     world_set(&w, SETTING_USER, PARTNER, "smime.key_transport", "oaep");
     world_process_text(&w, OURS, (const char *const[]){PARTNER, "gus@partner.example", NULL}, plain);
-    (void)accepted();
+    (void)world_accepted(&w);
     assert_int_equal(w.out.result.variant_count, 2);
     world_set(&w, SETTING_USER, PARTNER, "smime.key_transport", "auto");
 }
@@ -186,21 +171,6 @@ static void compressed(struct slice entity, struct buf *out)
     buf_release(&cms);
 }
 
-/* With CRLF, from a file that the openssl tool wrote. */
-static void entity_from_file(const char *name, struct buf *out)
-{
-    struct buf raw = BUF_INIT(1 << 20);
-    world_file_read(&w, name, &raw);
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.data[i] == '\n') {
-            OK(buf_append_text(out, "\r\n"));
-        } else if (raw.data[i] != '\r') {
-            OK(buf_append_byte(out, raw.data[i]));
-        }
-    }
-    buf_release(&raw);
-}
-
 static void what_leaves_is_signed_compressed_encrypted(void **state)
 {
     (void)state;
@@ -211,7 +181,7 @@ static void what_leaves_is_signed_compressed_encrypted(void **state)
     (void)sent_by(OURS);
     assert_true(slice_holds(w.out.result.trace, "\"compressed\":true"));
     world_shell(&w, "openssl cms -decrypt -in msg -inkey bob.key -recip bob.pem -out opened");
-    entity_from_file("opened", &opened);
+    world_message_read(&w, "opened", &opened);
     assert_true(slice_starts_with(
         buf_slice(&opened),
         SLICE_LITERAL("Content-Type: application/pkcs7-mime; smime-type=compressed-data;")));
@@ -248,7 +218,7 @@ static void wrap_in(const char *layers, struct buf *entity)
                     &w, "openssl cms -sign -binary -in layer -out layered -signer bob.pem -inkey bob.key %s",
                     *layer == SIGN_OPAQUE ? "-nodetach" : "");
             }
-            entity_from_file("layered", &next);
+            world_message_read(&w, "layered", &next);
         }
         buf_release(entity);
         *entity = next;
@@ -285,7 +255,7 @@ static void compressed_content_is_read_in_any_nesting(void **state)
         }
         OK(buf_append_slice(&message, rest));
         world_process(&w, PARTNER, (const char *const[]){OURS, NULL}, buf_slice(&message));
-        struct slice content = accepted();
+        struct slice content = world_accepted(&w);
         assert_true(snprintf(wanted, sizeof wanted, "X-Sealpost-Signature: %s", rows[i].signature) > 0);
         bool good = slice_holds(content, wanted) && slice_holds(content, TEXT) == rows[i].text;
         assert_true(snprintf(wanted, sizeof wanted, "X-Sealpost-Encryption: %s", rows[i].encryption) > 0);
@@ -306,13 +276,13 @@ static void what_cannot_be_opened_stays_whole(void **state)
     struct buf entity = BUF_INIT(1 << 20), message = BUF_INIT(1 << 20);
     world_file_write(&w, "layer", SLICE_LITERAL("Content-Type: text/plain\r\n\r\n" TEXT "\r\n"));
     world_shell(&w, "openssl cms -encrypt -binary -aes256 -in layer -out layered bob.pem");
-    entity_from_file("layered", &entity);
+    world_message_read(&w, "layered", &entity);
     OK(buf_append_text(&message,
                        "From: bob@partner.example\r\nTo: alice@ours.example\r\nMIME-Version: 1.0\r\n"));
     compressed(buf_slice(&entity), &message);
     world_process(&w, PARTNER, (const char *const[]){OURS, NULL}, buf_slice(&message));
-    assert_true(slice_holds(accepted(), "X-Sealpost-Encryption: failed"));
-    assert_true(slice_holds(accepted(), "smime-type=compressed-data"));
+    assert_true(slice_holds(world_accepted(&w), "X-Sealpost-Encryption: failed"));
+    assert_true(slice_holds(world_accepted(&w), "smime-type=compressed-data"));
     /* A bomb: a thousand to one, and more than a message of this size may become. */
     struct buf bomb = {.max = (size_t)64 << 20};
     OK(buf_reserve(&bomb, (size_t)40 << 20));
@@ -324,8 +294,8 @@ static void what_cannot_be_opened_stays_whole(void **state)
                        "From: bob@partner.example\r\nTo: alice@ours.example\r\nMIME-Version: 1.0\r\n"));
     compressed(buf_slice(&bomb), &message);
     world_process(&w, PARTNER, (const char *const[]){OURS, NULL}, buf_slice(&message));
-    assert_true(slice_holds(accepted(), "smime-type=compressed-data"));
-    assert_true(accepted().len < message.len + 1000);
+    assert_true(slice_holds(world_accepted(&w), "smime-type=compressed-data"));
+    assert_true(world_accepted(&w).len < message.len + 1000);
     buf_release(&bomb);
     buf_release(&entity);
     buf_release(&message);
