@@ -130,6 +130,7 @@ enum status reply_mark(struct flow *fl, struct slice domain, struct buf *content
     struct buf out = BUF_INIT(fl->content_max + 4096);
     uint8_t nonce[REPLY_TOKEN_NONCE];
     char token[REPLY_TOKEN_LEN + 1];
+    out.wipe = content->wipe; /* it was decrypted */
     fl->env->random(fl->env->random_context, nonce, sizeof nonce);
     enum status status = reply_token_make(fl->env->keys, nonce, domain, token);
     if (status == STATUS_OK) {
@@ -157,7 +158,6 @@ enum status reply_mark(struct flow *fl, struct slice domain, struct buf *content
         buf_release(&out);
         return failure_set(f, status, "the message could not be marked for replies");
     }
-    out.wipe = content->wipe;
     buf_release(content);
     *content = out;
     return STATUS_OK;
