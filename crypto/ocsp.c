@@ -312,12 +312,6 @@ static enum status compare(const struct ocsp_finding *found, struct store_view *
     return STATUS_OK;
 }
 
-static bool has_issued(X509 *issuer, X509 *x)
-{
-    return X509_NAME_cmp(X509_get_subject_name(issuer), X509_get_issuer_name(x)) == 0 &&
-           X509_get0_pubkey(issuer) != NULL && X509_verify(x, X509_get0_pubkey(issuer)) == 1;
-}
-
 enum status ocsp_find(struct slice content, const uint8_t thumbprint[THUMBPRINT_SIZE],
                       const uint8_t issuer[THUMBPRINT_SIZE], struct store_view *view, uint64_t now_ms,
                       struct ocsp_finding *out, struct failure *f)
@@ -328,7 +322,7 @@ enum status ocsp_find(struct slice content, const uint8_t thumbprint[THUMBPRINT_
     *out = (struct ocsp_finding){.serial_len = 0};
     if (x == NULL || above == NULL)
         status = failure_set(f, STATUS_NO_KEY, "the certificate or its issuer's is stored no more");
-    else if (!has_issued(above, x))
+    else if (!certificate_is_issued_by(x, above))
         status = failure_set(f, STATUS_UNTRUSTED, "the certificate is not of that issuer");
     else
         status = names_keep(x, above, out, f);

@@ -166,9 +166,10 @@ void trust_free(struct trust *t)
 
 static void day_of(const ASN1_TIME *time, char day[TIME_RFC3339_SIZE])
 {
-    struct tm t;
+    uint64_t ms = 0;
 
-    time_format_rfc3339(ASN1_TIME_to_tm(time, &t) == 1 ? (uint64_t)timegm(&t) * 1000 : 0, day);
+    (void)asn1_time_ms(time, &ms);
+    time_format_rfc3339(ms, day);
     day[10] = '\0'; /* the date alone */
 }
 
