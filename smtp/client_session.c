@@ -9,55 +9,18 @@
  * unharmed: the other side had closed it for idleness. After the dot a broken connection means "unknown":
  * deferred, which may deliver twice and never loses.
  */
-#include "smtp/delivery_internal.h"
+#include "smtp/client_session.h"
 
 #include "base/log.h"
-#include "smtp/client_state.h"
-#include "smtp/dot_stuffing.h"
-#include "smtp/reply_parser.h"
 
-#define GREETING_TIMEOUT_MS ((uint64_t)60000)
-#define HOST_MAX            256
-#define OUTPUT_ENOUGH       ((size_t)128 << 10)
+#define OUTPUT_ENOUGH ((size_t)128 << 10)
 
-struct client_session {
-    struct client_session *next; /* the destination's list */
-    struct destination *destination;
-    struct stream *stream;
-    enum client_state state;
-    /* where */
-    size_t host_index;
-    char host[HOST_MAX], next_hop[HOST_MAX + 8]; /* "host:port" */
-    uint16_t port;
-    uv_getaddrinfo_t resolve;
-    bool resolving;
-    struct addrinfo *addresses, *address;
-    char error[640]; /* why the last try failed */
-    /* what it can */
-    struct ehlo_offers offers;
-    bool helo_said, secure, no_tls;
-    /* what it does */
-    struct group *group;
-    size_t said, answered; /* of MAIL, RCPT..., DATA: 0 .. count + 1 */
-    size_t accepted;       /* recipients */
-    bool any_reply;        /* to this group */
-    bool served;           /* at least one group before */
-    bool empty_data;       /* 354 though nobody was accepted */
-    uint64_t messages;
-    struct body *body;
-    struct dot_stuffing stuffing;
-};
-
-static void host_try(struct client_session *c);
-static void address_try(struct client_session *c);
-static const struct stream_events events;
-
-static struct delivery *delivery_of(const struct client_session *c)
+struct delivery *client_delivery(const struct client_session *c)
 {
     return c->destination->delivery;
 }
 
-static void move(struct client_session *c, enum client_state to)
+void client_move(struct client_session *c, enum client_state to)
 {
     if (!client_state_may_move(c->state, to)) {
         log_event(LOG_ERROR, "a connection made an illegal move",
@@ -75,7 +38,7 @@ struct client_session *client_session_next(struct client_session *c)
 
 /* --- the end --- */
 
-static void leave(struct client_session *c)
+void client_leave(struct client_session *c)
 {
     struct destination *t = c->destination;
     for (struct client_session **at = &t->connections; *at != NULL; at = &(*at)->next) {
@@ -87,7 +50,7 @@ static void leave(struct client_session *c)
     t->connection_count--;
     t->connecting -= c->state < CLIENT_IDLE;
     t->delivery->options.statistics->connections_open--;
-    move(c, CLIENT_CLOSED);
+    client_move(c, CLIENT_CLOSED);
     body_free(c->body);
     c->body = NULL;
     if (c->addresses != NULL) {
@@ -114,7 +77,7 @@ static void end(struct client_session *c, bool polite)
         }
         c->stream = NULL;
     }
-    leave(c);
+    client_leave(c);
     destination_pump(t);
 }
 
@@ -136,7 +99,7 @@ static bool before_idle(const struct client_session *c)
 }
 
 /* The connection does not work (any more). */
-static void broken(struct client_session *c, const char *why)
+void client_broken(struct client_session *c, const char *why)
 {
     (void)!snprintf(c->error, sizeof c->error, "%s: %s", c->next_hop, why);
     if (before_idle(c)) {
@@ -147,11 +110,11 @@ static void broken(struct client_session *c, const char *why)
             log_event(LOG_WARN, "TLS failed, going on without (opportunistic)",
                       LOG_TEXT("next_hop", c->next_hop), LOG_TEXT("error", why));
             c->no_tls = true;
-            address_try(c);
+            client_address_try(c);
             return;
         }
         c->address = c->address != NULL ? c->address->ai_next : NULL;
-        address_try(c);
+        client_address_try(c);
         return;
     }
     struct group *g = c->group;
@@ -165,133 +128,23 @@ static void broken(struct client_session *c, const char *why)
     end(c, false);
 }
 
-/* --- where to --- */
-
-static void all_failed(struct client_session *c)
-{
-    struct destination *t = c->destination;
-    char error[sizeof c->error];
-    (void)!snprintf(error, sizeof error, "%s", c->error);
-    leave(c);
-    destination_failed(t, error);
-}
-
-static void address_try(struct client_session *c)
-{
-    if (c->address == NULL) {
-        c->host_index++;
-        host_try(c);
-        return;
-    }
-    move(c, CLIENT_CONNECTING);
-    c->helo_said = false;
-    c->secure = false;
-    c->offers = (struct ehlo_offers){0};
-    c->stream = stream_connect(delivery_of(c)->options.loop, c->address->ai_addr, &events, c);
-    if (c->stream == NULL) {
-        (void)!snprintf(c->error, sizeof c->error, "%s: out of memory", c->next_hop);
-        all_failed(c);
-        return;
-    }
-    stream_set_timeout(c->stream, c->destination->connect_timeout_ms);
-}
-
-static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *found)
-{
-    struct client_session *c = request->data;
-    c->resolving = false;
-    if (c->state == CLIENT_CLOSED) {
-        uv_freeaddrinfo(found);
-        free(c);
-        return;
-    }
-    if (error != 0) {
-        (void)!snprintf(c->error, sizeof c->error, "the name %s cannot be resolved: %s", c->host,
-                        uv_strerror(error));
-        c->host_index++;
-        host_try(c);
-        return;
-    }
-    c->addresses = found;
-    c->address = found;
-    address_try(c);
-}
-
-static void host_try(struct client_session *c)
-{
-    struct destination *t = c->destination;
-    struct setting_value hosts = {.setting = setting_find(SLICE_LITERAL("delivery.next_hop")),
-                                  .text = t->hosts};
-    struct slice host;
-    uint16_t port = 0;
-    if (c->addresses != NULL) {
-        uv_freeaddrinfo(c->addresses);
-        c->addresses = NULL;
-        c->address = NULL;
-    }
-    if (!setting_host_at(&hosts, c->host_index, &host, &port) || host.len >= sizeof c->host) {
-        all_failed(c);
-        return;
-    }
-    move(c, CLIENT_RESOLVING);
-    c->no_tls = false;
-    memcpy(c->host, host.data, host.len);
-    c->host[host.len] = '\0';
-    c->port = port != 0 ? port : 25;
-    char service[8];
-    (void)!snprintf(service, sizeof service, "%u", c->port);
-    (void)!snprintf(c->next_hop, sizeof c->next_hop, strchr(c->host, ':') != NULL ? "[%s]:%s" : "%s:%s",
-                    c->host, service);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    struct in6_addr number;
-    if (uv_inet_pton(AF_INET, c->host, &number) == 0 || uv_inet_pton(AF_INET6, c->host, &number) == 0) {
-        hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    }
-    c->resolve.data = c;
-    int error =
-        uv_getaddrinfo(delivery_of(c)->options.loop, &c->resolve, on_resolved, c->host, service, &hints);
-    if (error != 0) {
-        (void)!snprintf(c->error, sizeof c->error, "the name %s cannot be resolved: %s", c->host,
-                        uv_strerror(error));
-        all_failed(c);
-        return;
-    }
-    c->resolving = true;
-}
-
-void client_session_open(struct destination *t)
-{
-    struct client_session *c = calloc(1, sizeof *c);
-    if (c == NULL) {
-        return;
-    }
-    c->destination = t;
-    c->next = t->connections;
-    t->connections = c;
-    t->connection_count++;
-    t->connecting++;
-    t->delivery->options.statistics->connections++;
-    t->delivery->options.statistics->connections_open++;
-    host_try(c);
-}
-
 /* --- the dialogue --- */
 
-static void say(struct client_session *c, const char *verb, const char *argument)
+void client_say(struct client_session *c, const char *verb, const char *argument)
 {
     (void)!buf_printf(stream_output(c->stream), "%s%s%s\r\n", verb, argument[0] != '\0' ? " " : "", argument);
 }
 
-static void become_idle(struct client_session *c)
+void client_become_idle(struct client_session *c)
 {
     struct destination *t = c->destination;
     if (c->state < CLIENT_IDLE) {
         t->connecting--;
         destination_worked(t);
     }
-    move(c, CLIENT_IDLE);
+    client_move(c, CLIENT_IDLE);
     stream_set_timeout(c->stream, t->idle_timeout_ms > 0 ? t->idle_timeout_ms : 1);
-    if (c->messages >= t->max_messages || delivery_of(c)->stopping) {
+    if (c->messages >= t->max_messages || client_delivery(c)->stopping) {
         destination_worked(t); /* it did: the next connection need not wait */
         end(c, true);
         return;
@@ -328,7 +181,7 @@ static void say_envelope(struct client_session *c)
             struct slice address = g->dispatch->envelope->recipients[g->recipients[c->said - 1]];
             (void)!buf_printf(stream_output(c->stream), "RCPT TO:<%.*s>\r\n", SLICE_ARGS(address));
         } else {
-            say(c, "DATA", "");
+            client_say(c, "DATA", "");
         }
     }
     stream_set_timeout(c->stream, c->destination->timeout_ms);
@@ -359,7 +212,7 @@ void client_session_take(struct client_session *c, struct group *g)
         destination_pump(c->destination);
         return;
     }
-    move(c, CLIENT_ENVELOPE);
+    client_move(c, CLIENT_ENVELOPE);
     c->said = 0;
     c->answered = 0;
     c->accepted = 0;
@@ -377,12 +230,12 @@ static void body_go_on(struct client_session *c, enum status status)
     for (;;) {
         if (status == STATUS_NOT_FOUND) {
             if (dot_stuff_end(&c->stuffing, out) != STATUS_OK) {
-                broken(c, "out of memory");
+                client_broken(c, "out of memory");
                 return;
             }
             body_free(c->body);
             c->body = NULL;
-            move(c, CLIENT_DOT);
+            client_move(c, CLIENT_DOT);
             stream_set_timeout(c->stream, 2 * c->destination->timeout_ms);
             stream_flush(c->stream);
             return;
@@ -395,7 +248,7 @@ static void body_go_on(struct client_session *c, enum status status)
              * one. */
             log_event(LOG_ERROR, "a body cannot be read", LOG_TEXT("next_hop", c->next_hop),
                       LOG_TEXT("error", status_text(status)));
-            broken(c, "the message could not be read here");
+            client_broken(c, "the message could not be read here");
             return;
         }
         if (out->len >= OUTPUT_ENOUGH) {
@@ -416,10 +269,10 @@ static void on_body_ready(void *context, enum status status)
 
 static void body_start(struct client_session *c)
 {
-    move(c, CLIENT_BODY);
+    client_move(c, CLIENT_BODY);
     c->body = body_new(c->group, on_body_ready, c);
     if (c->body == NULL) {
-        broken(c, "out of memory");
+        client_broken(c, "out of memory");
         return;
     }
     dot_stuffing_init(&c->stuffing);
@@ -477,8 +330,8 @@ static void transaction_over(struct client_session *c)
 static void envelope_over(struct client_session *c)
 {
     transaction_over(c);
-    move(c, CLIENT_RESET);
-    say(c, "RSET", "");
+    client_move(c, CLIENT_RESET);
+    client_say(c, "RSET", "");
     stream_flush(c->stream);
 }
 
@@ -507,7 +360,7 @@ static void envelope_answered(struct client_session *c, const struct remote_repl
         /* RFC 2920 section 3.1: the server may say 354 although it accepted nobody; nothing may then be sent
          * but the dot. */
         c->empty_data = true;
-        move(c, CLIENT_DOT);
+        client_move(c, CLIENT_DOT);
         stream_write(c->stream, SLICE_LITERAL(".\r\n"));
         stream_flush(c->stream);
         return;
@@ -538,67 +391,7 @@ static void dot_answered(struct client_session *c, const struct remote_reply *r,
                      text, c->next_hop);
     }
     transaction_over(c);
-    become_idle(c);
-}
-
-static bool wants_tls(const struct client_session *c)
-{
-    return !c->secure && !c->no_tls && !slice_equal(c->destination->tls, SLICE_LITERAL("none"));
-}
-
-static bool needs_tls(const struct client_session *c)
-{
-    return slice_equal(c->destination->tls, SLICE_LITERAL("required")) ||
-           slice_equal(c->destination->tls, SLICE_LITERAL("verified"));
-}
-
-static void hello_answered(struct client_session *c, const struct remote_reply *r)
-{
-    if (r->code >= 300) {
-        if (c->helo_said || r->code < 500) {
-            broken(c, "it does not answer EHLO and HELO with 250");
-            return;
-        }
-        c->helo_said = true;
-        say(c, "HELO", delivery_of(c)->options.hostname);
-        stream_flush(c->stream);
-        return;
-    }
-    if (!c->helo_said) {
-        ehlo_offers_read(r, &c->offers);
-    }
-    if (wants_tls(c) && c->offers.starttls) {
-        move(c, CLIENT_STARTTLS);
-        say(c, "STARTTLS", "");
-        stream_flush(c->stream);
-        return;
-    }
-    if (needs_tls(c) && !c->secure) {
-        broken(c, "it offers no STARTTLS, and delivery.tls asks for it");
-        return;
-    }
-    become_idle(c);
-}
-
-static void starttls_answered(struct client_session *c, const struct remote_reply *r)
-{
-    if (r->code != 220) {
-        if (needs_tls(c)) {
-            broken(c, "it refuses STARTTLS, and delivery.tls asks for it");
-        } else {
-            become_idle(c);
-        }
-        return;
-    }
-    struct delivery_options *o = &delivery_of(c)->options;
-    bool verified = slice_equal(c->destination->tls, SLICE_LITERAL("verified"));
-    move(c, CLIENT_HANDSHAKE);
-    /* Bytes that came in plain text behind the 220 must not count as if they had come protected. */
-    stream_drop_kept(c->stream);
-    if (stream_start_tls(c->stream, verified ? o->tls_verified : o->tls_opportunistic, false, c->host) !=
-        STATUS_OK) {
-        broken(c, "TLS cannot be started");
-    }
+    client_become_idle(c);
 }
 
 /* One reply, in whatever state. */
@@ -608,7 +401,7 @@ static void answered(struct client_session *c, const struct remote_reply *r)
     struct slice text = reply_as_text(r, line, sizeof line);
     c->any_reply = true;
     if (r->code == 421 && c->state != CLIENT_ENVELOPE && c->state != CLIENT_DOT) {
-        broken(c, "it closes the connection (421)");
+        client_broken(c, "it closes the connection (421)");
         return;
     }
     switch (c->state) {
@@ -617,18 +410,18 @@ static void answered(struct client_session *c, const struct remote_reply *r)
             char why[300];
             (void)!snprintf(why, sizeof why, "it greets with %.*s", (int)(text.len < 256 ? text.len : 256),
                             (const char *)text.data);
-            broken(c, why);
+            client_broken(c, why);
             return;
         }
-        move(c, CLIENT_HELLO);
-        say(c, "EHLO", delivery_of(c)->options.hostname);
+        client_move(c, CLIENT_HELLO);
+        client_say(c, "EHLO", client_delivery(c)->options.hostname);
         stream_flush(c->stream);
         break;
     case CLIENT_HELLO:
-        hello_answered(c, r);
+        client_hello_answered(c, r);
         break;
     case CLIENT_STARTTLS:
-        starttls_answered(c, r);
+        client_starttls_answered(c, r);
         break;
     case CLIENT_ENVELOPE:
         envelope_answered(c, r, text);
@@ -637,7 +430,7 @@ static void answered(struct client_session *c, const struct remote_reply *r)
         dot_answered(c, r, text);
         break;
     case CLIENT_RESET:
-        become_idle(c);
+        client_become_idle(c);
         break;
     case CLIENT_BODY: /* it will not take the rest: RFC 5321 has no such reply but 421 and its kin */
     case CLIENT_IDLE:
@@ -646,7 +439,7 @@ static void answered(struct client_session *c, const struct remote_reply *r)
     case CLIENT_HANDSHAKE:
     case CLIENT_CLOSED:
     case CLIENT_STATE_COUNT:
-        broken(c, "it speaks when it was not asked");
+        client_broken(c, "it speaks when it was not asked");
         break;
     }
 }
@@ -665,7 +458,7 @@ static size_t on_data(void *context, struct slice bytes)
             return at;
         }
         if (result == REPLY_MALFORMED) {
-            broken(c, "it does not speak SMTP");
+            client_broken(c, "it does not speak SMTP");
             return bytes.len;
         }
         at += used;
@@ -681,30 +474,11 @@ static size_t on_data(void *context, struct slice bytes)
     return at;
 }
 
-static void on_connected(void *context)
-{
-    struct client_session *c = context;
-    move(c, CLIENT_GREETING);
-    stream_set_timeout(c->stream, GREETING_TIMEOUT_MS);
-    stream_resume(c->stream);
-}
-
 static void on_ended(void *context, enum status status, const char *text)
 {
     struct client_session *c = context;
     (void)status;
-    broken(c, text);
-}
-
-static void on_secured(void *context)
-{
-    struct client_session *c = context;
-    c->secure = true;
-    c->offers = (struct ehlo_offers){0};
-    delivery_of(c)->options.statistics->tls_sessions_out++;
-    move(c, CLIENT_HELLO);
-    say(c, "EHLO", delivery_of(c)->options.hostname);
-    stream_flush(c->stream);
+    client_broken(c, text);
 }
 
 static void on_timeout(void *context)
@@ -713,16 +487,21 @@ static void on_timeout(void *context)
     if (c->state == CLIENT_IDLE) {
         end(c, true);
     } else {
-        broken(c, "it does not answer in time");
+        client_broken(c, "it does not answer in time");
     }
 }
 
 static const struct stream_events events = {.data = on_data,
                                             .ended = on_ended,
                                             .drained = on_drained,
-                                            .secured = on_secured,
+                                            .secured = client_secured,
                                             .timeout = on_timeout,
-                                            .connected = on_connected};
+                                            .connected = client_connected};
+
+const struct stream_events *client_stream_events(void)
+{
+    return &events;
+}
 
 void client_session_stop(struct client_session *c)
 {
@@ -740,5 +519,5 @@ void client_session_stop(struct client_session *c)
         }
         c->stream = NULL;
     }
-    leave(c);
+    client_leave(c);
 }

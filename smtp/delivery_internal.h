@@ -3,7 +3,8 @@
  * variant that go to one destination), destinations with their connections, bodies. All on the loop's thread.
  *
  *   delivery.c      the schedule's clock, starting dispatches, what the queue's users ask
- *   dispatch.c      plan, results, the message's next state
+ *   dispatch_plan.c recipients into groups
+ *   dispatch.c      results, the message's next state
  *   release.c       out of quarantine
  *   bounce.c        notifications
  *   notice.c        notices of how a message was protected
@@ -104,6 +105,21 @@ void dispatch_bounced(struct dispatch *x, enum status status, const char *as);
 
 /* The notice is safe, or cannot be made. */
 void dispatch_noticed(struct dispatch *x, enum status status, const char *as);
+
+/* For dispatch_plan.c */
+#define GROUP_RECIPIENTS_MAX 100  /* RFC 5321 section 4.5.3.1.8: every server takes as many */
+#define BUSY_RETRY_MS        5000 /* nobody was tried: soon again, and it does not count */
+void dispatch_note_outcome(struct dispatch *x, size_t position, const struct recipient_outcome *o);
+void dispatch_log_outcomes(struct dispatch *x, const size_t *positions,
+                           const struct recipient_outcome *outcomes, size_t count);
+bool dispatch_is_held(const struct dispatch *x, size_t position);
+void dispatch_settle(struct dispatch *x);
+void dispatch_over(struct dispatch *x);
+
+/* --- dispatch_plan.c --- */
+
+/* Groups into their destinations' queues; with none, the dispatch settles from within. */
+void dispatch_plan(struct dispatch *x);
 
 /* --- bounce.c --- */
 

@@ -9,10 +9,8 @@
 
 #include <unistd.h>
 
-#define GROUP_RECIPIENTS_MAX 100 /* RFC 5321 section 4.5.3.1.8: every server takes as many */
-#define ARENA_MAX            ((size_t)64 << 20)
-#define BUSY_RETRY_MS        5000 /* nobody was tried: soon again, and it does not count */
-#define LOAD_RETRY_MS        60000
+#define ARENA_MAX     ((size_t)64 << 20)
+#define LOAD_RETRY_MS 60000
 
 static struct dispatch *dispatch_new(struct delivery *d, struct schedule_entry *e)
 {
@@ -69,7 +67,7 @@ void dispatch_unpin(struct dispatch *x)
 }
 
 /* The entry has its new state; the dispatch goes. */
-static void dispatch_over(struct dispatch *x)
+void dispatch_over(struct dispatch *x)
 {
     x->entry = NULL;
     x->over = true;
@@ -110,7 +108,7 @@ static const char *const event_names[] = {[RESULT_NONE] = "deferred",
                                           [RESULT_DEFERRED] = "deferred",
                                           [RESULT_FAILED] = "failed"};
 
-static void note_outcome(struct dispatch *x, size_t position, const struct recipient_outcome *o)
+void dispatch_note_outcome(struct dispatch *x, size_t position, const struct recipient_outcome *o)
 {
     struct spool_recipient *r = &x->state.recipients[position];
     char id[ID_TEXT_SIZE];
@@ -135,8 +133,8 @@ static const enum message_state logged_states[] = {[RESULT_NONE] = MESSAGE_DEFER
                                                    [RESULT_FAILED] = MESSAGE_FAILED};
 
 /* What became of these recipients in this attempt, for the message log. */
-static void outcomes_log(struct dispatch *x, const size_t *positions,
-                         const struct recipient_outcome *outcomes, size_t count)
+void dispatch_log_outcomes(struct dispatch *x, const size_t *positions,
+                           const struct recipient_outcome *outcomes, size_t count)
 {
     struct message_outcome logged[GROUP_RECIPIENTS_MAX];
     struct message_event event = {.type = MESSAGE_EVENT_ATTEMPT,
@@ -154,17 +152,17 @@ static void outcomes_log(struct dispatch *x, const size_t *positions,
     message_log_event(x->delivery->options.log, x->envelope->id, &event);
 }
 
-static void settle(struct dispatch *x);
+void dispatch_settle(struct dispatch *x);
 
 void group_finished(struct group *g)
 {
     struct dispatch *x = g->dispatch;
     bool delivered = false;
     for (size_t i = 0; i < g->count; i++) {
-        note_outcome(x, g->recipients[i], &g->outcomes[i]);
+        dispatch_note_outcome(x, g->recipients[i], &g->outcomes[i]);
         delivered = delivered || g->outcomes[i].result == RESULT_DELIVERED;
     }
-    outcomes_log(x, g->recipients, g->outcomes, g->count);
+    dispatch_log_outcomes(x, g->recipients, g->outcomes, g->count);
     if (g->seven_bit >= 0) {
         (void)close(g->seven_bit);
     }
@@ -174,11 +172,11 @@ void group_finished(struct group *g)
         }
         return;
     }
-    settle(x);
+    dispatch_settle(x);
 }
 
 /* Policy wants it put aside, and nobody has released it. */
-static bool is_held(const struct dispatch *x, size_t position)
+bool dispatch_is_held(const struct dispatch *x, size_t position)
 {
     return x->held[position] && !x->state.released;
 }
@@ -186,7 +184,7 @@ static bool is_held(const struct dispatch *x, size_t position)
 static bool any_held(const struct dispatch *x)
 {
     for (size_t i = 0; i < x->state.recipient_count; i++) {
-        if (x->state.recipients[i].state == RECIPIENT_WAITING && is_held(x, i)) {
+        if (x->state.recipients[i].state == RECIPIENT_WAITING && dispatch_is_held(x, i)) {
             return true;
         }
     }
@@ -197,7 +195,7 @@ static bool any_held(const struct dispatch *x)
 static bool all_settled(const struct dispatch *x)
 {
     for (size_t i = 0; i < x->state.recipient_count; i++) {
-        if (x->state.recipients[i].state == RECIPIENT_WAITING && !is_held(x, i)) {
+        if (x->state.recipients[i].state == RECIPIENT_WAITING && !dispatch_is_held(x, i)) {
             return false;
         }
     }
@@ -226,7 +224,7 @@ static uint64_t next_attempt(struct dispatch *x, uint64_t now)
     uint16_t random = 0;
     random_bytes(&random, sizeof random);
     for (size_t i = 0; i < x->state.recipient_count; i++) {
-        if (x->state.recipients[i].state != RECIPIENT_WAITING || is_held(x, i)) {
+        if (x->state.recipients[i].state != RECIPIENT_WAITING || dispatch_is_held(x, i)) {
             continue;
         }
         struct slice address = x->envelope->recipients[i];
@@ -317,7 +315,7 @@ static void expire(struct dispatch *x)
     }
     for (size_t i = 0; i < x->state.recipient_count; i++) {
         struct spool_recipient *r = &x->state.recipients[i];
-        if (r->state == RECIPIENT_WAITING && !x->failing[i] && !is_held(x, i) &&
+        if (r->state == RECIPIENT_WAITING && !x->failing[i] && !dispatch_is_held(x, i) &&
             now >= x->envelope->arrived_ms + settings_expire(s, x->envelope->recipients[i])) {
             char id[ID_TEXT_SIZE];
             id_format(x->envelope->id, id);
@@ -327,7 +325,7 @@ static void expire(struct dispatch *x)
             x->failing[i] = true;
             struct recipient_outcome o = {
                 .result = RESULT_FAILED, .enhanced = "5.4.7", .text = r->reply, .next_hop = r->next_hop};
-            outcomes_log(x, &i, &o, 1);
+            dispatch_log_outcomes(x, &i, &o, 1);
         }
     }
     s->end(s->context);
@@ -344,7 +342,7 @@ static void failures_note(struct dispatch *x)
     }
 }
 
-static void settle(struct dispatch *x)
+void dispatch_settle(struct dispatch *x)
 {
     expire(x);
     size_t failed = 0;
@@ -388,139 +386,6 @@ void dispatch_bounced(struct dispatch *x, enum status status, const char *as)
     finalise(x);
 }
 
-/* --- plan --- */
-
-static struct group *group_for(struct dispatch *x, struct group **groups, struct destination *t,
-                               size_t variant)
-{
-    for (struct group *g = *groups; g != NULL; g = g->next) {
-        if (g->destination == t && g->variant == variant && g->count < GROUP_RECIPIENTS_MAX) {
-            return g;
-        }
-    }
-    struct group *g = arena_alloc(&x->arena, sizeof *g);
-    if (g == NULL) {
-        return NULL;
-    }
-    g->dispatch = x;
-    g->destination = t;
-    g->variant = variant;
-    g->seven_bit = -1;
-    g->recipients = arena_alloc_array(&x->arena, GROUP_RECIPIENTS_MAX, sizeof(size_t));
-    g->outcomes = arena_alloc_array(&x->arena, GROUP_RECIPIENTS_MAX, sizeof(struct recipient_outcome));
-    if (g->recipients == NULL || g->outcomes == NULL) {
-        return NULL;
-    }
-    g->next = *groups;
-    *groups = g;
-    x->outstanding++;
-    return g;
-}
-
-static void defer_here(struct dispatch *x, size_t position, const char *enhanced, const char *text)
-{
-    struct recipient_outcome o = {.result = RESULT_DEFERRED, .text = slice_of_text(text)};
-    (void)!snprintf(o.enhanced, sizeof o.enhanced, "%s", enhanced);
-    note_outcome(x, position, &o);
-    outcomes_log(x, &position, &o, 1);
-    x->any_tried = true;
-}
-
-/* Those whom policy refused when the message was accepted: the sender hears of them with what else has
- * failed, once, unless the client has heard of each already. Until that notification is durable they are
- * found again here, in the envelope, after any crash. */
-static void plan_refusals(struct dispatch *x)
-{
-    for (size_t i = 0; i < x->envelope->refusal_count; i++) {
-        const struct spool_refusal *refusal = &x->envelope->refusals[i];
-        struct spool_recipient *r = &x->state.recipients[refusal->recipient];
-        if (r->state != RECIPIENT_WAITING) {
-            continue;
-        }
-        r->reply = refusal->reason;
-        r->enhanced = refusal->enhanced;
-        if ((x->envelope->flags & SPOOL_REFUSALS_TOLD) != 0) {
-            r->state = RECIPIENT_FAILED;
-        } else {
-            x->failing[refusal->recipient] = true;
-        }
-    }
-}
-
-/* By recipient: is its variant one that policy has put aside? */
-static void plan_held(struct dispatch *x)
-{
-    for (size_t v = 0; v < x->envelope->variant_count; v++) {
-        const struct spool_variant *variant = &x->envelope->variants[v];
-        for (size_t i = 0; i < variant->recipient_count; i++) {
-            x->held[variant->recipients[i]] = variant->quarantine;
-        }
-    }
-}
-
-static void plan_recipient(struct dispatch *x, struct group **groups, size_t variant, size_t position)
-{
-    struct delivery *d = x->delivery;
-    struct delivery_settings settings;
-    enum status status =
-        settings_for_delivery(d->options.settings, x->envelope->recipients[position], &x->arena, &settings);
-    if (status != STATUS_OK) {
-        defer_here(x, position, "4.3.0", "the settings of this recipient could not be read");
-        return;
-    }
-    if (x->envelope->variants[variant].next_hop.len > 0) { /* a rule's route */
-        settings.next_hop = x->envelope->variants[variant].next_hop;
-    }
-    if (settings.next_hop.len == 0) {
-        defer_here(x, position, "4.3.5", "no delivery.next_hop is set for this recipient's domain");
-        return;
-    }
-    struct destination *t = destination_find(d, &settings);
-    struct group *g = t != NULL ? group_for(x, groups, t, variant) : NULL;
-    if (g == NULL) {
-        defer_here(x, position, "4.3.1", status_text(STATUS_NO_MEMORY));
-        return;
-    }
-    g->recipients[g->count++] = position;
-}
-
-static void plan(struct dispatch *x)
-{
-    struct settings_source *s = x->delivery->options.settings;
-    struct group *groups = NULL;
-    x->failing = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
-    x->held = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
-    if (x->failing == NULL || x->held == NULL || !s->begin(s->context)) {
-        struct delivery *d = x->delivery;
-        log_event(LOG_WARN, "delivery cannot be planned: settings cannot be read");
-        schedule_wait(&d->schedule, x->entry, clock_wall_ms() + BUSY_RETRY_MS);
-        dispatch_over(x);
-        return;
-    }
-    plan_refusals(x);
-    plan_held(x);
-    for (size_t v = 0; v < x->envelope->variant_count; v++) {
-        const struct spool_variant *variant = &x->envelope->variants[v];
-        for (size_t i = 0; i < variant->recipient_count; i++) {
-            size_t position = variant->recipients[i];
-            if (x->state.recipients[position].state == RECIPIENT_WAITING && !is_held(x, position)) {
-                plan_recipient(x, &groups, v, position);
-            }
-        }
-    }
-    s->end(s->context);
-    if (groups == NULL) {
-        settle(x);
-        return;
-    }
-    /* A group may be over before the next is given away, and the last one takes the dispatch with it. */
-    while (groups != NULL) {
-        struct group *next = groups->next;
-        destination_enqueue(groups->destination, groups);
-        groups = next;
-    }
-}
-
 /* --- start --- */
 
 /* What was put aside stays so; the rest is delivered. */
@@ -528,7 +393,7 @@ static void go_on(struct dispatch *x)
 {
     struct delivery *d = x->delivery;
     if (x->state.state != SPOOL_QUARANTINED && (x->envelope->flags & SPOOL_UNPROCESSED) == 0) {
-        plan(x);
+        dispatch_plan(x);
         return;
     }
     if (x->entry->doomed) {

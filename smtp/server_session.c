@@ -16,8 +16,6 @@
 #include "smtp/line_reader.h"
 #include "store/records.h"
 
-#define DEDUP_MAX 1000 /* recipients that are compared with a new one */
-
 void session_move(struct server_session *s, enum server_state to)
 {
     if (!server_state_may_move(s->state, to)) {
@@ -80,177 +78,12 @@ void session_await_command(struct server_session *s)
     stream_set_timeout(s->stream, s->limits.command_timeout_ms);
 }
 
-static const struct server_services *services(const struct server_session *s)
+const struct server_services *session_services(const struct server_session *s)
 {
     return server_services(s->server);
 }
 
 /* --- commands --- */
-
-static void hello(struct server_session *s, const struct smtp_command *c)
-{
-    session_reset(s);
-    memcpy(s->helo, c->argument.data, c->argument.len);
-    s->helo[c->argument.len] = '\0';
-    s->esmtp = c->verb != VERB_HELO;
-    struct buf *out = stream_output(s->stream);
-    struct slice name = slice_of_text(services(s)->hostname);
-    session_move(s, SERVER_READY);
-    if (!s->esmtp) {
-        (void)!reply_append_line(out, 250, "", name, true);
-        return;
-    }
-    char size[40];
-    (void)!snprintf(size, sizeof size, "SIZE %llu", (unsigned long long)s->limits.max_size);
-    (void)!reply_append_line(out, 250, "", name, false);
-    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("PIPELINING"), false);
-    (void)!reply_append_line(out, 250, "", slice_of_text(size), false);
-    if (services(s)->tls != NULL && s->limits.offer_tls && stream_ssl(s->stream) == NULL) {
-        (void)!reply_append_line(out, 250, "", SLICE_LITERAL("STARTTLS"), false);
-    }
-    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("8BITMIME"), false);
-    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("ENHANCEDSTATUSCODES"), false);
-    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("HELP"), true);
-}
-
-static enum smtp_reply mail(struct server_session *s, const struct smtp_command *c)
-{
-    const struct server_services *service = services(s);
-    if (service->stale(service->context)) {
-        return REPLY_STALE;
-    }
-    if (s->limits.require_tls && stream_ssl(s->stream) == NULL) {
-        return REPLY_TLS_FIRST;
-    }
-    if (c->has_size && c->size > s->limits.max_size) {
-        return REPLY_TOO_LARGE;
-    }
-    if (service->budget->used + (c->has_size ? c->size : 0) >= service->budget->max) {
-        return REPLY_MEMORY_FULL;
-    }
-    struct message *m = message_new(service->budget, clock_wall_ms());
-    if (m == NULL) {
-        return REPLY_MEMORY_FULL;
-    }
-    struct spool_envelope *e = &m->envelope;
-    e->owner_node = service->node_id;
-    e->owner_epoch = 1;
-    if (!arena_copy(&m->arena, c->path, &e->sender) ||
-        !arena_copy(&m->arena, slice_of_text(s->peer), &e->client_ip) ||
-        !arena_copy(&m->arena, slice_of_text(s->helo), &e->helo)) {
-        message_free(m);
-        return REPLY_MEMORY_FULL;
-    }
-    s->message = m;
-    s->recipient_room = 0;
-    s->body = c->body;
-    session_move(s, SERVER_MAIL);
-    return REPLY_SENDER_OK;
-}
-
-/* RFC 5321 section 4.5.1: <postmaster> alone is a mailbox of this host. */
-static bool recipient_text(struct server_session *s, const struct smtp_command *c, struct slice *out)
-{
-    if (c->domain.len > 0) {
-        return arena_copy(&s->message->arena, c->path, out);
-    }
-    char *text = arena_printf(&s->message->arena, "postmaster@%s", services(s)->hostname);
-    *out = slice_of_text(text);
-    return text != NULL;
-}
-
-/* This RCPT is answered with 250: LMTP owes it a reply of its own after the dot, also when it names somebody
- * for the second time. */
-static enum smtp_reply receipt(struct server_session *s, size_t position)
-{
-    if (!s->lmtp) {
-        return REPLY_RECIPIENT_OK;
-    }
-    if (s->receipt_count >= s->limits.max_recipients) {
-        return REPLY_TOO_MANY_RECIPIENTS;
-    }
-    if (s->receipt_count == s->receipt_room) {
-        size_t room = s->receipt_room == 0 ? 8 : 2 * s->receipt_room;
-        size_t *grown = realloc(s->receipts, room * sizeof *grown);
-        if (grown == NULL) {
-            return REPLY_TOO_MANY_RECIPIENTS;
-        }
-        s->receipts = grown;
-        s->receipt_room = room;
-    }
-    s->receipts[s->receipt_count++] = position;
-    return REPLY_RECIPIENT_OK;
-}
-
-static enum smtp_reply rcpt(struct server_session *s, const struct smtp_command *c)
-{
-    struct spool_envelope *e = &s->message->envelope;
-    if (!s->may_relay) {
-        services(s)->statistics->relay_denied++;
-        return REPLY_RELAY_DENIED;
-    }
-    if (e->recipient_count >= s->limits.max_recipients) {
-        return REPLY_TOO_MANY_RECIPIENTS;
-    }
-    struct slice address;
-    if (!recipient_text(s, c, &address)) {
-        return REPLY_MEMORY_FULL;
-    }
-    if (address.len > ADDRESS_MAX) {
-        return REPLY_BAD_RECIPIENT;
-    }
-    for (size_t i = 0; i < e->recipient_count && e->recipient_count <= DEDUP_MAX; i++) {
-        if (slice_equal(e->recipients[i], address)) {
-            return receipt(s, i); /* once is enough */
-        }
-    }
-    if (e->recipient_count == s->recipient_room) {
-        size_t room = s->recipient_room == 0 ? 8 : 2 * s->recipient_room;
-        struct slice *grown = arena_alloc_array(&s->message->arena, room, sizeof *grown);
-        if (grown == NULL) {
-            return REPLY_TOO_MANY_RECIPIENTS;
-        }
-        if (e->recipient_count > 0) {
-            memcpy(grown, e->recipients, e->recipient_count * sizeof *grown);
-        }
-        e->recipients = grown;
-        s->recipient_room = room;
-    }
-    enum smtp_reply reply = receipt(s, e->recipient_count);
-    if (reply != REPLY_RECIPIENT_OK) {
-        return reply;
-    }
-    e->recipients[e->recipient_count++] = address;
-    if (s->state == SERVER_MAIL) {
-        session_move(s, SERVER_RCPT);
-    }
-    return reply;
-}
-
-/* `more`: bytes came behind the command, before the handshake. They could have been put there by somebody in
- * between (the plaintext injection of CVE-2011-0411): nobody who means well sends any. */
-static void starttls(struct server_session *s, bool more)
-{
-    SSL_CTX *tls = s->limits.offer_tls ? services(s)->tls : NULL;
-    if (more) {
-        session_end(s, REPLY_TLS_PIPELINED, true);
-        return;
-    }
-    if (tls == NULL) {
-        session_reply(s, REPLY_TLS_UNAVAILABLE);
-        return;
-    }
-    if (stream_ssl(s->stream) != NULL) {
-        session_reply(s, REPLY_TLS_ALREADY);
-        return;
-    }
-    session_reply(s, REPLY_STARTTLS_READY);
-    stream_flush(s->stream);
-    session_move(s, SERVER_HANDSHAKE);
-    if (stream_start_tls(s->stream, tls, true, NULL) != STATUS_OK) {
-        session_end(s, REPLY_INTERNAL, false);
-    }
-}
 
 static void run_command(struct server_session *s, struct slice line, bool more)
 {
@@ -275,17 +108,17 @@ static void run_command(struct server_session *s, struct slice line, bool more)
     case VERB_EHLO:
     case VERB_HELO:
     case VERB_LHLO:
-        hello(s, &c);
+        session_hello(s, &c);
         return;
     case VERB_MAIL:
         if (s->messages >= s->limits.max_messages) {
             session_end(s, REPLY_TOO_MANY_MESSAGES, true);
             return;
         }
-        reply = mail(s, &c);
+        reply = session_mail(s, &c);
         break;
     case VERB_RCPT:
-        reply = rcpt(s, &c);
+        reply = session_rcpt(s, &c);
         break;
     case VERB_DATA:
         if (session_data_begin(s)) {
@@ -317,7 +150,7 @@ static void run_command(struct server_session *s, struct slice line, bool more)
         session_end(s, REPLY_BYE, false);
         return;
     case VERB_STARTTLS:
-        starttls(s, more);
+        session_starttls(s, more);
         return;
     case VERB_UNIMPLEMENTED:
     case VERB_UNKNOWN:
@@ -404,7 +237,7 @@ static void on_timeout(void *context)
 static void on_secured(void *context)
 {
     struct server_session *s = context;
-    services(s)->statistics->tls_sessions_in++;
+    session_services(s)->statistics->tls_sessions_in++;
     /* RFC 3207 section 4.2: what was learned before the handshake is forgotten. */
     session_reset(s);
     s->helo[0] = '\0';
@@ -420,7 +253,7 @@ void server_session_start(struct server_session *s)
 {
     s->state = SERVER_CONNECTED;
     char greeting[320];
-    (void)!snprintf(greeting, sizeof greeting, "%s %s Sealpost", services(s)->hostname,
+    (void)!snprintf(greeting, sizeof greeting, "%s %s Sealpost", session_services(s)->hostname,
                     s->lmtp ? "LMTP" : "ESMTP");
     (void)!reply_append_line(stream_output(s->stream), 220, "", slice_of_text(greeting), true);
     stream_flush(s->stream);

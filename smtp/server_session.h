@@ -40,11 +40,22 @@ void server_session_start(struct server_session *s);
 /* The service stops: 421 for who is idle; a message that is on its way may end. `force`: also that one. */
 void server_session_stop(struct server_session *s, bool force);
 
+/* server_hello.c */
+void session_hello(struct server_session *s, const struct smtp_command *c);
+/* `more`: bytes came behind the command, before the handshake. They could have been put there by somebody in
+ * between (the plaintext injection of CVE-2011-0411): nobody who means well sends any. */
+void session_starttls(struct server_session *s, bool more);
+
+/* server_envelope.c: the reply, and with a good one the envelope has grown */
+enum smtp_reply session_mail(struct server_session *s, const struct smtp_command *c);
+enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command *c);
+
 /* server_data.c: from 354 to the transaction */
 bool session_data_begin(struct server_session *s);
 size_t session_data(struct server_session *s, struct slice bytes);
 
-/* For both files */
+/* For these files */
+const struct server_services *session_services(const struct server_session *s);
 void session_move(struct server_session *s, enum server_state to);
 void session_reply(struct server_session *s, enum smtp_reply reply);
 /* What the final dot is answered with: in LMTP once for each recipient. */

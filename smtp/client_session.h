@@ -1,0 +1,64 @@
+/*
+ * What the files of a client's session share. smtp/client_state.h has the states; all on the loop's thread.
+ *
+ *   client_connect.c  RESOLVING to the last EHLO: hosts, addresses, greeting, STARTTLS
+ *   client_session.c  IDLE and on: envelope, body, dot, the end
+ */
+#ifndef SEALPOST_SMTP_CLIENT_SESSION_H
+#define SEALPOST_SMTP_CLIENT_SESSION_H
+
+#include "smtp/client_state.h"
+#include "smtp/delivery_internal.h"
+#include "smtp/dot_stuffing.h"
+#include "smtp/reply_parser.h"
+
+#define HOST_MAX 256
+
+struct client_session {
+    struct client_session *next; /* the destination's list */
+    struct destination *destination;
+    struct stream *stream;
+    enum client_state state;
+    /* where */
+    size_t host_index;
+    char host[HOST_MAX], next_hop[HOST_MAX + 8]; /* "host:port" */
+    uint16_t port;
+    uv_getaddrinfo_t resolve;
+    bool resolving;
+    struct addrinfo *addresses, *address;
+    char error[640]; /* why the last try failed */
+    /* what it can */
+    struct ehlo_offers offers;
+    bool helo_said, secure, no_tls;
+    /* what it does */
+    struct group *group;
+    size_t said, answered; /* of MAIL, RCPT..., DATA: 0 .. count + 1 */
+    size_t accepted;       /* recipients */
+    bool any_reply;        /* to this group */
+    bool served;           /* at least one group before */
+    bool empty_data;       /* 354 though nobody was accepted */
+    uint64_t messages;
+    struct body *body;
+    struct dot_stuffing stuffing;
+};
+
+/* --- client_connect.c --- */
+
+void client_address_try(struct client_session *c); /* the present address; behind the last: the next host */
+void client_connected(void *context);
+void client_secured(void *context);
+void client_hello_answered(struct client_session *c, const struct remote_reply *r);
+void client_starttls_answered(struct client_session *c, const struct remote_reply *r);
+
+/* --- client_session.c --- */
+
+const struct stream_events *client_stream_events(void);
+struct delivery *client_delivery(const struct client_session *c);
+void client_move(struct client_session *c, enum client_state to);
+void client_say(struct client_session *c, const char *verb, const char *argument); /* not flushed */
+/* The connection does not work (any more): the next address, or the group's fate and the end. */
+void client_broken(struct client_session *c, const char *why);
+void client_become_idle(struct client_session *c); /* ready for a group; it may end within */
+void client_leave(struct client_session *c);       /* the destination's list; frees it */
+
+#endif

@@ -1,0 +1,51 @@
+/* EHLO, HELO, LHLO and STARTTLS (smtp/server_session.h): what is offered, and to whom. */
+#include "smtp/server_session.h"
+
+void session_hello(struct server_session *s, const struct smtp_command *c)
+{
+    session_reset(s);
+    memcpy(s->helo, c->argument.data, c->argument.len);
+    s->helo[c->argument.len] = '\0';
+    s->esmtp = c->verb != VERB_HELO;
+    struct buf *out = stream_output(s->stream);
+    struct slice name = slice_of_text(session_services(s)->hostname);
+    session_move(s, SERVER_READY);
+    if (!s->esmtp) {
+        (void)!reply_append_line(out, 250, "", name, true);
+        return;
+    }
+    char size[40];
+    (void)!snprintf(size, sizeof size, "SIZE %llu", (unsigned long long)s->limits.max_size);
+    (void)!reply_append_line(out, 250, "", name, false);
+    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("PIPELINING"), false);
+    (void)!reply_append_line(out, 250, "", slice_of_text(size), false);
+    if (session_services(s)->tls != NULL && s->limits.offer_tls && stream_ssl(s->stream) == NULL) {
+        (void)!reply_append_line(out, 250, "", SLICE_LITERAL("STARTTLS"), false);
+    }
+    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("8BITMIME"), false);
+    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("ENHANCEDSTATUSCODES"), false);
+    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("HELP"), true);
+}
+
+void session_starttls(struct server_session *s, bool more)
+{
+    SSL_CTX *tls = s->limits.offer_tls ? session_services(s)->tls : NULL;
+    if (more) {
+        session_end(s, REPLY_TLS_PIPELINED, true);
+        return;
+    }
+    if (tls == NULL) {
+        session_reply(s, REPLY_TLS_UNAVAILABLE);
+        return;
+    }
+    if (stream_ssl(s->stream) != NULL) {
+        session_reply(s, REPLY_TLS_ALREADY);
+        return;
+    }
+    session_reply(s, REPLY_STARTTLS_READY);
+    stream_flush(s->stream);
+    session_move(s, SERVER_HANDSHAKE);
+    if (stream_start_tls(s->stream, tls, true, NULL) != STATUS_OK) {
+        session_end(s, REPLY_INTERNAL, false);
+    }
+}
