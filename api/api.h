@@ -16,9 +16,10 @@ struct api_options {
     int stop_fd; /* readable: stop in order; borrowed */
     const char
         *certificate; /* path of the service certificate and its chain (PEM); NULL: no TLS, for tests only */
-    struct slice tls_key; /* its key, PKCS#8 DER */
-    struct slice kek;     /* opens the data key */
-    const char *store;    /* folder of the store */
+    struct slice tls_key;       /* its key, PKCS#8 DER */
+    struct slice kek;           /* opens the data key */
+    struct slice transport_key; /* seals what the smtp role opens: crypto/transport_secret.h */
+    const char *store;          /* folder of the store */
     const char *core_socket, *queue_socket, *fetch_socket;
 };
 

@@ -34,7 +34,8 @@ struct api_counters {
 struct api {
     struct store *store; /* NULL until core allows to open it */
     struct keyring keyring;
-    struct trust *trust; /* as of trust_generation */
+    struct secret transport_key; /* crypto/transport_secret.h */
+    struct trust *trust;         /* as of trust_generation */
     uint64_t trust_generation;
     struct ruleset *rules; /* as of policy_generation */
     uint64_t policy_generation;

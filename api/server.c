@@ -344,7 +344,8 @@ enum status api_run(const struct api_options *options, struct failure *f)
     server.api.stats = stats;
     api_memory_set_up();
     mallopt(M_PERTURB, 0xa5); /* what h2o frees while a body grows does not keep a password */
-    if ((status = secret_copy(&server.api.keyring.kek, options->kek)) != STATUS_OK) {
+    if ((status = secret_copy(&server.api.keyring.kek, options->kek)) != STATUS_OK ||
+        (status = secret_copy(&server.api.transport_key, options->transport_key)) != STATUS_OK) {
         return failure_set(f, status, "there is no locked memory for the key");
     }
     if (options->certificate != NULL &&
@@ -368,6 +369,7 @@ enum status api_run(const struct api_options *options, struct failure *f)
     trust_free(server.api.trust);
     ruleset_free(server.api.rules);
     keyring_release(&server.api.keyring);
+    secret_release(&server.api.transport_key);
     if (server.api.store != NULL) {
         store_close(server.api.store);
     }

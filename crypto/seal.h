@@ -2,7 +2,8 @@
  * Keys at rest. The master key (32 bytes, from a file, a credential, ...) is never used directly: HKDF-SHA256
  * derives one key a purpose. "sealpost kek"        wraps the data key, which seals secrets in commands
  * (private keys, the CA key) "sealpost spool"      wraps each spooled message's own key "sealpost node tls"
- * seals this node's TLS keys on its disk
+ * seals this node's TLS keys on its disk; TRANSPORT_KEY_PURPOSE seals secrets of mail transport
+ * (crypto/transport_secret.h)
  *
  * A sealed blob: byte 0: version (1); bytes 1..12: nonce; then AES-256-GCM ciphertext; 16 bytes tag. The
  * context (what it is for, e.g. "key:" + thumbprint hex) is authenticated with it, so that a blob cannot be

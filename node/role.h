@@ -8,8 +8,8 @@
  * the pipe is closed:
  *   core     "master" (whole: it gives it to joining nodes); its peer key lies on disk, sealed
  *   worker   "kek"
- *   api      "kek", "tls-key" (service key, PKCS#8)
- *   smtp     "spool", "tls-key"
+ *   api      "kek", "transport", "tls-key" (service key, PKCS#8)
+ *   smtp     "spool", "transport", "tls-key"
  * Listening descriptors:
  *   core     "peers" (TCP), "core" (Unix)
  *   smtp     "smtp" (TCP, may be several), "lmtp" (TCP, none or several), "jobs", "queue" (Unix)
@@ -42,9 +42,9 @@ struct role_context {
     const struct node_config *config;
     struct role_listener listeners[ROLE_LISTENERS_MAX];
     size_t listener_count;
-    struct secret master, kek, spool, tls_key; /* those that this role gets; else empty */
-    unsigned worker;                           /* 1.. */
-    int stop_fd;                               /* signalfd for SIGTERM and SIGINT: readable = stop in order */
+    struct secret master, kek, spool, transport, tls_key; /* those that this role gets; else empty */
+    unsigned worker;                                      /* 1.. */
+    int stop_fd; /* signalfd for SIGTERM and SIGINT: readable = stop in order */
 };
 
 int role_listener_fd(const struct role_context *c, const char *name,

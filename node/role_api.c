@@ -17,6 +17,7 @@ int role_api_run(struct role_context *c)
         .certificate = SERVICE_CERTIFICATE,
         .tls_key = secret_slice(&c->tls_key),
         .kek = secret_slice(&c->kek),
+        .transport_key = secret_slice(&c->transport),
         .store = STORE_FOLDER,
         .core_socket = CORE_SOCKET,
         .queue_socket = QUEUE_SOCKET,

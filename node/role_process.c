@@ -95,6 +95,7 @@ static enum status keys_pipe(unsigned keys, const struct role_surroundings *s, i
     key_put(&w, keys & ROLE_KEY_MASTER, "master", &s->master);
     key_put(&w, keys & ROLE_KEY_KEK, "kek", &s->kek);
     key_put(&w, keys & ROLE_KEY_SPOOL, "spool", &s->spool);
+    key_put(&w, keys & ROLE_KEY_TRANSPORT, "transport", &s->transport);
     key_put(&w, keys & ROLE_KEY_TLS, "tls-key", &s->tls_key);
     enum status status = msgpack_writer_status(&w);
     if (status != STATUS_OK) {

@@ -14,7 +14,7 @@ struct role_surroundings {
     int program;   /* O_PATH descriptor of our own executable: no role needs a way to its folder */
     int config_fd; /* sealed memfd: the effective configuration */
     int lock_fd;   /* lock of the data folder, which every role holds too */
-    struct secret master, kek, spool, tls_key;
+    struct secret master, kek, spool, transport, tls_key;
 };
 
 struct role_process {

@@ -94,11 +94,12 @@ static enum status keys_take(struct role_context *c, struct slice map)
     for (size_t i = 0; i < count; i++) {
         struct slice name = read_text(&r, 16);
         struct slice key = read_bytes(&r, KEYS_MAX);
-        struct secret *place = slice_equal(name, SLICE_LITERAL("master"))    ? &c->master
-                               : slice_equal(name, SLICE_LITERAL("kek"))     ? &c->kek
-                               : slice_equal(name, SLICE_LITERAL("spool"))   ? &c->spool
-                               : slice_equal(name, SLICE_LITERAL("tls-key")) ? &c->tls_key
-                                                                             : NULL;
+        struct secret *place = slice_equal(name, SLICE_LITERAL("master"))      ? &c->master
+                               : slice_equal(name, SLICE_LITERAL("kek"))       ? &c->kek
+                               : slice_equal(name, SLICE_LITERAL("spool"))     ? &c->spool
+                               : slice_equal(name, SLICE_LITERAL("transport")) ? &c->transport
+                               : slice_equal(name, SLICE_LITERAL("tls-key"))   ? &c->tls_key
+                                                                               : NULL;
         if (place == NULL || place->data != NULL || secret_copy(place, key) != STATUS_OK) {
             return STATUS_MALFORMED;
         }
@@ -188,6 +189,7 @@ int role_start(int argc, char **argv)
     secret_release(&c.master);
     secret_release(&c.kek);
     secret_release(&c.spool);
+    secret_release(&c.transport);
     secret_release(&c.tls_key);
     return code;
 }

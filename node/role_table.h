@@ -8,7 +8,13 @@
 
 #include "node/role.h"
 
-enum role_keys { ROLE_KEY_MASTER = 1, ROLE_KEY_KEK = 2, ROLE_KEY_SPOOL = 4, ROLE_KEY_TLS = 8 }; /* flags */
+enum role_keys { /* flags */
+                 ROLE_KEY_MASTER = 1,
+                 ROLE_KEY_KEK = 2,
+                 ROLE_KEY_SPOOL = 4,
+                 ROLE_KEY_TLS = 8,
+                 ROLE_KEY_TRANSPORT = 16
+};
 
 enum role_listener_kind { ROLE_LISTENS_TCP, ROLE_LISTENS_UNIX };
 

@@ -15,7 +15,7 @@
 
 #include "base/channel.h"
 #include "base/log.h"
-#include "crypto/seal.h"
+#include "crypto/transport_secret.h"
 #include "node/data_folder.h"
 #include "node/identity.h"
 #include "node/role_process.h"
@@ -57,6 +57,9 @@ static enum status keys_load(const struct node_config *config, struct role_surro
     status = key_derive(secret_slice(&s->master), "sealpost kek", &s->kek);
     if (status == STATUS_OK) {
         status = key_derive(secret_slice(&s->master), "sealpost spool", &s->spool);
+    }
+    if (status == STATUS_OK) {
+        status = key_derive(secret_slice(&s->master), TRANSPORT_KEY_PURPOSE, &s->transport);
     }
     if (status != STATUS_OK) {
         return failure_set(f, status, "cannot derive the keys");
@@ -334,6 +337,7 @@ int supervisor_run(const struct node_config *given, const char *config_path)
     secret_release(&v.surroundings.master);
     secret_release(&v.surroundings.kek);
     secret_release(&v.surroundings.spool);
+    secret_release(&v.surroundings.transport);
     secret_release(&v.surroundings.tls_key);
     return v.exit_status;
 }
