@@ -96,7 +96,7 @@ static bool envelope_copy(const struct spool_envelope *from, struct message *m)
         }
     }
     to->recipient_count = from->recipient_count;
-    return true;
+    return spool_envelope_copy_promises(from, &m->arena, to);
 }
 
 /* Its state as it was, but released: dispatch.c holds nothing back then. */

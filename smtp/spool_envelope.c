@@ -5,7 +5,7 @@
 #include "base/msgpack_write.h"
 #include "mail/job.h"
 
-#define ENVELOPE_VERSION 2
+#define ENVELOPE_VERSION 3
 #define TRACE_MAX        ((size_t)1 << 20)
 #define REASON_MAX       1024
 #define NEXT_HOP_MAX     1024
@@ -13,8 +13,30 @@
 enum { VARIANT_NEEDS_8BIT = 1, VARIANT_QUARANTINE = 2 };
 
 /* Number of fields by version. */
-static const size_t envelope_fields[ENVELOPE_VERSION + 1] = {0, 12, 13};
-static const size_t variant_fields[ENVELOPE_VERSION + 1] = {0, 4, 6};
+static const size_t envelope_fields[ENVELOPE_VERSION + 1] = {0, 12, 13, 16};
+static const size_t variant_fields[ENVELOPE_VERSION + 1] = {0, 4, 6, 6};
+
+static bool is_wish(const struct spool_wish *w)
+{
+    return w->notify != 0 || w->orcpt.len > 0;
+}
+
+static void write_wishes(struct msgpack_writer *w, const struct spool_envelope *e)
+{
+    size_t count = 0;
+    for (size_t i = 0; e->wishes != NULL && i < e->recipient_count; i++) {
+        count += is_wish(&e->wishes[i]);
+    }
+    write_array(w, count);
+    for (size_t i = 0; count > 0 && i < e->recipient_count; i++) {
+        if (is_wish(&e->wishes[i])) {
+            write_array(w, 3);
+            write_u64(w, i);
+            write_u64(w, e->wishes[i].notify);
+            write_text(w, e->wishes[i].orcpt);
+        }
+    }
+}
 
 enum status spool_envelope_encode(const struct spool_envelope *e, struct buf *out)
 {
@@ -57,6 +79,9 @@ enum status spool_envelope_encode(const struct spool_envelope *e, struct buf *ou
         write_text(&w, e->refusals[i].enhanced);
         write_text(&w, e->refusals[i].reason);
     }
+    write_u64(&w, e->promises);
+    write_text(&w, e->envid);
+    write_wishes(&w, e);
     return msgpack_writer_status(&w);
 }
 
@@ -120,7 +145,33 @@ static void read_refusals(struct msgpack_reader *r, struct arena *a, bool *seen,
     e->refusal_count = count;
 }
 
-/* Up to the lists: everything that both versions have in common. */
+static void read_wishes(struct msgpack_reader *r, struct arena *a, struct spool_envelope *e)
+{
+    size_t count = read_array(r, e->recipient_count);
+    if (count == 0) {
+        return;
+    }
+    e->wishes = arena_alloc_array(a, e->recipient_count, sizeof(struct spool_wish));
+    if (e->wishes == NULL) {
+        read_fail(r, STATUS_NO_MEMORY);
+        return;
+    }
+    uint64_t next = 0;
+    for (size_t i = 0; i < count && r->status == STATUS_OK; i++) {
+        size_t fields = read_array(r, 3);
+        uint64_t position = read_u64(r);
+        uint64_t notify = read_u64(r);
+        struct slice orcpt = read_text(r, SPOOL_ORCPT_MAX);
+        if (fields != 3 || position < next || position >= e->recipient_count) {
+            read_fail(r, STATUS_CORRUPT);
+            return;
+        }
+        e->wishes[position] = (struct spool_wish){.notify = notify, .orcpt = orcpt};
+        next = position + 1;
+    }
+}
+
+/* Up to the lists: everything that all versions have in common. */
 static enum status read_head(struct msgpack_reader *r, struct spool_envelope *e, uint64_t *version)
 {
     size_t fields = read_array(r, envelope_fields[ENVELOPE_VERSION]);
@@ -179,11 +230,42 @@ enum status spool_envelope_decode(struct slice in, struct arena *a, struct spool
         read_refusals(&r, a, seen, e);
         covered += e->refusal_count;
     }
+    if (version >= 3) {
+        e->promises = read_u64(&r);
+        e->envid = read_text(&r, SPOOL_ENVID_MAX);
+        read_wishes(&r, a, e);
+    }
     status = msgpack_reader_status(&r, true);
     if (status == STATUS_NO_MEMORY) {
         return status;
     }
     return status == STATUS_OK && covered == count && count > 0 ? STATUS_OK : STATUS_CORRUPT;
+}
+
+struct spool_wish spool_envelope_wish(const struct spool_envelope *e, size_t position)
+{
+    return e->wishes != NULL ? e->wishes[position] : (struct spool_wish){0};
+}
+
+bool spool_envelope_copy_promises(const struct spool_envelope *from, struct arena *a,
+                                  struct spool_envelope *to)
+{
+    to->promises = from->promises;
+    to->wishes = NULL;
+    if (!arena_copy(a, from->envid, &to->envid)) {
+        return false;
+    }
+    if (from->wishes == NULL) {
+        return true;
+    }
+    to->wishes = arena_alloc_array(a, from->recipient_count, sizeof *to->wishes);
+    for (size_t i = 0; to->wishes != NULL && i < from->recipient_count; i++) {
+        to->wishes[i].notify = from->wishes[i].notify;
+        if (!arena_copy(a, from->wishes[i].orcpt, &to->wishes[i].orcpt)) {
+            return false;
+        }
+    }
+    return to->wishes != NULL;
 }
 
 uint64_t spool_envelope_size(const struct spool_envelope *e)
