@@ -59,6 +59,17 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *f
     }
     c->addresses = found;
     c->address = found;
+    client_tls_prepare(c);
+}
+
+void client_tls_decided(struct client_session *c)
+{
+    if (c->tls.demand.skip != NULL) {
+        (void)!snprintf(c->error, sizeof c->error, "%s: %s", c->next_hop, c->tls.demand.skip);
+        c->host_index++;
+        host_try(c);
+        return;
+    }
     client_address_try(c);
 }
 
@@ -122,13 +133,12 @@ void client_session_open(struct destination *t)
 
 static bool wants_tls(const struct client_session *c)
 {
-    return !c->secure && !c->no_tls && !slice_equal(c->destination->tls, SLICE_LITERAL("none"));
+    return !c->secure && !c->no_tls && c->tls.demand.use;
 }
 
 static bool needs_tls(const struct client_session *c)
 {
-    return slice_equal(c->destination->tls, SLICE_LITERAL("required")) ||
-           slice_equal(c->destination->tls, SLICE_LITERAL("verified"));
+    return c->tls.demand.must;
 }
 
 void client_hello_answered(struct client_session *c, const struct remote_reply *r)
@@ -153,7 +163,7 @@ void client_hello_answered(struct client_session *c, const struct remote_reply *
         return;
     }
     if (needs_tls(c) && !c->secure) {
-        client_broken(c, "it offers no STARTTLS, and delivery.tls asks for it");
+        client_broken(c, "it offers no STARTTLS, and must");
         return;
     }
     client_become_idle(c);
@@ -163,21 +173,16 @@ void client_starttls_answered(struct client_session *c, const struct remote_repl
 {
     if (r->code != 220) {
         if (needs_tls(c)) {
-            client_broken(c, "it refuses STARTTLS, and delivery.tls asks for it");
+            client_broken(c, "it refuses STARTTLS, and must not");
         } else {
             client_become_idle(c);
         }
         return;
     }
-    struct delivery_options *o = &client_delivery(c)->options;
-    bool verified = slice_equal(c->destination->tls, SLICE_LITERAL("verified"));
     client_move(c, CLIENT_HANDSHAKE);
     /* Bytes that came in plain text behind the 220 must not count as if they had come protected. */
     stream_drop_kept(c->stream);
-    if (stream_start_tls(c->stream, verified ? o->tls_verified : o->tls_opportunistic, false, c->host) !=
-        STATUS_OK) {
-        client_broken(c, "TLS cannot be started");
-    }
+    (void)client_tls_start(c);
 }
 
 void client_connected(void *context)
@@ -191,6 +196,11 @@ void client_connected(void *context)
 void client_secured(void *context)
 {
     struct client_session *c = context;
+    const char *wrong = client_tls_secured(c);
+    if (wrong != NULL) {
+        client_broken(c, wrong);
+        return;
+    }
     c->secure = true;
     c->offers = (struct ehlo_offers){0};
     client_delivery(c)->options.statistics->tls_sessions_out++;

@@ -51,6 +51,7 @@ void client_leave(struct client_session *c)
     t->connecting -= c->state < CLIENT_IDLE;
     t->delivery->options.statistics->connections_open--;
     client_move(c, CLIENT_CLOSED);
+    client_tls_release(c);
     body_free(c->body);
     c->body = NULL;
     if (c->addresses != NULL) {
@@ -106,10 +107,7 @@ void client_broken(struct client_session *c, const char *why)
         bool tls_failed = c->state == CLIENT_HANDSHAKE;
         stream_close(c->stream);
         c->stream = NULL;
-        if (tls_failed && slice_equal(c->destination->tls, SLICE_LITERAL("opportunistic")) && !c->no_tls) {
-            log_event(LOG_WARN, "TLS failed, going on without (opportunistic)",
-                      LOG_TEXT("next_hop", c->next_hop), LOG_TEXT("error", why));
-            c->no_tls = true;
+        if (tls_failed && client_tls_failed(c, why)) {
             client_address_try(c);
             return;
         }

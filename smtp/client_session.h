@@ -2,12 +2,14 @@
  * What the files of a client's session share. smtp/client_state.h has the states; all on the loop's thread.
  *
  *   client_connect.c  RESOLVING to the last EHLO: hosts, addresses, greeting, STARTTLS
+ *   client_tls.c      what TLS must be, and whether it is
  *   client_session.c  IDLE and on: envelope, body, dot, the end
  */
 #ifndef SEALPOST_SMTP_CLIENT_SESSION_H
 #define SEALPOST_SMTP_CLIENT_SESSION_H
 
 #include "smtp/client_state.h"
+#include "smtp/client_tls.h"
 #include "smtp/delivery_internal.h"
 #include "smtp/dot_stuffing.h"
 #include "smtp/reply_parser.h"
@@ -30,6 +32,7 @@ struct client_session {
     /* what it can */
     struct ehlo_offers offers;
     bool helo_said, secure, no_tls;
+    struct client_tls tls;
     /* what it does */
     struct group *group;
     size_t said, answered; /* of MAIL, RCPT..., DATA: 0 .. count + 1 */

@@ -16,10 +16,10 @@
 #include "smtp/spool.h"
 #include "smtp/transaction.h"
 
-#include <openssl/ssl.h>
 #include <uv.h>
 
 struct delivery;
+struct tls_client;
 
 struct delivery_options {
     uv_loop_t *loop;
@@ -31,7 +31,7 @@ struct delivery_options {
     struct memory_budget *budget;
     struct statistics *statistics;
     struct message_log *log; /* NULL: there is none */
-    SSL_CTX *tls_opportunistic, *tls_verified;
+    struct tls_client *tls;
 };
 
 enum status delivery_new(const struct delivery_options *options, struct delivery **out) MUST_CHECK;

@@ -45,7 +45,7 @@ void session_starttls(struct server_session *s, bool more)
     session_reply(s, REPLY_STARTTLS_READY);
     stream_flush(s->stream);
     session_move(s, SERVER_HANDSHAKE);
-    if (stream_start_tls(s->stream, tls, true, NULL) != STATUS_OK) {
+    if (stream_start_tls(s->stream, tls) != STATUS_OK) {
         session_end(s, REPLY_INTERNAL, false);
     }
 }

@@ -9,7 +9,7 @@
 #include "smtp/delivery.h"
 #include "smtp/queue_server.h"
 #include "smtp/server.h"
-#include "smtp/tls_context.h"
+#include "smtp/tls_client.h"
 
 #include <unistd.h>
 
@@ -31,7 +31,7 @@ struct smtp_service {
     struct delivery *delivery;
     struct queue_server *queue;
     struct server *server;
-    SSL_CTX *tls_opportunistic, *tls_verified;
+    struct tls_client *tls_client;
     bool ready, stopping;
     uint64_t node_id;
     uint64_t contact_ms, voters;
@@ -116,7 +116,7 @@ enum status smtp_service_new(const struct smtp_service_options *options, struct 
     (void)!snprintf(s->hostname, sizeof s->hostname, "%s", options->hostname);
     enum status status = secret_copy(&s->spool_key, options->spool_key);
     if (status == STATUS_OK) {
-        status = tls_client_contexts(&s->tls_opportunistic, &s->tls_verified, f);
+        status = tls_client_new(&s->tls_client, f);
     }
     if (status == STATUS_OK) {
         status = job_server_new(options->loop, options->jobs_listener, &s->jobs, f);
@@ -192,8 +192,7 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
         .transactions = &s->transactions,
         .budget = &s->budget,
         .statistics = &s->statistics,
-        .tls_opportunistic = s->tls_opportunistic,
-        .tls_verified = s->tls_verified,
+        .tls = s->tls_client,
     };
     enum status status = delivery_new(&delivery, &s->delivery);
     if (status != STATUS_OK) {
@@ -326,7 +325,6 @@ void smtp_service_free(struct smtp_service *s)
     spool_free(s->spool);
     secret_release(&s->spool_key);
     SSL_CTX_free(s->options.tls);
-    SSL_CTX_free(s->tls_opportunistic);
-    SSL_CTX_free(s->tls_verified);
+    tls_client_free(s->tls_client);
     free(s);
 }

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "mail/job.h"
+#include "smtp/tls_settings.h"
 #include "store/records.h"
 
 static bool look_begin(void *context)
@@ -35,8 +36,12 @@ static enum status look_get(void *context, const char *name, struct slice addres
 void settings_source_of_store(struct settings_source *out, struct store_look *look, struct store *store)
 {
     *look = (struct store_look){.store = store};
-    *out = (struct settings_source){
-        .begin = look_begin, .end = look_end, .index = look_index, .get = look_get, .context = look};
+    *out = (struct settings_source){.begin = look_begin,
+                                    .end = look_end,
+                                    .index = look_index,
+                                    .get = look_get,
+                                    .context = look,
+                                    .store = store};
 }
 
 /* `otherwise` is for a setting that this release's table does not have. */
@@ -127,7 +132,6 @@ enum status settings_for_delivery(struct settings_source *s, struct slice addres
     char normal[ADDRESS_MAX + 1];
     struct slice scope = scope_of(address, normal);
     *out = (struct delivery_settings){
-        .tls = SLICE_LITERAL("opportunistic"),
         .max_connections = number_of(s, "delivery.max_connections", scope, 20),
         .max_messages_per_connection = number_of(s, "delivery.max_messages_per_connection", scope, 100),
         .connect_timeout_ms = number_of(s, "delivery.connect_timeout", scope, 30000),
@@ -141,11 +145,7 @@ enum status settings_for_delivery(struct settings_source *s, struct slice addres
     if (!arena_copy(a, value.text, &out->next_hop)) {
         return STATUS_NO_MEMORY;
     }
-    status = s->get(s->context, "delivery.tls", scope, &value);
-    if (status == STATUS_OK && !arena_copy(a, value.text, &out->tls)) {
-        return STATUS_NO_MEMORY;
-    }
-    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    return tls_settings_collect(s, scope, a, &out->tls);
 }
 
 uint64_t settings_retry_delay(struct settings_source *s, uint32_t attempts, struct slice address)

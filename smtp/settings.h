@@ -15,6 +15,7 @@ struct settings_source {
     /* NOT_FOUND if there is no such setting in this release's table. */
     enum status (*get)(void *context, const char *name, struct slice address, struct setting_value *out);
     void *context;
+    struct store *store; /* what it looks into; NULL: a table of its own */
 };
 
 /* Over a store: `look` must outlive the source. */
@@ -55,7 +56,7 @@ bool settings_may_relay(const struct settings_cache *c, struct slice ip);
 struct arena;
 struct delivery_settings {
     struct slice next_hop; /* canonical HOSTS text; empty: none is set */
-    struct slice tls;      /* none, opportunistic, required, verified */
+    struct slice tls;      /* smtp/tls_settings.h */
     uint64_t max_connections, max_messages_per_connection;
     uint64_t connect_timeout_ms, timeout_ms, idle_timeout_ms;
 };

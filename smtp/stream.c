@@ -441,43 +441,45 @@ void stream_drop_kept(struct stream *s)
 
 /* --- TLS --- */
 
-enum status stream_start_tls(struct stream *s, SSL_CTX *tls, bool server, const char *host)
+/* Takes `ssl`. */
+static enum status tls_attach(struct stream *s, SSL *ssl)
 {
-    if (s->ssl != NULL) {
-        return STATUS_INVALID;
-    }
-    s->ssl = SSL_new(tls);
     s->from_peer = BIO_new(BIO_s_mem());
     s->to_peer = BIO_new(BIO_s_mem());
-    if (s->ssl == NULL || s->from_peer == NULL || s->to_peer == NULL) {
+    if (ssl == NULL || s->from_peer == NULL || s->to_peer == NULL) {
         BIO_free(s->from_peer);
         BIO_free(s->to_peer);
-        SSL_free(s->ssl);
-        s->ssl = NULL;
+        SSL_free(ssl);
         return STATUS_NO_MEMORY;
     }
+    s->ssl = ssl;
     (void)BIO_set_mem_eof_return(s->from_peer, -1);
     (void)BIO_set_mem_eof_return(s->to_peer, -1);
     SSL_set_bio(s->ssl, s->from_peer, s->to_peer);
-    if (server) {
-        SSL_set_accept_state(s->ssl);
-        return STATUS_OK;
-    }
-    SSL_set_connect_state(s->ssl);
-    if (host != NULL) {
-        struct in6_addr number;
-        bool is_address =
-            uv_inet_pton(AF_INET, host, &number) == 0 || uv_inet_pton(AF_INET6, host, &number) == 0;
-        if (!is_address &&
-            (SSL_set_tlsext_host_name(s->ssl, host) != 1 || SSL_set1_host(s->ssl, host) != 1)) {
-            return STATUS_NO_MEMORY;
-        }
-        if (is_address && X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s->ssl), host) != 1) {
-            return STATUS_NO_MEMORY;
-        }
-    }
-    tls_handshake(s);
     return STATUS_OK;
+}
+
+enum status stream_start_tls(struct stream *s, SSL_CTX *tls)
+{
+    enum status status = s->ssl != NULL ? STATUS_INVALID : tls_attach(s, SSL_new(tls));
+    if (status == STATUS_OK) {
+        SSL_set_accept_state(s->ssl);
+    }
+    return status;
+}
+
+enum status stream_start_tls_with(struct stream *s, SSL *ssl)
+{
+    if (s->ssl != NULL) {
+        SSL_free(ssl);
+        return STATUS_INVALID;
+    }
+    enum status status = tls_attach(s, ssl);
+    if (status == STATUS_OK) {
+        SSL_set_connect_state(s->ssl);
+        tls_handshake(s);
+    }
+    return status;
 }
 
 SSL *stream_ssl(struct stream *s)

@@ -50,9 +50,11 @@ void stream_resume(struct stream *s);       /* what was kept is given first, fro
 size_t stream_kept(const struct stream *s); /* bytes received and not used */
 void stream_drop_kept(struct stream *s);
 
-/* `host` (client): for SNI, and checked against the certificate if the context verifies; NULL for a server.
- * What was kept is the peer's first flight. INVALID if TLS is there already. */
-enum status stream_start_tls(struct stream *s, SSL_CTX *tls, bool server, const char *host) MUST_CHECK;
+/* As a server. What was kept is the peer's first flight. INVALID if TLS is there already. */
+enum status stream_start_tls(struct stream *s, SSL_CTX *tls) MUST_CHECK;
+/* The same as a client with an SSL of one's own, whose names and checks are set. Takes it, also on failure.
+ */
+enum status stream_start_tls_with(struct stream *s, SSL *ssl) MUST_CHECK;
 SSL *stream_ssl(struct stream *s); /* NULL if plain */
 
 /* `timeout` is called once when nobody has set it anew for that long; 0 takes it away. */

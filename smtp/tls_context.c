@@ -1,6 +1,4 @@
-/* TLS contexts of the smtp role (smtp/tls_context.h, smtp/service.h). */
-#include "smtp/tls_context.h"
-
+/* The TLS context of the SMTP server (smtp/service.h). */
 #include "smtp/service.h"
 
 #include <openssl/err.h>
@@ -24,22 +22,6 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
     /* An idle session keeps no buffers. */
     (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     return context;
-}
-
-enum status tls_client_contexts(SSL_CTX **opportunistic, SSL_CTX **verified, struct failure *f)
-{
-    *opportunistic = context_new(TLS_client_method());
-    *verified = context_new(TLS_client_method());
-    if (*opportunistic == NULL || *verified == NULL || SSL_CTX_set_default_verify_paths(*verified) != 1) {
-        SSL_CTX_free(*opportunistic);
-        SSL_CTX_free(*verified);
-        *opportunistic = NULL;
-        *verified = NULL;
-        return failure_set(f, STATUS_CRYPTO, "cannot prepare TLS: %s", last_error());
-    }
-    SSL_CTX_set_verify(*opportunistic, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_verify(*verified, SSL_VERIFY_PEER, NULL);
-    return STATUS_OK;
 }
 
 enum status smtp_server_tls(const char *chain_path, struct slice key_pkcs8, SSL_CTX **out, struct failure *f)

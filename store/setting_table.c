@@ -496,11 +496,46 @@ static const struct setting settings[] = {
               ABOUT(1, TRANSPORT,
                     "each further host is one more connection attempt when those before it are down")),
     [SETTING_DELIVERY_TLS] = CHOICE(
-        "delivery.tls", "opportunistic", "none|opportunistic|required|verified", GD, SETTING_OF_RECIPIENT,
-        "TLS to the next hop: required needs it, verified needs a certificate for its name too",
-        ABOUT(1, TRANSPORT,
-              "a handshake a connection; required, verified: mail waits and bounces when the next hop's TLS "
-              "or certificate fails")),
+        "delivery.tls", "dane", "none|opportunistic|dane|required|encrypt|verified|fingerprint|dane-only", GD,
+        SETTING_OF_RECIPIENT,
+        "TLS to the next hop: opportunistic: if it is offered and works; dane: the same, but by the TLSA "
+        "records of hosts that publish some under DNSSEC; encrypt (required: its old word): always; "
+        "verified: always, with a certificate for the host's name from a CA of delivery.tls_trust; "
+        "fingerprint: always, with one of delivery.fingerprint; dane-only: only by TLSA records",
+        ABOUT(
+            1, TRANSPORT,
+            "a handshake a connection, and look-ups in DNS for dane; encrypt and what follows it: mail waits "
+            "and bounces when the next hop's TLS or certificate fails")),
+    [SETTING_DELIVERY_TLS_TRUST] = CHOICE(
+        "delivery.tls_trust", "system", "system|store|both", GD, SETTING_OF_RECIPIENT,
+        "the CAs that vouch for next hops where a name is verified: the system's, the trust anchors of this "
+        "cluster (sealpostctl ca trust), or both",
+        ABOUT(2, TRUST,
+              "store, both: who may issue certificates for mail may issue them for servers as well")),
+    [SETTING_DELIVERY_TLS_LOWEST] = CHOICE(
+        "delivery.tls_lowest", "1.2", "1.2|1.3", GD, SETTING_OF_RECIPIENT,
+        "the oldest version of TLS that is spoken to the next hop",
+        ABOUT(2, TRANSPORT,
+              "1.3: next hops with nothing newer than 1.2 get mail without TLS where delivery.tls allows "
+              "that, else none")),
+    [SETTING_DELIVERY_FINGERPRINT] =
+        {.name = "delivery.fingerprint",
+         .type = SETTING_THUMBPRINTS,
+         .default_text = "",
+         .levels = GD,
+         .side = SETTING_OF_RECIPIENT,
+         ABOUT(2, TRANSPORT,
+               "mail waits when the next hop has another certificate and key, until the new one is set"),
+         .help = "for delivery.tls fingerprint: SHA-256 of the next hop's certificate, or of its public key "
+                 "(SubjectPublicKeyInfo), each 64 hexadecimal digits; several for a change"},
+    [SETTING_DELIVERY_MTA_STS] = FLAG(
+        "delivery.mta_sts", "yes", GD, SETTING_OF_RECIPIENT,
+        "whether MTA-STS policies of recipients' domains are fetched and kept to; hosts with usable TLSA "
+        "records are judged by those instead",
+        ABOUT(2, TRANSPORT,
+              "yes: a look-up in DNS for each domain, and for those with a policy a request now and then; "
+              "their "
+              "mail waits when no host of theirs shows the certificate that they promise")),
     [SETTING_DELIVERY_MAX_CONNECTIONS] = RANGE(
         "delivery.max_connections", SETTING_INTEGER, "20", 1, 1000, GD, SETTING_OF_RECIPIENT,
         "most connections at a time to one next hop",

@@ -240,6 +240,62 @@ static void test_out_required(void **state)
     assert_false(sink_wait(&sink, 1, 600)); /* it offers none: rather late than in plain text */
 }
 
+/* SHA-256 of the certificate, or of its key, as 64 digits. */
+static void fingerprint_of(bool key, char out[65])
+{
+    FILE *f = fopen(chain_path, "r");
+    X509 *x = PEM_read_X509(f, NULL, NULL, NULL);
+    unsigned char *der = NULL;
+    uint8_t digest[32];
+    int len = key ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der) : i2d_X509(x, &der);
+    (void)fclose(f);
+    assert_true(len > 0);
+    SHA256(der, (size_t)len, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        (void)!snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    }
+    OPENSSL_free(der);
+    X509_free(x);
+}
+
+static void test_out_fingerprint(void **state)
+{
+    char text[131];
+    (void)state;
+    sink.tls = server_context();
+    rig_set(&rig, "delivery.tls", "fingerprint");
+    memset(text, '0', 64);
+    text[64] = '\0';
+    rig_set(&rig, "delivery.fingerprint", text);
+    rig_start(&rig);
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, NULL, 0), 250);
+    assert_false(sink_wait(&sink, 1, 600)); /* it is another */
+    text[64] = ',';
+    fingerprint_of(false, text + 65);
+    rig_set(&rig, "delivery.fingerprint", text);
+    assert_true(sink_wait(&sink, 1, 5000));
+    fingerprint_of(true, text);
+    rig_set(&rig, "delivery.fingerprint", text);
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, NULL, 0), 250);
+    assert_true(sink_wait(&sink, 2, 5000));
+    assert_non_null(strstr(sink.envelopes[1], "(TLS)"));
+}
+
+static void test_out_lowest_version(void **state)
+{
+    (void)state;
+    sink.tls = server_context();
+    SSL_CTX_set_max_proto_version(sink.tls, TLS1_2_VERSION);
+    rig_set(&rig, "delivery.tls", "encrypt");
+    rig_set(&rig, "delivery.tls_lowest", "1.3");
+    rig_start(&rig);
+    assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test", BODY, NULL, 0), 250);
+    assert_false(sink_wait(&sink, 1, 600));
+    rig_set(&rig, "delivery.tls_lowest", "1.2");
+    assert_true(sink_wait(&sink, 1, 5000));
+    assert_non_null(strstr(sink.envelopes[0], "(TLS)"));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, finish)
@@ -252,6 +308,8 @@ int main(void)
         CASE(test_out_none),
         CASE(test_out_verified),
         CASE(test_out_required),
+        CASE(test_out_fingerprint),
+        CASE(test_out_lowest_version),
     };
     return cmocka_run_group_tests(tests, make_certificate, remove_certificate);
 }
