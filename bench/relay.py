@@ -5,9 +5,6 @@ import selectors
 import subprocess
 import time
 
-SESSIONS, BYTES = 20, 10240
-
-
 class CountingSink:
     """smtp-sink; `count` is what it has received, from the counters that it writes."""
 
@@ -35,7 +32,13 @@ class CountingSink:
         self.process.stdout.close()
 
 
-def relay_rate(port, sink_port, messages):
+def source(port, sessions, messages, size):
+    """smtp-source, started."""
+    return subprocess.Popen(["smtp-source", "-d", "-s", str(sessions), "-m", str(messages), "-l", str(size), "-f", "from@bench.example", "-t", "to@bench.example",
+                             f"127.0.0.1:{port}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def relay_rate(port, sink_port, messages, sessions=20, size=10240):
     """(accepted a second, accepted and delivered a second)."""
     sink = CountingSink(sink_port)
     try:
@@ -43,22 +46,21 @@ def relay_rate(port, sink_port, messages):
         if sink.process.poll() is not None:
             raise RuntimeError(f"smtp-sink does not run: {sink.process.stdout.read()!r}")
         began = time.monotonic()
-        source = subprocess.Popen(["smtp-source", "-d", "-s", str(SESSIONS), "-m", str(messages), "-l", str(BYTES), "-f", "from@bench.example", "-t", "to@bench.example",
-                                   f"127.0.0.1:{port}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        sender = source(port, sessions, messages, size)
         accepted = None
         quiet_since, last = began, 0
         while sink.count < messages or accepted is None:
             sink.look(0.02)
             now = time.monotonic()
-            if accepted is None and source.poll() is not None:
+            if accepted is None and sender.poll() is not None:
                 accepted = now - began
-                said = source.stdout.read().decode(errors="replace")
-                if source.returncode != 0:
+                said = sender.stdout.read().decode(errors="replace")
+                if sender.returncode != 0:
                     raise RuntimeError(f"smtp-source: {said.strip()[-300:]}")
             if sink.count != last:
                 quiet_since, last = now, sink.count
             if now - quiet_since > 60:
-                source.kill()
+                sender.kill()
                 raise RuntimeError(f"{sink.count} of {messages} messages arrived")
         delivered = time.monotonic() - began
         return messages / accepted, messages / delivered

@@ -11,7 +11,7 @@ import time
 from ours import free_port
 
 MASTER_CF = """\
-127.0.0.1:{port} inet n - n - 100 smtpd
+127.0.0.1:{port} inet n - n - 2000 smtpd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -54,6 +54,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_client_connection_count_limit = 0
 smtpd_error_sleep_time = 0
 default_process_limit = 200
+qmgr_message_active_limit = 20000
 default_destination_concurrency_limit = 20
 initial_destination_concurrency = 20
 smtp_connection_cache_on_demand = yes
@@ -94,6 +95,27 @@ class Postfix:
             time.sleep(0.1)
         log = self.folder / "log"
         raise RuntimeError(f"Postfix does not start: {result.stdout}{result.stderr}{log.read_text()[-600:] if log.exists() else ''}")
+
+    def hold_back(self, yes):
+        """Deliveries wait (they are tried by nobody), or all that wait are delivered now."""
+        config = self.folder / "config"
+        subprocess.run(["postconf", "-c", config, "-e", f"defer_transports = {'smtp' if yes else ''}"], check=True)
+        subprocess.run(["postfix", "-c", config, "reload"], check=True, capture_output=True)
+        if not yes:
+            subprocess.run(["postqueue", "-c", config, "-f"], check=True)
+
+    def memory(self):
+        """KiB of all its processes, proportional."""
+        master = int((self.folder / "queue/pid/master.pid").read_text())
+        total = 0
+        for path in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if parent == master or path.name == str(master):
+                    total += next(int(line.split()[1]) for line in (path / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+            except (OSError, StopIteration):
+                pass
+        return total
 
     def __exit__(self, *_):
         subprocess.run(["postfix", "-c", self.folder / "config", "stop"], capture_output=True, timeout=60)

@@ -12,8 +12,9 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bench"))
-from rivals import Etcd, Postfix  # noqa: E402
-from relay import CountingSink, relay_rate  # noqa: E402
+import transport  # noqa: E402
+from rivals import Etcd  # noqa: E402
+from relay import CountingSink  # noqa: E402
 from ours import Ours, free_port  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("SEALPOST_BIN") or ROOT / "build" / "bin")
@@ -34,16 +35,19 @@ def https_load(port, ca, connections, seconds, method, path, body="", header="")
 
 
 def relay(quick):
-    messages = 1000 if quick else 4000
-    with Postfix(WORK / "postfix") as postfix, Ours(WORK / "relay", 1, postfix.sink_port) as ours:
-        figures = {"ours": [], "postfix": []}
-        for _ in range(1 if quick else 3):
-            figures["postfix"].append(relay_rate(postfix.port, postfix.sink_port, messages))
-            figures["ours"].append(relay_rate(ours.smtp_port(1), postfix.sink_port, messages))
-    mean = {who: [statistics.median(column) for column in zip(*runs)] for who, runs in figures.items()}
-    for position, name in ((1, "accepted and delivered"), (0, "accepted")):
-        a, b = mean["ours"][position], mean["postfix"][position]
-        row(f"relay, 10 KB, 20 sessions: {name}", f"{a:.0f} messages/s", f"Postfix {b:.0f} messages/s", f"{a / b:.2f} times")
+    transport.throughput(WORK, row, quick)
+
+
+def waits(quick):
+    transport.waits(WORK, row, quick)
+
+
+def drain(quick):
+    transport.drain(WORK, row, quick)
+
+
+def sessions(quick):
+    transport.sessions(WORK, row, quick)
 
 
 def smime(quick):
@@ -129,13 +133,13 @@ def large(quick):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that it works, not to quote")
-    parser.add_argument("pattern", nargs="?", default="", help="node, smime, message, decision, large, relay, state")
+    parser.add_argument("pattern", nargs="?", default="", help="node, smime, message, decision, large, relay, waits, drain, sessions, state")
     a = parser.parse_args()
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     failed = False
     try:
-        for part in (node, smime, message, decision, large, relay, state):
+        for part in (node, smime, message, decision, large, relay, waits, drain, sessions, state):
             if re.search(a.pattern, part.__name__):
                 print(f"{part.__name__} ...", file=sys.stderr, flush=True)
                 try:
