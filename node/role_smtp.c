@@ -16,6 +16,7 @@
 #include "smtp/service.h"
 #include "store/store.h"
 
+#include <malloc.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@
 #define CHAIN_FILE    "identity/service.crt"
 #define CORE_TICK_MS  200
 #define STOP_GRACE_MS 10000
+#define KEPT_FREE                                                                                            \
+    (4 << 20) /* bytes that an arena keeps for the next message, instead of giving them back after each */
 
 struct smtp_role {
     struct role_context *context;
@@ -222,6 +225,7 @@ int role_smtp_run(struct role_context *c)
     struct smtp_role r = {.context = c, .core_poll_fd = -1};
     struct failure f = {0};
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
     if (uv_loop_init(&r.loop) != 0) {
         log_event(LOG_ERROR, "no event loop");
         return 1;

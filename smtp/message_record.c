@@ -28,23 +28,38 @@ static struct slice context_of(const uint8_t key[LOG_KEY_SIZE], char text[sizeof
     return slice_of(text, sizeof CONTEXT - 1 + (size_t)2 * LOG_KEY_SIZE);
 }
 
+/* As much window and hash as the record can use: zlib's default takes and clears 256 KB for each. */
+static int window_bits(size_t len)
+{
+    int bits = 9;
+    while (bits < MAX_WBITS && (size_t)1 << bits < len) {
+        bits++;
+    }
+    return bits;
+}
+
 static enum status compress_into(struct slice plain, struct buf *out)
 {
-    uLongf len = compressBound(plain.len);
     uint8_t head[5] = {FORM_ZLIB};
+    int bits = window_bits(plain.len);
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)plain.data, .avail_in = (uInt)plain.len};
+    if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, bits, bits - 7, Z_DEFAULT_STRATEGY) != Z_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    size_t room = deflateBound(&z, plain.len);
     spool_put_u32(head + 1, (uint32_t)plain.len);
     enum status status = buf_append(out, head, sizeof head);
     if (status == STATUS_OK) {
-        status = buf_reserve(out, len);
+        status = buf_reserve(out, room);
     }
-    if (status != STATUS_OK) {
-        return status;
+    if (status == STATUS_OK) {
+        z.next_out = out->data + out->len;
+        z.avail_out = (uInt)room;
+        status = deflate(&z, Z_FINISH) == Z_STREAM_END ? STATUS_OK : STATUS_INTERNAL;
+        out->len += status == STATUS_OK ? z.total_out : 0;
     }
-    if (compress2(out->data + out->len, &len, plain.data, plain.len, Z_BEST_SPEED) != Z_OK) {
-        return STATUS_NO_MEMORY;
-    }
-    out->len += len;
-    return STATUS_OK;
+    (void)deflateEnd(&z);
+    return status;
 }
 
 enum status log_record_seal(const struct message_log *log, const uint8_t key[LOG_KEY_SIZE],
