@@ -7,8 +7,9 @@
  */
 #include "node/fetch_dns.h"
 
+#include "smtp/dns_context.h"
+
 #include <poll.h>
-#include <unbound.h>
 
 #define TYPE_TXT      16
 #define CLASS_IN      1
@@ -27,37 +28,6 @@ static void answered_cb(void *context, int error, struct ub_result *result)
     w->done = true;
     w->error = error;
     w->result = result;
-}
-
-static int each(struct ub_ctx *ctx, const struct setting_value *list,
-                int (*add)(struct ub_ctx *ctx, const char *text))
-{
-    char text[SETTING_VALUE_MAX + 1];
-    struct slice item;
-    int error = 0;
-    for (size_t i = 0; error == 0 && setting_text_at(list, i, &item); i++) {
-        memcpy(text, item.data, item.len);
-        text[item.len] = '\0';
-        error = add(ctx, text);
-    }
-    return error;
-}
-
-static int set_up(struct ub_ctx *ctx, const struct dns_question *q)
-{
-    int error = ub_ctx_debugout(ctx, NULL); /* what it has to say comes with the result */
-    if (error == 0) {
-        error = ub_ctx_async(ctx, 1);
-    }
-    if (error == 0 && q->resolvers->text.len == 0) {
-        error = ub_ctx_resolvconf(ctx, NULL);
-    } else if (error == 0) {
-        error = each(ctx, q->resolvers, ub_ctx_set_fwd);
-    }
-    if (error == 0) { /* a resolver on this machine */
-        error = ub_ctx_set_option(ctx, "do-not-query-localhost:", "no");
-    }
-    return error != 0 ? error : each(ctx, q->anchors, ub_ctx_add_ta);
 }
 
 static void say(struct dns_result *r, enum dns_answer answer, const char *text)
@@ -105,21 +75,14 @@ static uint64_t left(uint64_t until_ms)
 void dns_look_up(const struct dns_question *q, struct dns_result *r)
 {
     struct waiting w = {.done = false};
-    struct ub_ctx *ctx = ub_ctx_create();
+    struct ub_ctx *ctx = NULL;
     uint64_t until = clock_monotonic_ms() + q->timeout_ms;
     *r = (struct dns_result){.answer = DNS_FAILED};
-    if (ctx == NULL) {
-        say(r, DNS_FAILED, "no memory for a look-up");
+    if (dns_context_new(q->resolvers, q->anchors, &ctx, &r->note) != STATUS_OK) {
+        r->note.status = STATUS_OK;
         return;
     }
-    int error = set_up(ctx, q);
-    if (error != 0) {
-        (void)failure_set(&r->note, STATUS_OK, "dns.resolvers or dns.trust_anchors cannot be used: %s",
-                          ub_strerror(error));
-        ub_ctx_delete(ctx);
-        return;
-    }
-    error = ub_resolve_async(ctx, q->name, TYPE_TXT, CLASS_IN, &w, answered_cb, NULL);
+    int error = ub_resolve_async(ctx, q->name, TYPE_TXT, CLASS_IN, &w, answered_cb, NULL);
     while (error == 0 && !w.done && left(until) > 0) {
         struct pollfd fd = {.fd = ub_fd(ctx), .events = POLLIN};
         if (poll(&fd, 1, (int)left(until)) > 0) {
