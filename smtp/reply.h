@@ -22,6 +22,16 @@
     X(NOT_READY, 421, "4.3.2", "the service is not ready, try again later")                                  \
     X(TOO_MANY_SESSIONS, 421, "4.7.0", "too many sessions, try again later")                                 \
     X(TOO_MANY_FROM_YOU, 421, "4.7.0", "too many sessions from your address, try again later")               \
+    X(RATE_CONNECTIONS, 421, "4.7.0", "too many connections from your address in a minute, try again later") \
+    X(RATE_TLS, 421, "4.7.0", "too many TLS handshakes from your address in a minute, try again later")      \
+    X(RATE_ERRORS, 421, "4.7.0", "too many errors from your address in a minute, try again later")           \
+    X(RATE_MESSAGES, 450, "4.7.1", "too many messages from your address in a minute, try again later")       \
+    X(RATE_RECIPIENTS, 450, "4.7.1", "too many recipients from your address in a minute, try again later")   \
+    X(RATE_SENDER, 450, "4.7.1", "this sender has sent too much for now, try again later")                   \
+    X(RATE_ACCOUNT, 450, "4.7.1", "this account has sent too much for now, try again later")                 \
+    X(DATA_TOO_SLOW, 421, "4.4.2", "the message comes too slowly")                                           \
+    X(PROXY_EXPECTED, 421, "4.7.0", "a PROXY header was expected")                                           \
+    X(XCLIENT_DENIED, 550, "5.7.0", "XCLIENT is not for your address")                                       \
     X(COMMAND_TIMEOUT, 421, "4.4.2", "too long without a command")                                           \
     X(DATA_TIMEOUT, 421, "4.4.2", "too long without data")                                                   \
     X(TOO_MANY_ERRORS, 421, "4.7.0", "too many errors")                                                      \

@@ -21,6 +21,7 @@ struct server {
     struct server_listener listeners[LISTENERS_MAX];
     size_t listener_count, listeners_open;
     struct server_session *sessions;
+    struct admission *admission;
     uv_timer_t grace;
     bool stopping, timer_open;
     void (*closed)(void *context);
@@ -60,17 +61,20 @@ void server_session_ended(struct server *s, struct server_session *session)
     if (session->next != NULL) {
         session->next->previous = session->previous;
     }
+    admission_leave(s->admission, &session->client);
     s->services.statistics->sessions_open--;
     stopped_perhaps(s);
 }
 
-static uint64_t sessions_from(const struct server *s, const char *peer)
+enum smtp_reply server_admit_client(struct server *s, struct server_session *session)
 {
-    uint64_t n = 0;
-    for (const struct server_session *i = s->sessions; i != NULL; i = i->next) {
-        n += strcmp(i->peer, peer) == 0;
-    }
-    return n;
+    session->may_relay = settings_may_relay(s->services.settings, slice_of_text(session->peer));
+    return admission_client(s->admission, &session->client, session->peer);
+}
+
+struct admission *server_admission(struct server *s)
+{
+    return s->admission;
 }
 
 static enum smtp_reply admit(struct server *s, struct server_session *session)
@@ -84,12 +88,8 @@ static enum smtp_reply admit(struct server *s, struct server_session *session)
     if (s->services.statistics->sessions_open >= limits->max_sessions) {
         return REPLY_TOO_MANY_SESSIONS;
     }
-    if (sessions_from(s, session->peer) >= limits->max_sessions_per_client) {
-        return REPLY_TOO_MANY_FROM_YOU;
-    }
     session->limits = *limits;
-    session->may_relay = settings_may_relay(settings, slice_of_text(session->peer));
-    return REPLY_NONE;
+    return server_admit_client(s, session);
 }
 
 static void on_connection(uv_stream_t *stream, int status)
@@ -141,6 +141,11 @@ enum status server_new(const struct server_services *services, struct server **o
         return STATUS_NO_MEMORY;
     }
     s->services = *services;
+    s->admission = admission_new(services->settings, services->statistics);
+    if (s->admission == NULL) {
+        free(s);
+        return STATUS_NO_MEMORY;
+    }
     s->grace.data = s;
     (void)uv_timer_init(services->loop, &s->grace);
     s->timer_open = true;
@@ -213,5 +218,8 @@ void server_stop(struct server *s, uint64_t grace_ms, void (*closed)(void *conte
 
 void server_free(struct server *s)
 {
-    free(s);
+    if (s != NULL) {
+        admission_free(s->admission);
+        free(s);
+    }
 }

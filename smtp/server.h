@@ -5,6 +5,7 @@
 #ifndef SEALPOST_SMTP_SERVER_H
 #define SEALPOST_SMTP_SERVER_H
 
+#include "smtp/admission.h"
 #include "smtp/settings.h"
 #include "smtp/statistics.h"
 #include "smtp/transaction.h"
@@ -35,6 +36,10 @@ enum status server_new(const struct server_services *services, struct server **o
 enum status server_listen(struct server *s, int fd, bool lmtp, struct failure *f) MUST_CHECK;
 const struct server_services *server_services(const struct server *s);
 void server_set_node(struct server *s, uint64_t node_id);
+struct admission *server_admission(struct server *s);
+/* By the address that counts for the session, `peer`: what its networks allow, and REPLY_NONE or why it may
+ * not have one. */
+enum smtp_reply server_admit_client(struct server *s, struct server_session *session);
 void server_session_ended(struct server *s, struct server_session *session);
 /* No new sessions; those in the middle of a message get `grace_ms`; then `closed`. */
 void server_stop(struct server *s, uint64_t grace_ms, void (*closed)(void *context), void *context);

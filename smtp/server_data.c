@@ -14,7 +14,6 @@
 
 #define CONTENT_SPILL ((size_t)256 << 10) /* bytes gathered before they are written */
 #define CONTENT_MAX   ((size_t)1 << 20)
-#define RECEIVED_MAX  100
 
 bool session_data_begin(struct server_session *s)
 {
@@ -38,7 +37,7 @@ bool session_data_begin(struct server_session *s)
     struct data_limits limits = {.max_size = s->limits.max_size,
                                  .max_header = s->limits.max_header,
                                  .max_line = s->limits.max_data_line,
-                                 .max_received = RECEIVED_MAX};
+                                 .max_received = (unsigned)s->limits.max_received};
     data_reader_init(&s->reader, &limits);
     s->content = BUF_INIT(CONTENT_MAX);
     stream_set_timeout(s->stream, s->limits.data_timeout_ms);

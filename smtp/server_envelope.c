@@ -20,6 +20,11 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
     if (service->budget->used + (c->has_size ? c->size : 0) >= service->budget->max) {
         return REPLY_MEMORY_FULL;
     }
+    enum smtp_reply refusal =
+        admission_message(server_admission(s->server), &s->client, c->path, slice_of(NULL, 0));
+    if (refusal != REPLY_NONE) {
+        return refusal;
+    }
     struct message *m = message_new(service->budget, clock_wall_ms());
     if (m == NULL) {
         return REPLY_MEMORY_FULL;
@@ -95,6 +100,11 @@ enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command
         if (slice_equal(e->recipients[i], address)) {
             return receipt(s, i); /* once is enough */
         }
+    }
+    enum smtp_reply refusal =
+        admission_recipient(server_admission(s->server), &s->client, e->sender, slice_of(NULL, 0));
+    if (refusal != REPLY_NONE) {
+        return refusal;
     }
     if (e->recipient_count == s->recipient_room) {
         size_t room = s->recipient_room == 0 ? 8 : 2 * s->recipient_room;

@@ -42,6 +42,10 @@ void session_starttls(struct server_session *s, bool more)
         session_reply(s, REPLY_TLS_ALREADY);
         return;
     }
+    if (admission_tls(server_admission(s->server), &s->client) != REPLY_NONE) {
+        session_end(s, REPLY_RATE_TLS, true);
+        return;
+    }
     session_reply(s, REPLY_STARTTLS_READY);
     stream_flush(s->stream);
     session_move(s, SERVER_HANDSHAKE);

@@ -32,6 +32,9 @@ void session_reply(struct server_session *s, enum smtp_reply reply)
     (void)!reply_append(stream_output(s->stream), reply);
     if (reply_code(reply) >= 500) {
         s->errors++;
+        if (admission_error(server_admission(s->server), &s->client) != REPLY_NONE) {
+            s->rate_spent = true;
+        }
     }
 }
 
@@ -99,9 +102,6 @@ static void run_command(struct server_session *s, struct slice line, bool more)
     }
     if (reply != REPLY_NONE) {
         session_reply(s, reply);
-        if (s->errors >= s->limits.max_errors) {
-            session_end(s, REPLY_TOO_MANY_ERRORS, true);
-        }
         return;
     }
     switch (c.verb) {
@@ -168,6 +168,19 @@ static bool reads_commands(enum server_state state)
     return state == SERVER_CONNECTED || state == SERVER_READY || state == SERVER_MAIL || state == SERVER_RCPT;
 }
 
+/* Enough refused commands, of this session or of its client in a minute. */
+static void end_of_patience(struct server_session *s)
+{
+    if (!reads_commands(s->state)) {
+        return;
+    }
+    if (s->errors >= s->limits.max_errors) {
+        session_end(s, REPLY_TOO_MANY_ERRORS, true);
+    } else if (s->rate_spent) {
+        session_end(s, REPLY_RATE_ERRORS, true);
+    }
+}
+
 static size_t on_data(void *context, struct slice bytes)
 {
     struct server_session *s = context;
@@ -197,6 +210,7 @@ static size_t on_data(void *context, struct slice bytes)
         }
         at += used;
         run_command(s, line, at < bytes.len);
+        end_of_patience(s);
         if (reads_commands(s->state)) {
             session_await_command(s);
         }

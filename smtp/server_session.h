@@ -18,6 +18,8 @@ struct server_session {
     char helo[256];
     bool lmtp; /* RFC 2033 instead of RFC 5321 */
     bool esmtp, may_relay, stopping;
+    bool rate_spent;              /* its client has made too many errors */
+    struct admitted client;       /* as a client among others: smtp/admission.h */
     struct session_limits limits; /* as they were when it began */
     uint64_t errors, messages;    /* refused commands; messages that went to a worker */
     /* the present transaction */

@@ -70,13 +70,17 @@ static void read_limits(struct settings_source *s, struct session_limits *l)
         .max_header = number_of(s, "smtp.max_header", global, (uint64_t)256 << 10),
         .max_size = number_of(s, "smtp.max_size", global, (uint64_t)50 << 20),
         .max_recipients = number_of(s, "smtp.max_recipients", global, 1000),
-        .max_sessions = number_of(s, "smtp.max_sessions", global, 1000),
+        .max_sessions = number_of(s, "smtp.max_sessions", global, 12000),
         .max_sessions_per_client = number_of(s, "smtp.max_sessions_per_client", global, 200),
         .max_errors = number_of(s, "smtp.max_errors", global, 20),
         .max_messages = number_of(s, "smtp.max_messages_per_session", global, 1000),
         .command_timeout_ms = number_of(s, "smtp.command_timeout", global, 300000),
         .data_timeout_ms = number_of(s, "smtp.data_timeout", global, 600000),
+        .max_received = number_of(s, "smtp.max_received", global, 50),
+        .max_passes = number_of(s, "smtp.max_passes", global, 5),
+        .min_data_rate = number_of(s, "smtp.min_data_rate", global, 100),
         .max_memory = number_of(s, "smtp.max_memory", global, (uint64_t)1 << 30),
+        .disk_reserve = number_of(s, "smtp.disk_reserve", global, (uint64_t)256 << 20),
         .stale_after_ms = number_of(s, "cluster.stale_after", global, 10000),
         .trace_retention_ms = number_of(s, "trace.retention", global, (uint64_t)30 * 24 * 3600 * 1000),
         .trace_max_size = number_of(s, "trace.max_size", global, (uint64_t)1 << 30),
@@ -89,6 +93,44 @@ static void read_limits(struct settings_source *s, struct session_limits *l)
     }
 }
 
+static const char *const rate_names[RATE_KIND_COUNT] = {
+    [RATE_CLIENT_MESSAGES] = "smtp.client_rate",
+    [RATE_CLIENT_RECIPIENTS] = "smtp.client_recipient_rate",
+    [RATE_CLIENT_CONNECTIONS] = "smtp.client_connection_rate",
+    [RATE_CLIENT_TLS] = "smtp.client_tls_rate",
+    [RATE_CLIENT_ERRORS] = "smtp.client_error_rate",
+    [RATE_SENDER_MESSAGES_HOUR] = "smtp.sender_hourly_messages",
+    [RATE_SENDER_MESSAGES_DAY] = "smtp.sender_daily_messages",
+    [RATE_SENDER_RECIPIENTS_HOUR] = "smtp.sender_hourly_recipients",
+    [RATE_SENDER_RECIPIENTS_DAY] = "smtp.sender_daily_recipients",
+    [RATE_ACCOUNT_MESSAGES_HOUR] = "smtp.account_hourly_messages",
+    [RATE_ACCOUNT_MESSAGES_DAY] = "smtp.account_daily_messages",
+    [RATE_ACCOUNT_RECIPIENTS_HOUR] = "smtp.account_hourly_recipients",
+    [RATE_ACCOUNT_RECIPIENTS_DAY] = "smtp.account_daily_recipients",
+};
+
+static const char *const network_names[NETWORKS_COUNT] = {
+    [NETWORKS_RELAY] = "relay.networks",
+    [NETWORKS_PROXY] = "smtp.proxy_networks",
+    [NETWORKS_XCLIENT] = "smtp.xclient_networks",
+    [NETWORKS_RATE_EXEMPT] = "smtp.rate_exempt",
+};
+
+static bool read_networks(struct settings_cache *c)
+{
+    for (size_t i = 0; i < NETWORKS_COUNT; i++) {
+        struct setting_value value;
+        if (c->source.get(c->source.context, network_names[i], slice_of(NULL, 0), &value) != STATUS_OK ||
+            value.text.len > SETTING_VALUE_MAX) {
+            return false;
+        }
+        memcpy(c->networks[i].text, value.text.data, value.text.len);
+        value.text = slice_of(c->networks[i].text, value.text.len);
+        c->networks[i].value = value;
+    }
+    return true;
+}
+
 bool settings_refresh(struct settings_cache *c)
 {
     struct settings_source *s = &c->source;
@@ -97,14 +139,12 @@ bool settings_refresh(struct settings_cache *c)
     }
     uint64_t index = s->index(s->context);
     if (!c->valid || index != c->index) {
-        struct setting_value networks;
-        c->valid = s->get(s->context, "relay.networks", slice_of(NULL, 0), &networks) == STATUS_OK &&
-                   networks.text.len <= SETTING_VALUE_MAX;
+        c->valid = read_networks(c);
         if (c->valid) {
-            memcpy(c->networks, networks.text.data, networks.text.len);
-            c->relay_networks = networks;
-            c->relay_networks.text = slice_of(c->networks, networks.text.len);
             read_limits(s, &c->limits);
+            for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
+                c->rates[i] = number_of(s, rate_names[i], slice_of(NULL, 0), 0);
+            }
             c->index = index;
         }
     }
@@ -112,9 +152,14 @@ bool settings_refresh(struct settings_cache *c)
     return c->valid;
 }
 
+bool settings_hold(const struct settings_cache *c, enum settings_networks which, struct slice ip)
+{
+    return setting_networks_hold(&c->networks[which].value, ip);
+}
+
 bool settings_may_relay(const struct settings_cache *c, struct slice ip)
 {
-    return setting_networks_hold(&c->relay_networks, ip);
+    return settings_hold(c, NETWORKS_RELAY, ip);
 }
 
 /* An address in quotes has no settings of its own: those of its domain count. */
@@ -123,6 +168,19 @@ static struct slice scope_of(struct slice address, char normal[ADDRESS_MAX + 1])
     struct failure f;
     return address_normalise(address, normal, &f) == STATUS_OK ? slice_of_text(normal)
                                                                : address_domain(address);
+}
+
+void settings_sender_rates(struct settings_source *s, struct slice sender, uint64_t rates[RATE_KIND_COUNT])
+{
+    char normal[ADDRESS_MAX + 1];
+    struct slice scope = scope_of(sender, normal);
+    if (!s->begin(s->context)) {
+        return;
+    }
+    for (size_t i = RATE_SENDER_MESSAGES_HOUR; i <= RATE_SENDER_RECIPIENTS_DAY; i++) {
+        rates[i] = number_of(s, rate_names[i], scope, 0);
+    }
+    s->end(s->context);
 }
 
 enum status settings_for_delivery(struct settings_source *s, struct slice address, struct arena *a,

@@ -5,6 +5,7 @@
 #ifndef SEALPOST_SMTP_SETTINGS_H
 #define SEALPOST_SMTP_SETTINGS_H
 
+#include "smtp/rate_limit.h"
 #include "store/setting.h"
 
 struct settings_source {
@@ -32,11 +33,22 @@ struct session_limits {
     uint64_t max_errors, max_messages;
     bool offer_tls, require_tls;
     uint64_t max_header, max_size, max_recipients, max_sessions, max_sessions_per_client;
+    uint64_t max_received, max_passes;
     uint64_t command_timeout_ms, data_timeout_ms;
-    uint64_t max_memory; /* bytes of all messages in memory */
+    uint64_t min_data_rate; /* bytes a second; 0: any */
+    uint64_t max_memory;    /* bytes of all messages in memory */
+    uint64_t disk_reserve;  /* bytes that stay free where the spool is */
     uint64_t stale_after_ms;
     bool defer_when_stale;                       /* from three voters on */
     uint64_t trace_retention_ms, trace_max_size; /* of the message log; bytes */
+};
+
+enum settings_networks {
+    NETWORKS_RELAY,
+    NETWORKS_PROXY,       /* begin with a header of the PROXY protocol */
+    NETWORKS_XCLIENT,     /* may say XCLIENT */
+    NETWORKS_RATE_EXEMPT, /* are under no rate */
+    NETWORKS_COUNT
 };
 
 struct settings_cache {
@@ -44,13 +56,21 @@ struct settings_cache {
     bool valid;
     uint64_t index;
     struct session_limits limits;
-    char networks[SETTING_VALUE_MAX + 1];
-    struct setting_value relay_networks; /* its text is `networks` */
+    uint64_t
+        rates[RATE_KIND_COUNT]; /* so many a period; 0: no limit; a sender's own: settings_sender_rates() */
+    struct {
+        char text[SETTING_VALUE_MAX + 1];
+        struct setting_value value;
+    } networks[NETWORKS_COUNT];
 };
 
 /* Fresh as of now; false when the settings cannot be read (the caller defers then). */
 bool settings_refresh(struct settings_cache *c);
 bool settings_may_relay(const struct settings_cache *c, struct slice ip);
+bool settings_hold(const struct settings_cache *c, enum settings_networks which, struct slice ip);
+/* How much this envelope sender may send: the four RATE_SENDER_... of `rates` are filled in. They stay 0 when
+ * the settings cannot be read. */
+void settings_sender_rates(struct settings_source *s, struct slice sender, uint64_t rates[RATE_KIND_COUNT]);
 
 /* How mail for an address leaves. Texts are copied into the arena. */
 struct arena;

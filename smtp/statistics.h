@@ -9,8 +9,9 @@
     X(sessions) /* opened */                                                                                 \
     X(sessions_open)                                                                                         \
     X(sessions_refused)                                                                                      \
-    X(accepted) /* messages answered 250 */                                                                  \
-    X(refused)  /* messages answered 5xx or 4xx by the worker's decision */                                  \
+    X(rate_limited) /* times that a rate said no */                                                          \
+    X(accepted)     /* messages answered 250 */                                                              \
+    X(refused)      /* messages answered 5xx or 4xx by the worker's decision */                              \
     X(quarantined)                                                                                           \
     X(relay_denied)                                                                                          \
     X(delivered)   /* recipients */                                                                          \

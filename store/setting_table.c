@@ -442,7 +442,7 @@ static const struct setting settings[] = {
                     "time and memory for each recipient's decision before the message is answered; a greater "
                     "blast of one mistaken message")),
     [SETTING_SMTP_MAX_SESSIONS] =
-        RANGE("smtp.max_sessions", SETTING_INTEGER, "1000", 1, 100000, G, SETTING_OF_NODE,
+        RANGE("smtp.max_sessions", SETTING_INTEGER, "12000", 1, 100000, G, SETTING_OF_NODE,
               "most SMTP sessions at a time on a node",
               ABOUT(1, TRANSPORT, "a descriptor and some tens of kilobytes of memory a session")),
     [SETTING_SMTP_MAX_SESSIONS_PER_CLIENT] = RANGE(
@@ -489,6 +489,101 @@ static const struct setting settings[] = {
         "STARTTLS for those who send to us",
         ABOUT(1, TRANSPORT,
               "a handshake a session (CPU, two round trips); required: hosts without TLS cannot send")),
+    [SETTING_SMTP_PROXY_NETWORKS] =
+        RANGE("smtp.proxy_networks", SETTING_NETWORKS, "", 0, 0, G, SETTING_OF_NODE,
+              "load balancers that begin each SMTP connection with a header of the PROXY protocol, version 1 "
+              "or 2; from them it is required, from all others it ends the session",
+              ABOUT(2, TRANSPORT,
+                    "each host of these networks can give itself any client address: what networks allow and "
+                    "limits forbid is then the balancer's to keep")),
+    [SETTING_SMTP_XCLIENT_NETWORKS] = RANGE(
+        "smtp.xclient_networks", SETTING_NETWORKS, "", 0, 0, G, SETTING_OF_NODE,
+        "hosts that may use XCLIENT to tell who their client is, such as a filter in front of this gateway",
+        ABOUT(2, TRANSPORT, "each host of these networks can give itself any client address and name")),
+    [SETTING_SMTP_MAX_RECEIVED] =
+        RANGE("smtp.max_received", SETTING_INTEGER, "50", 5, 1000, G, SETTING_OF_NODE,
+              "a message with more Received fields than this goes round in a loop and is refused with 554",
+              ABOUT(2, TRANSPORT,
+                    "high: a loop turns more often before it ends; low: mail that was forwarded many times "
+                    "is refused")),
+    [SETTING_SMTP_MAX_PASSES] =
+        RANGE("smtp.max_passes", SETTING_INTEGER, "5", 1, 100, G, SETTING_OF_NODE,
+              "how often a message may have come through this cluster before: one that carries the mark of "
+              "more passes in its Received fields is refused with 554",
+              ABOUT(2, TRANSPORT,
+                    "high: a loop through this cluster turns more often before it ends; low: a set-up in "
+                    "which mail comes back from a filter needs a pass each time")),
+    [SETTING_SMTP_MIN_DATA_RATE] =
+        RANGE("smtp.min_data_rate", SETTING_BYTES, "100", 0, 1 << 20, G, SETTING_OF_NODE,
+              "bytes a second at which a message must come in the mean, once smtp.data_timeout has passed; "
+              "slower senders get 421; 0: any rate",
+              ABOUT(2, TRANSPORT,
+                    "high: senders on bad lines are cut off; low: a few bytes a minute keep a session and "
+                    "its memory")),
+    [SETTING_SMTP_DISK_RESERVE] =
+        RANGE("smtp.disk_reserve", SETTING_BYTES, "256M", 0, (uint64_t)1 << 40, G, SETTING_OF_NODE,
+              "free space that the disk of the spool keeps: new mail that would take of it gets 452",
+              ABOUT(2, TRANSPORT,
+                    "so much of the disk that the spool does not use; low: the disk fills up, and with it "
+                    "what else is on it")),
+    [SETTING_SMTP_RATE_EXEMPT] =
+        RANGE("smtp.rate_exempt", SETTING_NETWORKS, "", 0, 0, G, SETTING_OF_NODE,
+              "networks whose hosts no rate limits, neither as clients nor for the senders and accounts that "
+              "they send as",
+              ABOUT(2, TRANSPORT, "a host of these networks that was taken over sends as much as it can")),
+    [SETTING_SMTP_CLIENT_RATE] =
+        RANGE("smtp.client_rate", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+              "messages per minute and client address (IPv6: /64) on each node; 0: no limit; beyond it 450",
+              ABOUT(2, TRANSPORT, "low: busy senders wait; each node counts for itself")),
+    [SETTING_SMTP_CLIENT_RECIPIENT_RATE] =
+        RANGE("smtp.client_recipient_rate", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+              "recipients per minute and client address (IPv6: /64) on each node; 0: no limit; beyond it 450",
+              ABOUT(2, TRANSPORT, "low: busy senders wait; each node counts for itself")),
+    [SETTING_SMTP_CLIENT_CONNECTION_RATE] = RANGE(
+        "smtp.client_connection_rate", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+        "connections per minute and client address (IPv6: /64) on each node; 0: no limit; beyond it 421",
+        ABOUT(2, TRANSPORT, "low: hosts that open a connection a message wait; each node counts for itself")),
+    [SETTING_SMTP_CLIENT_TLS_RATE] = RANGE(
+        "smtp.client_tls_rate", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+        "TLS handshakes per minute and client address (IPv6: /64) on each node; 0: no limit; beyond it 421",
+        ABOUT(2, TRANSPORT, "each handshake costs CPU; low: hosts that open a connection a message wait")),
+    [SETTING_SMTP_CLIENT_ERROR_RATE] =
+        RANGE("smtp.client_error_rate", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+              "refused commands per minute and client address (IPv6: /64) on each node; 0: no limit; beyond "
+              "it 421 and no new session until it is over",
+              ABOUT(2, TRANSPORT, "low: a host with one wrong program cannot send for a minute")),
+    [SETTING_SMTP_SENDER_HOURLY_MESSAGES] =
+        RANGE("smtp.sender_hourly_messages", SETTING_INTEGER, "0", 0, 1000000, GDU, SETTING_OF_SENDER,
+              "messages per hour and envelope sender on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
+    [SETTING_SMTP_SENDER_DAILY_MESSAGES] =
+        RANGE("smtp.sender_daily_messages", SETTING_INTEGER, "0", 0, 1000000, GDU, SETTING_OF_SENDER,
+              "messages per day and envelope sender on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
+    [SETTING_SMTP_SENDER_HOURLY_RECIPIENTS] =
+        RANGE("smtp.sender_hourly_recipients", SETTING_INTEGER, "0", 0, 1000000, GDU, SETTING_OF_SENDER,
+              "recipients per hour and envelope sender on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
+    [SETTING_SMTP_SENDER_DAILY_RECIPIENTS] =
+        RANGE("smtp.sender_daily_recipients", SETTING_INTEGER, "0", 0, 1000000, GDU, SETTING_OF_SENDER,
+              "recipients per day and envelope sender on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
+    [SETTING_SMTP_ACCOUNT_HOURLY_MESSAGES] =
+        RANGE("smtp.account_hourly_messages", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+              "messages per hour and account that is signed in on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
+    [SETTING_SMTP_ACCOUNT_DAILY_MESSAGES] =
+        RANGE("smtp.account_daily_messages", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+              "messages per day and account that is signed in on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
+    [SETTING_SMTP_ACCOUNT_HOURLY_RECIPIENTS] =
+        RANGE("smtp.account_hourly_recipients", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+              "recipients per hour and account that is signed in on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
+    [SETTING_SMTP_ACCOUNT_DAILY_RECIPIENTS] =
+        RANGE("smtp.account_daily_recipients", SETTING_INTEGER, "0", 0, 1000000, G, SETTING_OF_NODE,
+              "recipients per day and account that is signed in on each node; beyond it 450; 0: no limit",
+              ABOUT(2, TRANSPORT, "low: people who write to many at once wait; each node counts for itself")),
 
     [SETTING_DELIVERY_NEXT_HOP] =
         RANGE("delivery.next_hop", SETTING_HOSTS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
