@@ -13,6 +13,7 @@ static const struct {
 } allowed[] = {
     {"fetch", COMMAND_CERT_ADD, COMMAND_CERT_ADD},
     {"fetch", COMMAND_DOMAIN_DNS_SEEN, COMMAND_DOMAIN_DNS_SEEN},
+    {"fetch", COMMAND_STS_PUT, COMMAND_STS_REMOVE},
     {"smtp", COMMAND_NOTICE_CLAIM, COMMAND_NOTICE_FORGET},
     {"worker", COMMAND_CERT_HARVEST, COMMAND_CERT_HARVEST},
     {"worker", COMMAND_CA_AUTO_ISSUE, COMMAND_CA_AUTO_ISSUE},
@@ -95,6 +96,9 @@ enum status client_may_propose(struct client_permission *p, const char *role, st
     }
     if (c.number == COMMAND_NOTICE_CLAIM) {
         return has_room(p, CLIENT_NOTICES_A_MINUTE, monotonic_ms, f);
+    }
+    if (c.number >= COMMAND_STS_PUT && c.number <= COMMAND_STS_REMOVE) {
+        return has_room(p, CLIENT_FETCHED_A_MINUTE, monotonic_ms, f);
     }
     if (c.number == COMMAND_CERT_ADD) {
         status = is_described_truly(c.values[0].bytes, f);

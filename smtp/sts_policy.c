@@ -1,53 +1,11 @@
 /* MTA-STS policies (smtp/sts_policy.h). */
 #include "smtp/sts_policy.h"
 
-#define LABEL_MAX  63
-#define NAME_MAX_  253
-#define TEXT_MAX   2048
-#define DIGITS_MAX 10
+#define HOST_NAME_BYTES 253
+#define TEXT_MAX        2048
+#define DIGITS_MAX      10
 
-const char *sts_mode_name(enum sts_mode mode)
-{
-    static const char *const names[] = {
-        [STS_NONE] = "none", [STS_TESTING] = "testing", [STS_ENFORCE] = "enforce"};
-    return mode < STS_MODE_END ? names[mode] : "unknown";
-}
-
-/* --- names --- */
-
-static bool is_label(struct slice label)
-{
-    if (label.len == 0 || label.len > LABEL_MAX || label.data[0] == '-' || label.data[label.len - 1] == '-') {
-        return false;
-    }
-    for (size_t i = 0; i < label.len; i++) {
-        uint8_t c = label.data[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_') {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool sts_pattern_is_valid(struct slice pattern)
-{
-    if (pattern.len > NAME_MAX_) {
-        return false;
-    }
-    if (slice_starts_with(pattern, SLICE_LITERAL("*."))) {
-        pattern = slice_of(pattern.data + 2, pattern.len - 2);
-    }
-    for (;;) {
-        size_t dot = slice_find_byte(pattern, '.');
-        if (!is_label(slice_of(pattern.data, dot))) {
-            return false;
-        }
-        if (dot == pattern.len) {
-            return true;
-        }
-        pattern = slice_of(pattern.data + dot + 1, pattern.len - dot - 1);
-    }
-}
+/* --- hosts --- */
 
 static bool one_matches(struct slice pattern, struct slice host)
 {
@@ -92,8 +50,8 @@ static enum status bad(struct reading *r, const char *what, struct slice text)
 
 static enum status add_mx(struct reading *r, struct slice value)
 {
-    char name[NAME_MAX_ + 1];
-    if (value.len == 0 || value.len > NAME_MAX_) {
+    char name[HOST_NAME_BYTES + 1];
+    if (value.len == 0 || value.len > HOST_NAME_BYTES) {
         return bad(r, "an mx that is no host name", value);
     }
     for (size_t i = 0; i < value.len; i++) {

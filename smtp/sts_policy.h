@@ -5,14 +5,9 @@
 #ifndef SEALPOST_SMTP_STS_POLICY_H
 #define SEALPOST_SMTP_STS_POLICY_H
 
-#include "base/buf.h"
+#include "store/records_sts.h"
 
-#define STS_ID_MAX      32
-#define STS_FILE_MAX    ((size_t)64 << 10)   /* bytes of a policy file, RFC 8461 section 3.3 */
-#define STS_MX_MAX      ((size_t)4 << 10)    /* bytes of all patterns */
-#define STS_MAX_AGE_MAX ((uint64_t)31557600) /* seconds, RFC 8461 section 3.2 */
-
-enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE, STS_MODE_END }; /* the numbers are in commands and rows */
+#define STS_FILE_MAX ((size_t)64 << 10) /* bytes of a policy file, RFC 8461 section 3.3 */
 
 struct sts_policy {
     enum sts_mode mode;
@@ -20,16 +15,12 @@ struct sts_policy {
     struct slice mx; /* patterns in lower case, one space between them */
 };
 
-const char *sts_mode_name(enum sts_mode mode);
-
 /* The policy in a file: a version that is known, mode, max_age and (unless the mode is none) at least one mx.
  * Fields that are not known are passed over, of fields that repeat the first counts. A max_age above the
  * maximum counts as that. `mx` of the policy points into `patterns`, which is emptied first. MALFORMED: the
  * text says what is wrong. */
 enum status sts_policy_parse(struct slice file, struct buf *patterns, struct sts_policy *out,
                              struct failure *f) MUST_CHECK;
-/* "host" or "*.host", in lower case: is it what a policy may name? */
-bool sts_pattern_is_valid(struct slice pattern);
 /* Does a policy name this host (lower case, no final dot)? "*" stands for the leftmost label and nothing
  * else. */
 bool sts_mx_matches(const struct sts_policy *policy, struct slice host);

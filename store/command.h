@@ -184,6 +184,15 @@ enum command_number {
     COMMAND_NOTICE_END = 91,
     /* address, items (only their topics count): told, and expired long ago */
     COMMAND_NOTICE_FORGET = 92,
+    /* --- 110 to 113: MTA-STS policies; see store/records_sts.h --- */
+    /* domain: its policy is fetched now by the leading node */
+    COMMAND_STS_REFRESH = 110,
+    /* domain, id of its TXT record, mode (enum sts_mode), max_age (s), patterns of its hosts */
+    COMMAND_STS_PUT = 111,
+    /* domain, why its policy could not be fetched; what is there stays in force until its end */
+    COMMAND_STS_FAILED = 112,
+    /* domain: its policy is forgotten */
+    COMMAND_STS_REMOVE = 113,
     COMMAND_NUMBER_END
 };
 

@@ -37,6 +37,7 @@ enum status check_cert_bind(const struct command *c, struct failure *f);
 enum status check_cert_unbind(const struct command *c, struct failure *f);
 enum status check_cert_add_many(const struct command *c, struct failure *f);
 /* store/apply_dns.c */
+enum status check_sts_put(const struct command *c, struct failure *f);
 enum status check_domain_dns(const struct command *c, struct failure *f);
 enum status check_domain_dns_seen(const struct command *c, struct failure *f);
 /* store/apply_notice.c */

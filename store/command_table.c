@@ -7,6 +7,7 @@
 #include "store/records_ca.h"
 #include "store/records_dns.h"
 #include "store/records_notice.h"
+#include "store/records_sts.h"
 #include "store/records_trust.h"
 
 #define HASH_SIZE 32
@@ -124,6 +125,20 @@ static const struct command_field domain_dns_seen_fields[] = {
     U64("answer", "1 signed, 2 unsigned, 3 absent, 4 bogus, 5 no answer"),
     BYTES("fingerprints", 0, DOMAIN_DNS_FINGERPRINTS_MAX *THUMBPRINT_SIZE, "SHA-256 each, ascending"),
     TEXT("note", 0, DOMAIN_DNS_NOTE_MAX, "about the look-up"),
+};
+static const struct command_field sts_fields[] = {
+    TEXT("partner", 1, DOMAIN_MAX, "a domain"),
+};
+static const struct command_field sts_put_fields[] = {
+    TEXT("partner", 1, DOMAIN_MAX, "a domain"),
+    TEXT("policy_id", 0, STS_ID_MAX, "id of its TXT record"),
+    U64("mode", "0 none, 1 testing, 2 enforce"),
+    U64("max_age", "how long it counts, seconds"),
+    TEXT("mx", 0, STS_MX_MAX, "hosts or *.hosts, with a space between them"),
+};
+static const struct command_field sts_failed_fields[] = {
+    TEXT("partner", 1, DOMAIN_MAX, "a domain"),
+    TEXT("note", 0, STS_NOTE_MAX, "why"),
 };
 static const struct command_field notice_claim_fields[] = {
     TEXT("to", 3, ADDRESS_MAX, "who is told"),
@@ -403,6 +418,14 @@ static const struct command_type types[] = {
            check_domain_dns, apply_domain_dns_unwatch, "look it up no longer"),
     ROW_OF(2, COMMAND_DOMAIN_DNS_SEEN, "domain.dns.seen", "cert.write", domain_dns_seen_fields,
            check_domain_dns_seen, apply_domain_dns_seen, "what a partner's domain publishes in DNS"),
+    ROW_OF(2, COMMAND_STS_REFRESH, "sts.refresh", "fetch.run", sts_fields, check_domain_dns,
+           apply_sts_refresh, "fetch a domain's MTA-STS policy now"),
+    ROW_OF(2, COMMAND_STS_PUT, "sts.put", "fetch.run", sts_put_fields, check_sts_put, apply_sts_put,
+           "a domain's MTA-STS policy"),
+    ROW_OF(2, COMMAND_STS_FAILED, "sts.failed", "fetch.run", sts_failed_fields, check_domain_dns,
+           apply_sts_failed, "a domain's MTA-STS policy could not be fetched"),
+    ROW_OF(2, COMMAND_STS_REMOVE, "sts.remove", "fetch.run", sts_fields, check_domain_dns, apply_sts_remove,
+           "forget a domain's MTA-STS policy"),
     ROW_OF(2, COMMAND_API_TOKEN_GRANT, "token.grant", "token.write", api_token_add_fields,
            check_api_token_grant, apply_api_token_grant, "make an API token of a role"),
     ROW_OF(2, COMMAND_API_TOKEN_REVOKE, "token.revoke", "token.write", name_fields, NULL,

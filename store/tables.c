@@ -34,6 +34,7 @@ const char *const table_names[TABLE_COUNT] = {
     [TABLE_CERT_BINDINGS] = "cert_bindings",
     [TABLE_DOMAIN_DNS] = "domain_dns",
     [TABLE_NOTICES] = "notices",
+    [TABLE_STS] = "sts",
     [TABLE_CAS] = "cas",
     [TABLE_CA_CRL] = "ca_crl",
     [TABLE_CA_ISSUED] = "ca_issued",

@@ -38,6 +38,7 @@
  *   cert_bindings: thumbprint (32 bytes), domain or address -> nothing: the bindings the other way
  *   domain_dns: domain -> [added ms, asked ms, checked ms, answer, changed ms, signed ms,
  *       fingerprints bin, note] (store/records_dns.h)
+ *   sts: domain -> [id, mode, max_age s, mx, fetched ms, asked ms, failed ms, note] (store/records_sts.h)
  *   notices: a byte that says what follows (store/records_notice.h)
  *     'm', address             -> [id bin, node, state, claimed ms, ended ms, items, waiting, reason]: its
  * last mail 'o', address             -> nothing: that mail is under way 'i', address, NUL, topic -> as 't':
@@ -107,6 +108,7 @@ enum table {
     TABLE_DOMAIN_DNS,
     TABLE_CA_REQUEST_ADDRESS,
     TABLE_NOTICES,
+    TABLE_STS,
     TABLE_COUNT
 };
 

@@ -19,7 +19,8 @@ static bool is_one_of(enum command_number number, const enum command_number *lis
 
 static void only_api_makes_every_change(void **state)
 {
-    static const enum command_number fetch[] = {COMMAND_CERT_ADD, COMMAND_DOMAIN_DNS_SEEN};
+    static const enum command_number fetch[] = {COMMAND_CERT_ADD, COMMAND_DOMAIN_DNS_SEEN, COMMAND_STS_PUT,
+                                                COMMAND_STS_FAILED, COMMAND_STS_REMOVE};
     static const enum command_number worker[] = {COMMAND_CERT_HARVEST, COMMAND_CA_AUTO_ISSUE,
                                                  COMMAND_CA_REQUEST_AUTO};
     static const enum command_number smtp[] = {COMMAND_NOTICE_CLAIM, COMMAND_NOTICE_END,
@@ -28,7 +29,7 @@ static void only_api_makes_every_change(void **state)
     (void)state;
     for (size_t i = 0; (type = command_type_at(i)) != NULL; i++) {
         assert_true(client_role_may("api", type->number));
-        assert_int_equal(client_role_may("fetch", type->number), is_one_of(type->number, fetch, 2));
+        assert_int_equal(client_role_may("fetch", type->number), is_one_of(type->number, fetch, 5));
         assert_int_equal(client_role_may("worker-1", type->number), is_one_of(type->number, worker, 3));
         assert_int_equal(client_role_may("smtp", type->number), is_one_of(type->number, smtp, 3));
         assert_false(client_role_may("", type->number));

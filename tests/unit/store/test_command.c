@@ -121,6 +121,10 @@ static void fill(struct command *c, const struct command_type *type)
     else if (type->number == COMMAND_DOMAIN_DNS_SEEN) {
         c->values[1].number = DNS_SIGNED;
         c->values[2].bytes = SLICE_LITERAL("0123456789abcdef0123456789abcdef");
+    } else if (type->number == COMMAND_STS_PUT) {
+        c->values[2].number = 2;
+        c->values[3].number = 86400;
+        c->values[4].bytes = SLICE_LITERAL("mx.far.example *.far.example");
     }
 }
 

@@ -249,6 +249,17 @@ static struct command random_command(struct words *w, unsigned time)
                 slice_of(w->thumbprint, c.values[1].number == DNS_ABSENT ? 0 : THUMBPRINT_SIZE);
         }
         break;
+    case COMMAND_STS_REFRESH:
+    case COMMAND_STS_PUT:
+    case COMMAND_STS_FAILED:
+    case COMMAND_STS_REMOVE:
+        c.values[0].bytes = slice_of_text(pick(2) == 0 ? "a.example" : "b.example");
+        if (c.number == COMMAND_STS_PUT) {
+            c.values[2].number = pick(3);
+            c.values[3].number = pick(100000);
+            c.values[4].bytes = SLICE_LITERAL("mx.example");
+        }
+        break;
     case COMMAND_NOTICE_CLAIM:
     case COMMAND_NOTICE_END:
     case COMMAND_NOTICE_FORGET:
