@@ -73,6 +73,13 @@ void domain_confirm(struct exchange *x);
 extern const struct api_object notices_object, notice_mails_object;
 void notices_list(struct exchange *x);
 void notice_mails_list(struct exchange *x);
+/* resource_sts.c */
+extern const struct api_object sts_object, sts_list_object;
+void sts_list(struct exchange *x);
+void sts_get(struct exchange *x);
+void sts_refresh(struct exchange *x);
+void sts_remove(struct exchange *x);
+
 /* resource_domain_dns.c */
 extern const struct api_object domain_dns_object, domains_dns_object;
 void domains_dns_list(struct exchange *x);

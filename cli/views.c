@@ -283,6 +283,21 @@ static const struct cli_column reminder_mail_columns[] = {
     {"REASON", "reason", SHOW_TEXT},   END};
 const struct cli_view view_reminders = {NULL, "items", reminder_columns, "nobody was told anything by mail"};
 const struct cli_view view_reminder_mails = {NULL, "items", reminder_mail_columns, "no mail was sent"};
+static const struct cli_column sts_fields[] = {
+    {"domain", "domain", SHOW_TEXT}, {"state", "state", SHOW_TEXT},
+    {"mode", "mode", SHOW_TEXT},     {"hosts", "mx", SHOW_LIST},
+    {"id", "id", SHOW_TEXT},         {"fetched", "fetched", SHOW_TIME},
+    {"ends", "ends", SHOW_TIME},     {"failed", "failed", SHOW_TIME},
+    {"error", "error", SHOW_TEXT},   END};
+static const struct cli_column sts_columns[] = {{"DOMAIN", "domain", SHOW_TEXT},
+                                                {"STATE", "state", SHOW_TEXT},
+                                                {"MODE", "mode", SHOW_TEXT},
+                                                {"ENDS", "ends", SHOW_TIME},
+                                                {"FAILED", "failed", SHOW_TIME},
+                                                {"ERROR", "error", SHOW_TEXT},
+                                                END};
+const struct cli_view view_sts = {sts_fields, NULL, NULL, NULL};
+const struct cli_view view_sts_list = {NULL, "items", sts_columns, "no MTA-STS policy is kept"};
 const struct cli_view view_domain_dns = {domain_dns_fields, NULL, NULL, NULL};
 const struct cli_view view_domains_dns = {NULL, "items", domain_dns_columns, "no domain is looked up in DNS"};
 

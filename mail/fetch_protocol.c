@@ -1,6 +1,8 @@
 /* See fetch_protocol.h. Pure: bytes in, structs out. */
 #include "mail/fetch_protocol.h"
 
+#include "store/records_sts.h"
+
 #define RESULTS_MAX 8
 
 static size_t list_max(enum fetch_request_type type)
@@ -8,11 +10,24 @@ static size_t list_max(enum fetch_request_type type)
     return type == FETCH_ISSUERS ? FETCH_CERTIFICATES_MAX : type == FETCH_PEOPLE ? FETCH_PEOPLE_MAX : 0;
 }
 
+/* [ type, number, (signer | url), (list | bytes) ] */
+static bool has_url(enum fetch_request_type type)
+{
+    return type == FETCH_NOW || type == FETCH_STS || type == FETCH_REPORT;
+}
+
+static size_t bytes_max(enum fetch_request_type type)
+{
+    return type == FETCH_STS ? STS_ID_MAX : type == FETCH_REPORT ? FETCH_REPORT_MAX : 0;
+}
+
 enum status fetch_question_encode(const struct fetch_question *q, struct buf *out)
 {
     struct msgpack_writer w;
-    size_t arguments = q->type == FETCH_ISSUERS ? 2 : q->type == FETCH_PEOPLE || q->type == FETCH_NOW ? 1 : 0;
-    if (q->count > list_max(q->type)) {
+    size_t most = list_max(q->type), bytes = bytes_max(q->type);
+    size_t arguments = (q->type == FETCH_ISSUERS ? 1U : 0U) + (has_url(q->type) ? 1U : 0U) +
+                       (most > 0 ? 1U : 0U) + (bytes > 0 ? 1U : 0U);
+    if (q->count > most || q->bytes.len > bytes) {
         return STATUS_TOO_LARGE;
     }
     msgpack_writer_init(&w, out);
@@ -22,9 +37,13 @@ enum status fetch_question_encode(const struct fetch_question *q, struct buf *ou
     if (q->type == FETCH_ISSUERS) {
         write_bytes(&w, q->signer);
     }
-    if (q->type == FETCH_NOW) {
+    if (has_url(q->type)) {
         write_text(&w, q->url);
-    } else if (arguments > 0) {
+    }
+    if (bytes > 0) {
+        write_bytes(&w, q->bytes);
+    }
+    if (most > 0) {
         write_array(&w, q->count);
     }
     for (size_t i = 0; i < q->count; i++) {
@@ -45,15 +64,18 @@ enum status fetch_question_decode(struct slice in, struct fetch_question *q)
     (void)read_array(&r, 4);
     uint64_t type = read_u64(&r);
     q->number = read_u64(&r);
-    if (type < FETCH_ISSUERS || type > FETCH_STATS) {
+    if (type < FETCH_ISSUERS || type >= FETCH_TYPE_END) {
         return STATUS_MALFORMED;
     }
     q->type = (enum fetch_request_type)type;
     if (q->type == FETCH_ISSUERS) {
         q->signer = read_bytes(&r, FETCH_CERTIFICATE_MAX);
     }
-    if (q->type == FETCH_NOW) {
+    if (has_url(q->type)) {
         q->url = read_text(&r, FETCH_URL_MAX);
+    }
+    if (bytes_max(q->type) > 0) {
+        q->bytes = read_bytes(&r, bytes_max(q->type));
     }
     if (list_max(q->type) > 0) {
         q->count = read_array(&r, list_max(q->type));
@@ -88,7 +110,7 @@ enum status fetch_answer_decode(struct slice in, struct fetch_answer *a, struct 
     a->status = status_from_number(read_u64(results));
     a->text = read_text(results, FAILURE_TEXT_MAX);
     a->type = (enum fetch_request_type)type;
-    if (count < 4 || type < FETCH_ISSUERS || type > FETCH_STATS) {
+    if (count < 4 || type < FETCH_ISSUERS || type >= FETCH_TYPE_END) {
         return STATUS_MALFORMED;
     }
     return msgpack_reader_status(results, false);

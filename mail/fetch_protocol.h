@@ -14,7 +14,12 @@
  *   NOW       url str ("": all) -> count u64: so many sources are due now. NOT_LEADER; NOT_FOUND
  *   STATS     -> map of name str to u64, for /metrics
  *
- * Workers may ask ISSUERS and PEOPLE, api LIST, NOW and STATS; fetch itself decides what it asks of whom.
+ *   STS       domain str, id of its TXT record bin -> mode u64, max_age (s) u64, hosts str: the MTA-STS
+ * policy, which is proposed as well. MALFORMED: it is none; UNTRUSTED: the server's certificate does not hold
+ *   REPORT    https URL str, report bin: posted (RFC 8460 section 5.4). OK: it was taken
+ *
+ * Workers may ask ISSUERS and PEOPLE, smtp STS and REPORT, api LIST, NOW and STATS; fetch itself decides what
+ * it asks of whom.
  */
 #ifndef SEALPOST_MAIL_FETCH_PROTOCOL_H
 #define SEALPOST_MAIL_FETCH_PROTOCOL_H
@@ -26,13 +31,23 @@
 
 #define FETCH_SOCKET "run/fetch.sock"
 
-enum fetch_request_type { FETCH_ISSUERS = 1, FETCH_PEOPLE, FETCH_LIST, FETCH_NOW, FETCH_STATS };
+enum fetch_request_type {
+    FETCH_ISSUERS = 1,
+    FETCH_PEOPLE,
+    FETCH_LIST,
+    FETCH_NOW,
+    FETCH_STATS,
+    FETCH_STS,
+    FETCH_REPORT,
+    FETCH_TYPE_END
+};
 
 #define FETCH_CERTIFICATE_MAX  ((size_t)64 << 10) /* bytes of one */
 #define FETCH_CERTIFICATES_MAX 16
 #define FETCH_PEOPLE_MAX       50
 #define FETCH_URL_MAX          1024
 #define FETCH_SOURCES_MAX      1000 /* of LIST */
+#define FETCH_REPORT_MAX       ((size_t)1 << 20)
 
 struct fetch_question {
     enum fetch_request_type type;
@@ -40,7 +55,8 @@ struct fetch_question {
     struct slice signer;
     struct slice list[FETCH_PEOPLE_MAX]; /* ISSUERS: certificates; PEOPLE: addresses */
     size_t count;
-    struct slice url; /* NOW */
+    struct slice url;   /* NOW, REPORT; STS: the domain */
+    struct slice bytes; /* STS: the id; REPORT: the report */
 };
 /* TOO_LARGE when the list is longer than its kind allows. */
 enum status fetch_question_encode(const struct fetch_question *q, struct buf *out) MUST_CHECK;

@@ -23,6 +23,13 @@ struct dns_result {
 };
 /* Blocks, at most about timeout_ms. Any thread. */
 void dns_look_up(const struct dns_question *question, struct dns_result *result);
+/* Each TXT record of the name, as it is in the answer. OK: `visit` saw them all, perhaps none; UNAVAILABLE:
+ * no answer, or a bogus one. */
+enum status dns_texts(const struct dns_question *question, void (*visit)(void *context, struct slice rdata),
+                      void *context, struct failure *f) MUST_CHECK;
+/* The name's addresses as text, with commas between them, IPv6 in brackets. NOT_FOUND: there is none. */
+enum status dns_addresses(const struct dns_question *question, char *out, size_t size,
+                          struct failure *f) MUST_CHECK;
 
 /* --- node/fetch_dns.c: the schedule, on the loop --- */
 struct fetch_dns;

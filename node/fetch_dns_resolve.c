@@ -9,9 +9,12 @@
 
 #include "smtp/dns_context.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 
+#define TYPE_A        1
 #define TYPE_TXT      16
+#define TYPE_AAAA     28
 #define CLASS_IN      1
 #define RCODE_OK      0
 #define RCODE_NO_NAME 3
@@ -72,17 +75,17 @@ static uint64_t left(uint64_t until_ms)
     return now < until_ms ? until_ms - now : 0;
 }
 
-void dns_look_up(const struct dns_question *q, struct dns_result *r)
+/* OK: `out` is to be freed; nothing of it was judged. Else the text says why not. */
+static enum status ask(const struct dns_question *q, int type, struct ub_result **out, struct failure *f)
 {
     struct waiting w = {.done = false};
     struct ub_ctx *ctx = NULL;
     uint64_t until = clock_monotonic_ms() + q->timeout_ms;
-    *r = (struct dns_result){.answer = DNS_FAILED};
-    if (dns_context_new(q->resolvers, q->anchors, &ctx, &r->note) != STATUS_OK) {
-        r->note.status = STATUS_OK;
-        return;
+    enum status status = dns_context_new(q->resolvers, q->anchors, &ctx, f);
+    if (status != STATUS_OK) {
+        return status;
     }
-    int error = ub_resolve_async(ctx, q->name, TYPE_TXT, CLASS_IN, &w, answered_cb, NULL);
+    int error = ub_resolve_async(ctx, q->name, type, CLASS_IN, &w, answered_cb, NULL);
     while (error == 0 && !w.done && left(until) > 0) {
         struct pollfd fd = {.fd = ub_fd(ctx), .events = POLLIN};
         if (poll(&fd, 1, (int)left(until)) > 0) {
@@ -92,13 +95,85 @@ void dns_look_up(const struct dns_question *q, struct dns_result *r)
     if (error == 0) {
         error = w.error;
     }
-    if (error != 0) {
-        say(r, DNS_FAILED, ub_strerror(error));
-    } else if (w.result == NULL) {
-        say(r, DNS_FAILED, "no answer in time");
-    } else {
-        judge(w.result, r);
-    }
-    ub_resolve_free(w.result);
     ub_ctx_delete(ctx);
+    if (error != 0 || w.result == NULL) {
+        ub_resolve_free(w.result);
+        return failure_set(f, STATUS_UNAVAILABLE, "%s",
+                           error != 0 ? ub_strerror(error) : "no answer in time");
+    }
+    *out = w.result;
+    return STATUS_OK;
+}
+
+void dns_look_up(const struct dns_question *q, struct dns_result *r)
+{
+    struct ub_result *result = NULL;
+    *r = (struct dns_result){.answer = DNS_FAILED};
+    if (ask(q, TYPE_TXT, &result, &r->note) == STATUS_OK) {
+        judge(result, r);
+    }
+    ub_resolve_free(result);
+}
+
+/* The records, or none; a bogus answer is a failure. */
+static enum status ask_good(const struct dns_question *q, int type, struct ub_result **out, struct failure *f)
+{
+    enum status status = ask(q, type, out, f);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    const struct ub_result *r = *out;
+    if (r->bogus != 0) {
+        return failure_set(f, STATUS_UNAVAILABLE, "%s",
+                           r->why_bogus != NULL ? r->why_bogus : "DNSSEC validation failed");
+    }
+    if (r->rcode != RCODE_OK && r->rcode != RCODE_NO_NAME) {
+        return failure_set(f, STATUS_UNAVAILABLE, "the resolver answers with the error code %d%s", r->rcode,
+                           r->rcode == 2 ? " (SERVFAIL)" : "");
+    }
+    return STATUS_OK;
+}
+
+enum status dns_texts(const struct dns_question *q, void (*visit)(void *context, struct slice rdata),
+                      void *context, struct failure *f)
+{
+    struct ub_result *result = NULL;
+    enum status status = ask_good(q, TYPE_TXT, &result, f);
+    for (size_t i = 0; status == STATUS_OK && result->havedata != 0 && result->data[i] != NULL; i++) {
+        visit(context, slice_of(result->data[i], (size_t)result->len[i]));
+    }
+    ub_resolve_free(result);
+    return status;
+}
+
+enum status dns_addresses(const struct dns_question *q, char *out, size_t size, struct failure *f)
+{
+    static const struct {
+        int type, family, len;
+    } kinds[] = {{TYPE_A, AF_INET, 4}, {TYPE_AAAA, AF_INET6, 16}};
+    size_t len = 0, failed = 0;
+    out[0] = '\0';
+    for (size_t k = 0; k < 2; k++) {
+        struct ub_result *result = NULL;
+        bool good = ask_good(q, kinds[k].type, &result, f) == STATUS_OK;
+        failed += !good;
+        for (size_t i = 0; good && result->havedata != 0 && result->data[i] != NULL; i++) {
+            char text[INET6_ADDRSTRLEN];
+            if (result->len[i] != kinds[k].len ||
+                inet_ntop(kinds[k].family, result->data[i], text, sizeof text) == NULL) {
+                continue;
+            }
+            int n = snprintf(out + len, size - len, k == 0 ? "%s%s" : "%s[%s]", len > 0 ? "," : "", text);
+            if (n < 0 || (size_t)n >= size - len) {
+                out[len] = '\0';
+                break;
+            }
+            len += (size_t)n;
+        }
+        ub_resolve_free(result);
+    }
+    if (len > 0) {
+        return STATUS_OK;
+    }
+    return failed > 0 ? STATUS_UNAVAILABLE : failure_set(f, STATUS_NOT_FOUND, "%s has no address", q->name);
 }

@@ -11,6 +11,8 @@
 #include "node/fetch_guard.h"
 
 #include <curl/curl.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -70,6 +72,34 @@ static size_t write_cb(char *data, size_t size, size_t count, void *context)
     return size * count;
 }
 
+/* Anchors of ours, beside libcurl's own. */
+static CURLcode anchors_cb(CURL *curl, void *context, void *parameter)
+{
+    const struct fetch_http *r = parameter;
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    const unsigned char *at = r->anchors.data, *end = at + r->anchors.len;
+    (void)curl;
+    while (at < end) {
+        X509 *x = d2i_X509(NULL, &at, (long)(end - at));
+        if (x == NULL) {
+            break;
+        }
+        (void)X509_STORE_add_cert(store, x);
+        X509_free(x);
+    }
+    ERR_clear_error();
+    return CURLE_OK;
+}
+
+static bool trust_set(CURL *curl, const struct fetch_http *r)
+{
+    bool good = !r->only_those || (curl_easy_setopt(curl, CURLOPT_CAINFO, NULL) == CURLE_OK &&
+                                   curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK);
+    return good && (r->anchors.len == 0 ||
+                    (curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, anchors_cb) == CURLE_OK &&
+                     curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, r) == CURLE_OK));
+}
+
 static bool options_set(CURL *curl, struct transfer *t, const char *url, unsigned left_ms,
                         struct curl_slist *headers)
 {
@@ -91,7 +121,7 @@ static bool options_set(CURL *curl, struct transfer *t, const char *url, unsigne
                 curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
                 curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, progress_cb) == CURLE_OK &&
                 curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t) == CURLE_OK &&
-                curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT) == CURLE_OK;
+                curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT) == CURLE_OK && trust_set(curl, r);
     if (good && r->body.data != NULL) {
         good = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)r->body.len) == CURLE_OK &&
                curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body.data) == CURLE_OK &&
@@ -109,14 +139,26 @@ static enum status outcome(struct transfer *t, CURLcode code, long answer, struc
     if (code == CURLE_OPERATION_TIMEDOUT) {
         return failure_set(f, STATUS_TIMEOUT, "no answer in time");
     }
+    if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        return failure_set(f, STATUS_UNTRUSTED, "the server's certificate does not hold: %s",
+                           curl_easy_strerror(code));
+    }
     if (code != CURLE_OK) {
         return failure_set(f, STATUS_UNAVAILABLE, "%s", curl_easy_strerror(code));
     }
-    if (answer == 200) {
+    if (answer >= 200 && answer < 300) {
         return STATUS_OK;
     }
     return failure_set(f, answer == 404 || answer == 410 ? STATUS_NOT_FOUND : STATUS_UNAVAILABLE,
                        "the server answered %ld", answer);
+}
+
+/* "text/plain; charset=utf-8" is text/plain. */
+static bool is_media(const char *media, const char *expected)
+{
+    struct slice type = slice_of_text(media);
+    type.len = slice_find_byte(type, ';');
+    return slice_equal_nocase(slice_trim(type), slice_of_text(expected));
 }
 
 /* One hop; `next` becomes the target when the answer is a redirect. */
@@ -124,8 +166,8 @@ static enum status hop(struct transfer *t, const char *url, unsigned left_ms, ch
                        struct failure *f)
 {
     CURL *curl = curl_easy_init();
-    struct curl_slist *headers = NULL;
-    char *target = NULL, type[100];
+    struct curl_slist *headers = NULL, *addresses = NULL;
+    char *target = NULL, *media = NULL, type[100];
     long answer = 0;
     enum status status = STATUS_NO_MEMORY;
     int n =
@@ -136,6 +178,10 @@ static enum status hop(struct transfer *t, const char *url, unsigned left_ms, ch
     if (n > 0 && (size_t)n < sizeof type) {
         headers = curl_slist_append(NULL, type);
     }
+    if (t->request->address != NULL) {
+        addresses = curl_slist_append(NULL, t->request->address);
+        (void)curl_easy_setopt(curl, CURLOPT_RESOLVE, addresses);
+    }
     if (curl == NULL || headers == NULL || !options_set(curl, t, url, left_ms, headers)) {
         status = failure_set(f, STATUS_NO_MEMORY, "no memory for a request");
         goto out;
@@ -143,8 +189,9 @@ static enum status hop(struct transfer *t, const char *url, unsigned left_ms, ch
     CURLcode code = curl_easy_perform(curl);
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer);
     (void)curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target);
+    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &media);
     if (code == CURLE_OK && answer >= 300 && answer < 400 && target != NULL &&
-        t->request->body.data == NULL) {
+        t->request->body.data == NULL && !t->request->no_redirects) {
         struct slice to = slice_of_text(target);
         status =
             to.len <= FETCH_URL_MAX ? STATUS_OK : failure_set(f, STATUS_INVALID, "the redirect is too long");
@@ -155,8 +202,12 @@ static enum status hop(struct transfer *t, const char *url, unsigned left_ms, ch
         }
     } else {
         status = outcome(t, code, answer, f);
+        if (status == STATUS_OK && t->request->expected != NULL && !is_media(media, t->request->expected)) {
+            status = failure_set(f, STATUS_MALFORMED, "the answer is not %s", t->request->expected);
+        }
     }
 out:
+    curl_slist_free_all(addresses);
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
     return status;

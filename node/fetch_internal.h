@@ -53,6 +53,7 @@ struct fetch {
     struct fetch_lists *lists;        /* node/fetch_lists.h */
     struct fetch_ocsp *ocsp;          /* node/fetch_ocsp.h */
     struct fetch_dns *dns;            /* node/fetch_dns.h */
+    struct fetch_sts *sts;            /* node/fetch_sts.h */
     struct fetch_session *sessions;
     size_t session_count;
     uint64_t next_session;

@@ -3,7 +3,7 @@
  * its number, never by a pointer, since it may end while its question is worked on. An answer that does not
  * fit into the socket ends the session: the asker has given up. On the loop.
  */
-#include "node/fetch_internal.h"
+#include "node/fetch_sts.h"
 
 #include "base/channel.h"
 #include "base/log.h"
@@ -118,6 +118,14 @@ static void serve(struct fetch *r, struct fetch_session *s, struct slice frame)
         return;
     case FETCH_NOW:
         fetch_now_reply(r, &from, q.url);
+        return;
+    case FETCH_STS:
+        fetch_sts_ask(r, &from, &q);
+        return;
+    case FETCH_REPORT:
+        fetch_report_ask(r, &from, &q);
+        return;
+    case FETCH_TYPE_END:
         return;
     }
 }

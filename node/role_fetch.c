@@ -23,6 +23,7 @@
 #include "node/fetch_http.h"
 #include "node/fetch_lists.h"
 #include "node/fetch_ocsp.h"
+#include "node/fetch_sts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -119,6 +120,7 @@ static void run(struct fetch *r, int listener)
         fetch_lists_tick(r);
         fetch_ocsp_tick(r);
         fetch_dns_tick(r);
+        fetch_sts_tick(r);
         fetch_sessions_sweep(r);
     }
 }
@@ -153,6 +155,9 @@ int role_fetch_run(struct role_context *c)
         status = fetch_dns_new(r, &r->dns);
     }
     if (status == STATUS_OK) {
+        status = fetch_sts_new(r, &r->sts);
+    }
+    if (status == STATUS_OK) {
         status = core_client_new("fetch", CORE_SOCKET, core_event_cb_note, r, &r->core);
     }
     if (status != STATUS_OK) {
@@ -167,6 +172,7 @@ int role_fetch_run(struct role_context *c)
         fetch_threads_stop(r->listers);
         fetch_threads_stop(r->responders);
         fetch_dns_free(r->dns);
+        fetch_sts_free(r->sts);
         core_client_free(r->core);
         fetch_lists_free(r->lists);
         fetch_ocsp_free(r->ocsp);

@@ -14,7 +14,7 @@ static void question(struct slice in)
         (fetch_question_encode(&q, &frame) != STATUS_OK ||
          fetch_question_decode(buf_slice(&frame), &again) != STATUS_OK || again.type != q.type ||
          again.number != q.number || again.count != q.count || !slice_equal(again.signer, q.signer) ||
-         !slice_equal(again.url, q.url))) {
+         !slice_equal(again.url, q.url) || !slice_equal(again.bytes, q.bytes))) {
         abort();
     }
     buf_release(&frame);

@@ -32,6 +32,16 @@ static void questions_come_back(void **state)
     assert_int_equal(fetch_question_encode(&q, &frame), STATUS_OK);
     assert_int_equal(fetch_question_decode(buf_slice(&frame), &back), STATUS_OK);
     assert_true(slice_equal(back.url, q.url));
+    for (enum fetch_request_type type = FETCH_STS; type <= FETCH_REPORT; type++) {
+        buf_reset(&frame);
+        q = (struct fetch_question){.type = type, .url = SLICE_LITERAL("b.c"), .bytes = SLICE_LITERAL("id1")};
+        assert_int_equal(fetch_question_encode(&q, &frame), STATUS_OK);
+        assert_int_equal(fetch_question_decode(buf_slice(&frame), &back), STATUS_OK);
+        assert_true(slice_equal(back.url, q.url) && slice_equal(back.bytes, q.bytes));
+    }
+    q.type = FETCH_STS;
+    q.bytes = SLICE_LITERAL("123456789012345678901234567890123");
+    assert_int_equal(fetch_question_encode(&q, &frame), STATUS_TOO_LARGE);
     buf_release(&frame);
 }
 
