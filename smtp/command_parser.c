@@ -11,12 +11,16 @@ static const char *const verb_names[VERB_COUNT] = {
 #define X(name) [VERB_##name] = #name,
     SMTP_VERB_TABLE(X)
 #undef X
-        [VERB_UNIMPLEMENTED] = "unimplemented",
+        [VERB_FOREIGN] = "foreign",
+    [VERB_UNIMPLEMENTED] = "unimplemented",
     [VERB_UNKNOWN] = "unknown",
 };
 
 static const char *const unimplemented[] = {"EXPN", "TURN", "ETRN", "SEND", "SOML",
                                             "SAML", "BDAT", "AUTH", "BURL"};
+
+/* A browser or balancer that was led here: each further line of it could be meant as a command. */
+static const char *const foreign[] = {"PROXY", "GET", "POST", "CONNECT"};
 
 const char *smtp_verb_name(enum smtp_verb verb)
 {
@@ -25,7 +29,7 @@ const char *smtp_verb_name(enum smtp_verb verb)
 
 static enum smtp_verb verb_find(struct slice word)
 {
-    for (int i = 0; i < VERB_UNIMPLEMENTED; i++) {
+    for (int i = 0; i < VERB_FOREIGN; i++) {
         if (slice_equal_nocase(word, slice_of_text(verb_names[i]))) {
             return (enum smtp_verb)i;
         }
@@ -33,6 +37,11 @@ static enum smtp_verb verb_find(struct slice word)
     for (size_t i = 0; i < sizeof unimplemented / sizeof unimplemented[0]; i++) {
         if (slice_equal_nocase(word, slice_of_text(unimplemented[i]))) {
             return VERB_UNIMPLEMENTED;
+        }
+    }
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+        if (slice_equal_nocase(word, slice_of_text(foreign[i]))) {
+            return VERB_FOREIGN;
         }
     }
     return VERB_UNKNOWN;
@@ -55,7 +64,7 @@ static bool is_graphic(struct slice s)
 
 /* The name of EHLO: a domain or literal by the book; in practice whatever a host calls itself, so only what
  * could be mistaken in a Received field is kept out. */
-static bool client_name_valid(struct slice name)
+bool client_name_valid(struct slice name)
 {
     if (name.len == 0 || name.len > DOMAIN_MAX || !is_graphic(name)) {
         return false;
@@ -215,6 +224,8 @@ enum smtp_reply command_parse(struct slice line, struct smtp_command *out)
         return out->argument.len > 0 ? REPLY_NONE : REPLY_SYNTAX;
     case VERB_NOOP:
     case VERB_HELP:
+    case VERB_XCLIENT: /* xclient_parse() takes its argument */
+    case VERB_FOREIGN:
         return REPLY_NONE;
     case VERB_UNIMPLEMENTED:
         return REPLY_NOT_IMPLEMENTED;

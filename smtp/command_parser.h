@@ -27,13 +27,15 @@
     X(VRFY)                                                                                                  \
     X(HELP)                                                                                                  \
     X(STARTTLS)                                                                                              \
-    X(LHLO) /* RFC 2033; the session says whether it speaks LMTP */
+    X(LHLO)    /* RFC 2033; the session says whether it speaks LMTP */                                       \
+    X(XCLIENT) /* smtp/xclient_command.h */
 
 enum smtp_verb {
 #define X(name) VERB_##name,
     SMTP_VERB_TABLE(X)
 #undef X
-        VERB_UNIMPLEMENTED, /* EXPN, TURN, BDAT, AUTH, ... */
+        VERB_FOREIGN,   /* of another protocol, and no mistake: PROXY, GET, POST, CONNECT */
+    VERB_UNIMPLEMENTED, /* EXPN, TURN, BDAT, AUTH, ... */
     VERB_UNKNOWN,
     VERB_COUNT
 };
@@ -54,6 +56,8 @@ struct smtp_command {
 enum smtp_reply command_parse(struct slice line, struct smtp_command *out);
 const char *smtp_verb_name(enum smtp_verb verb);
 
+/* The name of EHLO, or of a client: nothing that could be mistaken in a Received field. */
+bool client_name_valid(struct slice name);
 /* A whole mailbox "local@domain" of RFC 5321 section 4.1.2; the part after the @ goes to *domain. */
 bool mailbox_parse(struct slice mailbox, struct slice *domain);
 /* A name of RFC 5321 section 4.1.2: letters, digits, hyphens (and underscores, which the real world has) in

@@ -89,6 +89,10 @@ static enum smtp_reply admit(struct server *s, struct server_session *session)
         return REPLY_TOO_MANY_SESSIONS;
     }
     session->limits = *limits;
+    if (session_awaits_proxy(session)) {
+        session->state = SERVER_PROXY;
+        return REPLY_NONE;
+    }
     return server_admit_client(s, session);
 }
 

@@ -22,6 +22,7 @@ bool session_data_begin(struct server_session *s)
     SSL *ssl = stream_ssl(s->stream);
     struct trace_facts facts = {
         .helo = s->helo,
+        .client_name = session_told_name(s),
         .client_ip = s->peer,
         .hostname = service->hostname,
         .id = m->id_text,

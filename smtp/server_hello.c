@@ -1,11 +1,15 @@
 /* EHLO, HELO, LHLO and STARTTLS (smtp/server_session.h): what is offered, and to whom. */
 #include "smtp/server_session.h"
 
+#include "smtp/xclient_command.h"
+
 void session_hello(struct server_session *s, const struct smtp_command *c)
 {
     session_reset(s);
-    memcpy(s->helo, c->argument.data, c->argument.len);
-    s->helo[c->argument.len] = '\0';
+    const char *told = session_told_helo(s);
+    struct slice helo = told != NULL ? slice_of_text(told) : c->argument;
+    memcpy(s->helo, helo.data, helo.len);
+    s->helo[helo.len] = '\0';
     s->esmtp = c->verb != VERB_HELO;
     struct buf *out = stream_output(s->stream);
     struct slice name = slice_of_text(session_services(s)->hostname);
@@ -24,6 +28,9 @@ void session_hello(struct server_session *s, const struct smtp_command *c)
     }
     (void)!reply_append_line(out, 250, "", SLICE_LITERAL("8BITMIME"), false);
     (void)!reply_append_line(out, 250, "", SLICE_LITERAL("ENHANCEDSTATUSCODES"), false);
+    if (session_offers_xclient(s)) {
+        (void)!reply_append_line(out, 250, "", SLICE_LITERAL(XCLIENT_OFFER), false);
+    }
     (void)!reply_append_line(out, 250, "", SLICE_LITERAL("HELP"), true);
 }
 

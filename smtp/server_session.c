@@ -16,6 +16,8 @@
 #include "smtp/line_reader.h"
 #include "store/records.h"
 
+#define PROXY_TIMEOUT_MS ((uint64_t)10000) /* a balancer's first bytes follow its SYN */
+
 void session_move(struct server_session *s, enum server_state to)
 {
     if (!server_state_may_move(s->state, to)) {
@@ -62,6 +64,7 @@ void session_reset(struct server_session *s)
 static void session_gone(struct server_session *s)
 {
     session_reset(s);
+    free(s->told);
     if (s->deciding != NULL) {
         s->deciding->context = NULL; /* the transaction ends without us */
     }
@@ -152,6 +155,12 @@ static void run_command(struct server_session *s, struct slice line, bool more)
     case VERB_STARTTLS:
         session_starttls(s, more);
         return;
+    case VERB_XCLIENT:
+        session_xclient(s, &c);
+        return;
+    case VERB_FOREIGN:
+        session_end(s, REPLY_UNKNOWN_COMMAND, true);
+        return;
     case VERB_UNIMPLEMENTED:
     case VERB_UNKNOWN:
     case VERB_COUNT:
@@ -189,6 +198,14 @@ static size_t on_data(void *context, struct slice bytes)
         struct slice rest = slice_of(bytes.data + at, bytes.len - at);
         if (s->state == SERVER_DATA) {
             at += session_data(s, rest);
+            continue;
+        }
+        if (s->state == SERVER_PROXY) {
+            size_t header = session_proxy(s, rest);
+            at += header;
+            if (header == 0) {
+                break;
+            }
             continue;
         }
         if (!reads_commands(s->state)) {
@@ -244,7 +261,11 @@ static void on_timeout(void *context)
     if (s->state == SERVER_DECIDING) {
         return; /* the job's own limits end it */
     }
-    session_end(s, s->state == SERVER_DATA ? REPLY_DATA_TIMEOUT : REPLY_COMMAND_TIMEOUT, false);
+    session_end(s,
+                s->state == SERVER_DATA    ? REPLY_DATA_TIMEOUT
+                : s->state == SERVER_PROXY ? REPLY_PROXY_EXPECTED
+                                           : REPLY_COMMAND_TIMEOUT,
+                false);
     session_gone(s);
 }
 
@@ -263,15 +284,30 @@ static void on_secured(void *context)
 static const struct stream_events events = {
     .data = on_data, .ended = on_ended, .secured = on_secured, .timeout = on_timeout};
 
-void server_session_start(struct server_session *s)
+void session_greet(struct server_session *s)
 {
-    s->state = SERVER_CONNECTED;
     char greeting[320];
     (void)!snprintf(greeting, sizeof greeting, "%s %s Sealpost", session_services(s)->hostname,
                     s->lmtp ? "LMTP" : "ESMTP");
     (void)!reply_append_line(stream_output(s->stream), 220, "", slice_of_text(greeting), true);
     stream_flush(s->stream);
+}
+
+void session_begin(struct server_session *s)
+{
+    s->state = SERVER_CONNECTED;
+    session_greet(s);
     session_await_command(s);
+}
+
+void server_session_start(struct server_session *s)
+{
+    if (s->state == SERVER_PROXY) {
+        uint64_t limit = s->limits.command_timeout_ms;
+        stream_set_timeout(s->stream, limit < PROXY_TIMEOUT_MS ? limit : PROXY_TIMEOUT_MS);
+    } else {
+        session_begin(s);
+    }
     stream_resume(s->stream);
 }
 

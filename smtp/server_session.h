@@ -19,6 +19,8 @@ struct server_session {
     bool lmtp; /* RFC 2033 instead of RFC 5321 */
     bool esmtp, may_relay, stopping;
     bool rate_spent;              /* its client has made too many errors */
+    bool xclient;                 /* who is connected has said XCLIENT */
+    struct told_client *told;     /* what XCLIENT said; NULL: nothing */
     struct admitted client;       /* as a client among others: smtp/admission.h */
     struct session_limits limits; /* as they were when it began */
     uint64_t errors, messages;    /* refused commands; messages that went to a worker */
@@ -52,6 +54,14 @@ void session_starttls(struct server_session *s, bool more);
 enum smtp_reply session_mail(struct server_session *s, const struct smtp_command *c);
 enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command *c);
 
+/* server_trusted.c */
+bool session_awaits_proxy(const struct server_session *s); /* its first bytes must be a PROXY header */
+size_t session_proxy(struct server_session *s, struct slice bytes); /* gives the bytes used */
+bool session_offers_xclient(const struct server_session *s);
+void session_xclient(struct server_session *s, const struct smtp_command *c);
+const char *session_told_name(const struct server_session *s); /* NULL: none was told */
+const char *session_told_helo(const struct server_session *s);
+
 /* server_data.c: from 354 to the transaction */
 bool session_data_begin(struct server_session *s);
 size_t session_data(struct server_session *s, struct slice bytes);
@@ -64,6 +74,8 @@ void session_reply(struct server_session *s, enum smtp_reply reply);
 void session_reply_content(struct server_session *s, enum smtp_reply reply);
 /* Say it and close. `linger`: the client may still be sending. */
 void session_end(struct server_session *s, enum smtp_reply reply, bool linger);
+void session_begin(struct server_session *s);         /* the client is known: the dialogue begins */
+void session_greet(struct server_session *s);         /* 220 */
 void session_reset(struct server_session *s);         /* forget the transaction */
 void session_await_command(struct server_session *s); /* sets the timer */
 

@@ -15,6 +15,7 @@
     X(DATA, "data")           /* reading content */                                                          \
     X(DECIDING, "deciding")   /* the content is with a worker or the spool */                                \
     X(HANDSHAKE, "handshake") /* STARTTLS was answered */                                                    \
+    X(PROXY, "proxy")         /* the balancer's header is still to come, nothing was said */                 \
     X(CLOSING, "closing")     /* the last reply is being written, nothing is read any more */
 
 enum server_state {

@@ -6,6 +6,7 @@
 
 struct trace_facts {
     const char *helo, *client_ip, *hostname, *id;
+    const char *client_name; /* NULL: not known */
     bool esmtp, lmtp;
     const char *tls_version, *tls_cipher; /* NULL: plain */
     struct slice

@@ -1,10 +1,12 @@
 """The SMTP server as a hostile or careless client sees it, and delivery when the next hop misbehaves."""
+import contextlib
 import email
 import os
 import re
 import smtplib
 import socket
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -228,3 +230,62 @@ def test_what_waits_is_encrypted_on_disk_and_keys_are_nowhere(make_cluster):
         for view in ("environ", "cmdline"):
             with open(f"/proc/{cluster.role_pid(1, role)}/{view}", "rb") as file:
                 assert key.encode() not in file.read()
+
+
+@pytest.fixture(scope="module")
+def haproxy(one, tmp_path_factory):
+    """A real HAProxy in front of the node: name of the way -> port. It connects from 127.0.0.9 and accepts from anywhere."""
+    folder = tmp_path_factory.mktemp("haproxy")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", folder / "key", "-out", folder / "cert",
+                    "-days", "2", "-subj", "/CN=balancer.test", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    (folder / "pem").write_text((folder / "cert").read_text() + (folder / "key").read_text())
+    ways = {"v1": "send-proxy", "v2": "send-proxy-v2", "v2-crc32c": "send-proxy-v2 proxy-v2-options crc32c,unique-id",
+            "terminates-tls": "send-proxy-v2-ssl-cn"}
+    ports, text = {}, "defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"
+    for name, option in ways.items():
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            ports[name] = s.getsockname()[1]
+        bind = f"ssl crt {folder / 'pem'}" if name == "terminates-tls" else ""
+        text += f"listen {name}\n bind 127.0.0.1:{ports[name]} {bind}\n server node 127.0.0.1:{one.smtp_port()} source 127.0.0.9 {option}\n"
+    (folder / "cfg").write_text(text)
+    one.ctl("settings", "set", "smtp.proxy_networks", "127.0.0.9/32")
+    process = subprocess.Popen(["haproxy", "-db", "-f", folder / "cfg"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for port in ports.values():
+            end = time.monotonic() + 30
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+                    break
+                assert time.monotonic() < end and process.poll() is None, "haproxy does not listen"
+                time.sleep(0.05)
+        yield ports, folder / "cert"
+    finally:
+        process.terminate()
+        process.wait(30)
+        one.ctl("settings", "unset", "smtp.proxy_networks")
+
+
+@pytest.mark.parametrize("way", ["v1", "v2", "v2-crc32c", "terminates-tls", "passes-tls-through"])
+def test_haproxy_tells_who_the_client_is(one, haproxy, way):
+    ports, certificate = haproxy
+    before = len(one.sink.messages())
+    port = ports["v2" if way == "passes-tls-through" else way]
+    options = {"timeout": 30, "source_address": ("127.0.0.77", 0)}
+    if way == "terminates-tls":
+        session = smtplib.SMTP_SSL("127.0.0.1", port, context=ssl.create_default_context(cafile=certificate), **options)
+    else:
+        session = smtplib.SMTP("127.0.0.1", port, **options)
+    with session:
+        if way == "passes-tls-through":
+            session.starttls(context=ssl.create_default_context(cafile=str(one.folder / "ca.pem")))
+        session.sendmail("a@b.example", ["proxied@d.example"], letter("a@b.example", "proxied@d.example"))
+    [(_, came)] = one.sink.wait(before + 1)[before:]
+    received = re.sub(r"\s+", " ", email.message_from_bytes(came)["Received"])
+    assert "([127.0.0.77])" in received and "127.0.0.9" not in received, received
+    assert ("with ESMTPS" in received) == (way == "passes-tls-through"), received
+
+
+def test_a_proxy_header_of_a_stranger_ends_the_session(one, raw):
+    assert raw.say(b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 25\r\nEHLO x.test\r\n").startswith("500")
+    assert raw.reply() is None
