@@ -9,6 +9,7 @@
  */
 #include "mail/address_list.h"
 
+#include "mail/idn.h"
 #include "mail/mime_text.h"
 
 #define ADDRESSES_MAX 20000 /* of one field; the header's own limit allows few more */
@@ -46,11 +47,12 @@ static bool mailbox_end(struct mailbox *m, struct address_list_facts *facts, add
 {
     bool go_on = true;
     if (m->any) {
-        char address[ADDRESS_MAX + 1];
+        char address[ADDRESS_MAX + 1], ascii[ADDRESS_MAX + 1];
         struct slice text =
             m->had_angle ? slice_of(m->inside, m->inside_len) : slice_of(m->outside, m->outside_len);
         bool good = !m->broken && !m->in_angle && (m->had_angle || !m->apart) &&
-                    address_normalise(text, address, NULL) == STATUS_OK;
+                    idn_address_to_ascii(text, ascii) &&
+                    address_normalise(slice_of_text(ascii), address, NULL) == STATUS_OK;
         facts->mailboxes++;
         if (!good || (m->had_angle && m->at_outside)) {
             facts->clear = false;

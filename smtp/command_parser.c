@@ -16,8 +16,7 @@ static const char *const verb_names[VERB_COUNT] = {
     [VERB_UNKNOWN] = "unknown",
 };
 
-static const char *const unimplemented[] = {"EXPN", "TURN", "ETRN", "SEND", "SOML",
-                                            "SAML", "BDAT", "AUTH", "BURL"};
+static const char *const unimplemented[] = {"EXPN", "TURN", "ETRN", "SEND", "SOML", "SAML", "AUTH", "BURL"};
 
 /* A browser or balancer that was led here: each further line of it could be meant as a command. */
 static const char *const foreign[] = {"PROXY", "GET", "POST", "CONNECT"};
@@ -50,6 +49,16 @@ static enum smtp_verb verb_find(struct slice word)
 static struct slice rest_from(struct slice s, size_t n)
 {
     return slice_of(s.data + n, s.len - n);
+}
+
+static bool is_ascii(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] >= 0x80) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool is_graphic(struct slice s)
@@ -105,66 +114,6 @@ static bool take_bracketed(struct slice *rest, struct slice *path)
     return false;
 }
 
-static enum smtp_reply size_parameter(struct slice value, struct smtp_command *out)
-{
-    if (out->has_size) {
-        return REPLY_REPEATED_PARAMETER;
-    }
-    if (value.len == 0 || value.len > 20 || !slice_parse_u64(value, &out->size)) {
-        return REPLY_BAD_PARAMETER;
-    }
-    out->has_size = true;
-    return REPLY_NONE;
-}
-
-/* " KEY=VALUE KEY=VALUE": RFC 5321 section 4.1.2, esmtp-param. RCPT has none that we know. */
-static enum smtp_reply parameters_parse(struct slice rest, struct smtp_command *out)
-{
-    bool body_seen = false;
-    while (rest.len > 0) {
-        if (rest.data[0] != ' ') {
-            return REPLY_SYNTAX;
-        }
-        while (rest.len > 0 && rest.data[0] == ' ') {
-            rest = rest_from(rest, 1);
-        }
-        size_t end = slice_find_byte(rest, ' ');
-        if (end == 0) {
-            break;
-        }
-        struct slice word = slice_of(rest.data, end);
-        rest = rest_from(rest, end);
-        if (!is_graphic(word)) {
-            return REPLY_SYNTAX;
-        }
-        size_t equals = slice_find_byte(word, '=');
-        struct slice key = slice_of(word.data, equals);
-        struct slice value = equals < word.len ? rest_from(word, equals + 1) : slice_of(NULL, 0);
-        if (out->verb != VERB_MAIL) {
-            return REPLY_UNKNOWN_PARAMETER;
-        }
-        if (slice_equal_nocase(key, SLICE_LITERAL("SIZE"))) {
-            enum smtp_reply reply = size_parameter(value, out);
-            if (reply != REPLY_NONE) {
-                return reply;
-            }
-        } else if (slice_equal_nocase(key, SLICE_LITERAL("BODY"))) {
-            if (body_seen) {
-                return REPLY_REPEATED_PARAMETER;
-            }
-            body_seen = true;
-            if (slice_equal_nocase(value, SLICE_LITERAL("8BITMIME"))) {
-                out->body = BODY_8BITMIME;
-            } else if (!slice_equal_nocase(value, SLICE_LITERAL("7BIT"))) {
-                return REPLY_BAD_PARAMETER;
-            }
-        } else {
-            return REPLY_UNKNOWN_PARAMETER;
-        }
-    }
-    return REPLY_NONE;
-}
-
 static enum smtp_reply path_parse(struct slice rest, struct slice keyword, struct smtp_command *out)
 {
     bool mail = out->verb == VERB_MAIL;
@@ -180,11 +129,7 @@ static enum smtp_reply path_parse(struct slice rest, struct slice keyword, struc
     if (!take_bracketed(&rest, &out->path)) {
         return mail ? REPLY_MAIL_SYNTAX : REPLY_RCPT_SYNTAX;
     }
-    for (size_t i = 0; i < out->path.len; i++) {
-        if (out->path.data[i] >= 0x80) {
-            return REPLY_NOT_ASCII;
-        }
-    }
+    out->utf8 = !is_ascii(out->path);
     if (out->path.len == 0) {
         if (!mail) {
             return REPLY_BAD_RECIPIENT;
@@ -197,6 +142,36 @@ static enum smtp_reply path_parse(struct slice rest, struct slice keyword, struc
         return mail ? REPLY_BAD_SENDER : REPLY_BAD_RECIPIENT;
     }
     return parameters_parse(rest, out);
+}
+
+/* RFC 3030 section 2: "BDAT size" or "BDAT size LAST". */
+static enum smtp_reply chunk_parse(struct smtp_command *out)
+{
+    size_t end = slice_find_byte(out->argument, ' ');
+    struct slice size = slice_of(out->argument.data, end), rest = {0};
+    if (end < out->argument.len) {
+        rest = slice_trim(rest_from(out->argument, end));
+    }
+    out->last = rest.len > 0;
+    bool good = size.len > 0 && size.len <= 20 && slice_parse_u64(size, &out->chunk) &&
+                (rest.len == 0 || slice_equal_nocase(rest, SLICE_LITERAL("LAST")));
+    return good ? REPLY_NONE : REPLY_BDAT_SYNTAX;
+}
+
+/* RFC 6531 section 3.7.4.2: with SMTPUTF8 behind it the name may be beyond ASCII. */
+static enum smtp_reply verify_parse(struct smtp_command *out)
+{
+    struct slice word = SLICE_LITERAL(" SMTPUTF8");
+    struct slice *name = &out->argument;
+    if (name->len > word.len && slice_equal_nocase(rest_from(*name, name->len - word.len), word)) {
+        out->promises = SPOOL_SMTPUTF8;
+        *name = slice_trim(slice_of(name->data, name->len - word.len));
+    }
+    out->utf8 = !is_ascii(*name);
+    if (name->len == 0 || !slice_is_text(*name)) {
+        return REPLY_SYNTAX;
+    }
+    return out->utf8 && out->promises == 0 ? REPLY_NOT_ASCII : REPLY_NONE;
 }
 
 enum smtp_reply command_parse(struct slice line, struct smtp_command *out)
@@ -220,8 +195,10 @@ enum smtp_reply command_parse(struct slice line, struct smtp_command *out)
     case VERB_QUIT:
     case VERB_STARTTLS:
         return out->argument.len == 0 ? REPLY_NONE : REPLY_NO_ARGUMENT_ALLOWED;
+    case VERB_BDAT:
+        return chunk_parse(out);
     case VERB_VRFY:
-        return out->argument.len > 0 ? REPLY_NONE : REPLY_SYNTAX;
+        return verify_parse(out);
     case VERB_NOOP:
     case VERB_HELP:
     case VERB_XCLIENT: /* xclient_parse() takes its argument */

@@ -1,16 +1,18 @@
 /*
  * One SMTP command line (RFC 5321 section 4.1, without its CRLF) into a struct: the verb, the path of MAIL
- * and RCPT in the grammar of section 4.1.2 and the ESMTP parameters SIZE (RFC 1870) and BODY (RFC 6152). Pure
- * and bounded: nothing is allocated, slices point into the line.
+ * and RCPT in the grammar of section 4.1.2, with RFC 6531's for addresses beyond ASCII, and the parameters
+ * (smtp/parameter_parser.c). Pure and bounded: nothing is allocated, slices point into the line.
  *
- * What is refused: source routes (RFC 5321 appendix C lets us), addresses outside ASCII (no SMTPUTF8),
- * mailboxes without a domain except postmaster, unknown and repeated parameters.
+ * What is refused: source routes (RFC 5321 appendix C lets us), mailboxes without a domain except postmaster,
+ * bytes beyond ASCII that are no UTF-8, unknown and repeated parameters. Whether an address beyond ASCII is
+ * good here the session knows, who has seen MAIL.
  */
 #ifndef SEALPOST_SMTP_COMMAND_PARSER_H
 #define SEALPOST_SMTP_COMMAND_PARSER_H
 
 #include "base/slice.h"
 #include "smtp/reply.h"
+#include "smtp/spool_envelope.h"
 
 #include <stdint.h>
 
@@ -21,6 +23,7 @@
     X(MAIL)                                                                                                  \
     X(RCPT)                                                                                                  \
     X(DATA)                                                                                                  \
+    X(BDAT) /* RFC 3030 */                                                                                   \
     X(RSET)                                                                                                  \
     X(NOOP)                                                                                                  \
     X(QUIT)                                                                                                  \
@@ -35,21 +38,24 @@ enum smtp_verb {
     SMTP_VERB_TABLE(X)
 #undef X
         VERB_FOREIGN,   /* of another protocol, and no mistake: PROXY, GET, POST, CONNECT */
-    VERB_UNIMPLEMENTED, /* EXPN, TURN, BDAT, AUTH, ... */
+    VERB_UNIMPLEMENTED, /* EXPN, TURN, AUTH, ... */
     VERB_UNKNOWN,
     VERB_COUNT
 };
-
-enum smtp_body { BODY_7BIT, BODY_8BITMIME };
 
 struct smtp_command {
     enum smtp_verb verb;
     struct slice argument; /* EHLO, HELO: the name; VRFY, NOOP, HELP: whatever followed */
     struct slice path;     /* MAIL, RCPT: what stands between < and >; empty is the null path */
     struct slice domain; /* of path, as given, brackets of a literal included; empty for "postmaster" alone */
+    bool utf8;           /* path, or the argument of VRFY, holds more than ASCII */
     bool has_size;
-    uint64_t size; /* bytes announced by SIZE= */
-    enum smtp_body body;
+    uint64_t size;          /* bytes announced by SIZE= */
+    uint64_t promises;      /* MAIL: enum spool_promises; VRFY: SPOOL_SMTPUTF8 or nothing */
+    struct slice envid;     /* MAIL: xtext as given */
+    struct spool_wish wish; /* RCPT */
+    uint64_t chunk;         /* BDAT: bytes that follow the line */
+    bool last;              /* BDAT: they are the message's last */
 };
 
 /* REPLY_NONE: the command is good. Else the reply that says what is wrong; `out->verb` is set in any case. */
@@ -58,7 +64,14 @@ const char *smtp_verb_name(enum smtp_verb verb);
 
 /* The name of EHLO, or of a client: nothing that could be mistaken in a Received field. */
 bool client_name_valid(struct slice name);
-/* A whole mailbox "local@domain" of RFC 5321 section 4.1.2; the part after the @ goes to *domain. */
+/* " KEY=VALUE KEY": what follows the path of MAIL or RCPT (`out->verb`), into `out`. */
+enum smtp_reply parameters_parse(struct slice rest, struct smtp_command *out);
+/* xtext of RFC 3461 section 4 (printable ASCII but for + and =, and +XX) decoded; `out` may be NULL: then it
+ * is only checked. False: no xtext, or, decoded, not printable ASCII. */
+bool dsn_xtext_decode(struct slice xtext, struct buf *out);
+
+/* A whole mailbox "local@domain" of RFC 5321 section 4.1.2, with RFC 6531 section 3.3; the part after the @
+ * goes to *domain. What is beyond ASCII is UTF-8, and the domain has an ASCII form. */
 bool mailbox_parse(struct slice mailbox, struct slice *domain);
 /* A name of RFC 5321 section 4.1.2: letters, digits, hyphens (and underscores, which the real world has) in
  * labels. */

@@ -61,16 +61,30 @@ static void content_give(struct data_reader *r, struct slice s, struct buf *out)
     }
 }
 
+/* "TLS-Required: No" with its CRLF, white space where RFC 5322 allows it. */
+static bool says_tls_not_required(struct slice line)
+{
+    struct slice name = SLICE_LITERAL("TLS-Required");
+    if (line.len < name.len + 2 || !slice_starts_with_nocase(line, name)) {
+        return false;
+    }
+    struct slice rest = slice_trim(slice_of(line.data + name.len, line.len - 2 - name.len));
+    return rest.len > 0 && rest.data[0] == ':' &&
+           slice_equal_nocase(slice_trim(slice_of(rest.data + 1, rest.len - 1)), SLICE_LITERAL("No"));
+}
+
 static void line_end(struct data_reader *r)
 {
     if (r->in_header) {
+        bool whole = r->line <= sizeof r->field;
+        struct slice line = slice_of(r->field, whole ? (size_t)r->line : sizeof r->field);
         if (r->line == 2) {
             r->in_header = false;
-        } else if (r->line >= sizeof r->field &&
-                   slice_equal_nocase(slice_of(r->field, sizeof r->field), SLICE_LITERAL("Received:")) &&
+        } else if (slice_starts_with_nocase(line, SLICE_LITERAL("Received:")) &&
                    ++r->received > r->limits.max_received) {
             fault_note(r, DATA_LOOP);
         }
+        r->tls_not_required = r->tls_not_required || (whole && says_tls_not_required(line));
     }
     r->line = 0;
     r->position = DATA_AT_LINE_START;
@@ -163,4 +177,30 @@ enum data_result data_read(struct data_reader *r, struct slice in, struct buf *o
         }
     }
     return DATA_MORE;
+}
+
+bool chunk_read(struct data_reader *r, struct slice in, struct buf *out)
+{
+    for (size_t at = 0, taken = 0; at < in.len; at += taken) {
+        taken = 1;
+        if (r->position == DATA_AFTER_CR) {
+            if (in.data[at] != '\n') {
+                return false;
+            }
+            content_give(r, SLICE_LITERAL("\r\n"), out);
+            line_end(r);
+        } else if (!line_rest(r, slice_of(in.data + at, in.len - at), out, &taken)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool chunk_end(struct data_reader *r, struct buf *out)
+{
+    if (r->position == DATA_IN_LINE) {
+        content_give(r, SLICE_LITERAL("\r\n"), out);
+        line_end(r);
+    }
+    return r->position == DATA_AT_LINE_START;
 }

@@ -4,6 +4,9 @@
  * the session ends, wherever the borders of the packets fall. Pure: a small state machine; the content goes
  * to the caller's buffer, CRLF and all.
  *
+ * Content in chunks (BDAT, RFC 3030) is the same without dots: where it ends its size says. What does not end
+ * with CRLF gets one, since what goes on by DATA needs it.
+ *
  * After a limit was passed the reader goes on to the final dot and gives nothing out any more, so that the
  * refusal stands where the client expects it; the first fault is kept.
  */
@@ -41,13 +44,18 @@ struct data_reader {
     enum data_fault fault;
     uint64_t size, line;
     bool in_header, any_8bit;
+    bool tls_not_required; /* the header says "TLS-Required: No" (RFC 8689 section 3) */
     unsigned received;
-    uint8_t field[9]; /* the first bytes of the present header line, to know "Received:" */
+    uint8_t field[40]; /* the first bytes of the present header line, to know what it is */
 };
 
 void data_reader_init(struct data_reader *r, const struct data_limits *limits);
 /* Takes all of `in` (*used = in.len), or up to and with the final dot's CRLF when it gives DATA_END. Content
  * is appended to `out`. */
 enum data_result data_read(struct data_reader *r, struct slice in, struct buf *out, size_t *used);
+/* Bytes of a chunk, all of them. False: a bare CR, a bare LF or a NUL. */
+bool chunk_read(struct data_reader *r, struct slice in, struct buf *out) MUST_CHECK;
+/* The last chunk is over. False: it ended with a bare CR. */
+bool chunk_end(struct data_reader *r, struct buf *out) MUST_CHECK;
 
 #endif

@@ -1,8 +1,10 @@
 /*
- * Mailboxes, domains and address literals in the grammar of RFC 5321 sections 4.1.2 and 4.1.3. Pure.
+ * Mailboxes, domains and address literals in the grammar of RFC 5321 sections 4.1.2 and 4.1.3, extended by
+ * RFC 6531 section 3.3. Pure.
  * Local parts may be a dot-string or a quoted string; nothing is unquoted or folded here: the path goes on as
  * it was given.
  */
+#include "mail/idn.h"
 #include "smtp/command_parser.h"
 #include "store/records.h"
 
@@ -13,10 +15,10 @@ static bool is_letter_or_digit(uint8_t c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* atext of RFC 5322 section 3.2.3 */
+/* atext of RFC 5322 section 3.2.3, and UTF8-non-ascii; that it is whole UTF-8 is checked of all at once */
 static bool is_atext(uint8_t c)
 {
-    return is_letter_or_digit(c) || (c != 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+    return is_letter_or_digit(c) || c >= 0x80 || (c != 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 /* How many bytes the local part has, 0 if there is no valid one. */
@@ -35,7 +37,7 @@ static size_t local_part_length(struct slice s)
                 }
                 c = s.data[i];
             }
-            if (c < 0x20 || c > 0x7e) {
+            if (c < 0x20 || c == 0x7f) {
                 return 0;
             }
         }
@@ -103,7 +105,7 @@ bool address_literal_valid(struct slice literal)
 
 bool mailbox_parse(struct slice mailbox, struct slice *domain)
 {
-    if (mailbox.len > ADDRESS_MAX) {
+    if (mailbox.len > ADDRESS_MAX || !slice_is_text(mailbox)) {
         return false;
     }
     size_t local = local_part_length(mailbox);
@@ -111,5 +113,7 @@ bool mailbox_parse(struct slice mailbox, struct slice *domain)
         return false;
     }
     *domain = slice_of(mailbox.data + local + 1, mailbox.len - local - 1);
-    return domain->data[0] == '[' ? address_literal_valid(*domain) : domain_valid(*domain);
+    char ascii[DOMAIN_MAX + 1];
+    return domain->data[0] == '[' ? address_literal_valid(*domain)
+                                  : idn_domain_to_ascii(*domain, ascii) && domain_valid(slice_of_text(ascii));
 }

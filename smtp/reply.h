@@ -10,13 +10,14 @@
 /* name, code, enhanced code ("" where there is none: greetings, EHLO, 354), text */
 #define SMTP_REPLY_TABLE(X)                                                                                  \
     X(NONE, 0, "", "")                                                                                       \
-    X(HELP_TEXT, 214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS; see RFC 5321")   \
+    X(HELP_TEXT, 214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS; RFC 5321")  \
     X(STARTTLS_READY, 220, "2.0.0", "ready to start TLS")                                                    \
     X(BYE, 221, "2.0.0", "bye")                                                                              \
     X(OK, 250, "2.0.0", "ok")                                                                                \
     X(SENDER_OK, 250, "2.1.0", "sender ok")                                                                  \
     X(RECIPIENT_OK, 250, "2.1.5", "recipient ok")                                                            \
     X(VRFY_NO, 252, "2.5.2", "cannot verify; send a message and see")                                        \
+    X(CHUNK_TAKEN, 250, "2.0.0", "chunk taken")                                                              \
     X(SEND_DATA, 354, "", "end with <CRLF>.<CRLF>")                                                          \
     X(STOPPING, 421, "4.3.2", "the service is stopping, try again later")                                    \
     X(NOT_READY, 421, "4.3.2", "the service is not ready, try again later")                                  \
@@ -47,8 +48,15 @@
     X(SYNTAX, 501, "5.5.4", "syntax error in the argument")                                                  \
     X(NO_ARGUMENT_ALLOWED, 501, "5.5.4", "this command takes no argument")                                   \
     X(BAD_NAME, 501, "5.5.4", "give your host name or address literal")                                      \
-    X(MAIL_SYNTAX, 501, "5.5.4", "syntax: MAIL FROM:<address> [SIZE=n] [BODY=7BIT|8BITMIME]")                \
-    X(RCPT_SYNTAX, 501, "5.5.4", "syntax: RCPT TO:<address>")                                                \
+    X(MAIL_SYNTAX, 501, "5.5.4", "syntax: MAIL FROM:<address> [parameters]")                                 \
+    X(RCPT_SYNTAX, 501, "5.5.4", "syntax: RCPT TO:<address> [parameters]")                                   \
+    X(BDAT_SYNTAX, 501, "5.5.4", "syntax: BDAT size [LAST]; what follows cannot be told apart, good bye")    \
+    X(BAD_NOTIFY, 501, "5.5.4", "NOTIFY is NEVER alone, or a list of SUCCESS, FAILURE and DELAY")            \
+    X(BAD_ORCPT, 501, "5.5.4", "ORCPT is type;address, encoded as xtext, at most 500 characters")            \
+    X(BAD_RET, 501, "5.5.4", "RET is FULL or HDRS")                                                          \
+    X(BAD_ENVID, 501, "5.5.4", "ENVID is encoded as xtext, at most 100 characters")                          \
+    X(BAD_BODY, 501, "5.5.4", "BODY is 7BIT or 8BITMIME")                                                    \
+    X(NO_VALUE_ALLOWED, 501, "5.5.4", "a parameter that takes no value was given one")                       \
     X(BAD_SENDER, 501, "5.1.7", "the sender's address is not valid")                                         \
     X(BAD_RECIPIENT, 501, "5.1.3", "the recipient's address is not valid")                                   \
     X(BAD_PARAMETER, 501, "5.5.4", "the value of a parameter is not valid")                                  \
@@ -60,7 +68,9 @@
     X(NO_RECIPIENTS_YET, 503, "5.5.1", "no valid recipients")                                                \
     X(NO_RECIPIENTS, 554, "5.5.1", "no valid recipients")                                                    \
     X(TLS_ALREADY, 503, "5.5.1", "TLS is active already")                                                    \
+    X(CHUNKS_BEGUN, 503, "5.5.1", "the message comes in chunks: BDAT ... LAST ends it, RSET gives it up")    \
     X(NOT_NOW, 503, "5.5.1", "not in the middle of a message")                                               \
+    X(REQUIRETLS_NEEDS_TLS, 530, "5.7.10", "REQUIRETLS needs TLS: say STARTTLS first")                       \
     X(TLS_FIRST, 530, "5.7.0", "say STARTTLS first")                                                         \
     X(TOO_MANY_MESSAGES, 421, "4.7.0", "enough messages for one session, connect again")                     \
     X(RELAY_DENIED, 550, "5.7.1", "your address may not relay here")                                         \
@@ -68,7 +78,8 @@
     X(HEADER_TOO_LARGE, 552, "5.3.4", "the header is too large")                                             \
     X(DATA_LINE_TOO_LONG, 500, "5.6.0", "the message has a line that is too long")                           \
     X(SOURCE_ROUTE, 553, "5.1.3", "source routes are not accepted")                                          \
-    X(NOT_ASCII, 553, "5.6.7", "addresses beyond ASCII are not accepted")                                    \
+    X(SENDER_NOT_ASCII, 550, "5.6.7", "an address beyond ASCII needs SMTPUTF8 in MAIL")                      \
+    X(NOT_ASCII, 553, "5.6.7", "an address beyond ASCII needs SMTPUTF8 in MAIL")                             \
     X(BAD_LINE_END, 554, "5.5.2", "bare CR, bare LF or NUL: only CRLF ends a line")                          \
     X(UNKNOWN_PARAMETER, 555, "5.5.4", "a parameter is not known")                                           \
     X(LOOP, 554, "5.4.6", "too many Received fields: a mail loop")

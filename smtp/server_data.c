@@ -28,6 +28,7 @@ bool session_data_begin(struct server_session *s)
         .id = m->id_text,
         .esmtp = s->esmtp,
         .lmtp = s->lmtp,
+        .utf8 = (m->envelope.promises & SPOOL_SMTPUTF8) != 0,
         .tls_version = ssl != NULL ? SSL_get_version(ssl) : NULL,
         .tls_cipher = ssl != NULL ? SSL_get_cipher_name(ssl) : NULL,
         .now_ms = m->envelope.arrived_ms,
@@ -118,13 +119,16 @@ static void on_decided(struct transaction *t)
     stream_resume(s->stream);
 }
 
-static void content_ended(struct server_session *s)
+enum smtp_reply session_content_fault(const struct server_session *s)
+{
+    enum smtp_reply fault = reply_of_fault(s->reader.fault);
+    return fault == REPLY_NONE && s->memory_full ? REPLY_MEMORY_FULL : fault;
+}
+
+void session_content_ended(struct server_session *s)
 {
     const struct server_services *service = server_services(s->server);
-    enum smtp_reply fault = reply_of_fault(s->reader.fault);
-    if (fault == REPLY_NONE && s->memory_full) {
-        fault = REPLY_MEMORY_FULL;
-    }
+    enum smtp_reply fault = session_content_fault(s);
     if (fault == REPLY_NONE &&
         (content_write(s) != STATUS_OK || memory_file_seal(s->message->body) != STATUS_OK)) {
         fault = REPLY_MEMORY_FULL;
@@ -137,6 +141,11 @@ static void content_ended(struct server_session *s)
         return;
     }
     buf_release(&s->content);
+    struct spool_envelope *e = &s->message->envelope;
+    bool body_8bit = (e->promises & SPOOL_BODY_8BITMIME) != 0;
+    if (s->reader.tls_not_required && (e->promises & SPOOL_REQUIRETLS) == 0) { /* RFC 8689 section 4.1 */
+        e->promises |= SPOOL_TLS_NOT_REQUIRED;
+    }
     struct transaction *t = transaction_new(service->transactions, s->message);
     s->message = NULL; /* taken, whatever came of it */
     if (t == NULL) {
@@ -150,7 +159,7 @@ static void content_ended(struct server_session *s)
     t->receipt_count = s->receipt_count;
     s->receipts = NULL;
     s->receipt_count = s->receipt_room = 0;
-    t->flags = (s->reader.any_8bit || s->body == BODY_8BITMIME ? JOB_8BITMIME : 0u) |
+    t->flags = (s->reader.any_8bit || body_8bit ? JOB_8BITMIME : 0u) |
                (stream_ssl(s->stream) != NULL ? JOB_TLS : 0u);
     t->cb = on_decided;
     t->context = s;
@@ -160,6 +169,19 @@ static void content_ended(struct server_session *s)
     session_move(s, SERVER_DECIDING);
     stream_set_timeout(s->stream, 0);
     transaction_run(t);
+}
+
+void session_content_came(struct server_session *s, size_t before)
+{
+    if (!s->memory_full && !message_charge(s->message, s->content.len - before)) {
+        s->memory_full = true;
+    }
+    if (s->memory_full || s->reader.fault != DATA_FINE) {
+        buf_reset(&s->content); /* it is read to its end, and kept no more */
+    }
+    if (s->content.len >= CONTENT_SPILL && content_write(s) != STATUS_OK) {
+        s->memory_full = true;
+    }
 }
 
 size_t session_data(struct server_session *s, struct slice bytes)
@@ -173,18 +195,10 @@ size_t session_data(struct server_session *s, struct slice bytes)
         session_end(s, REPLY_BAD_LINE_END, true);
         return bytes.len;
     }
-    if (!s->memory_full && !message_charge(s->message, s->content.len - before)) {
-        s->memory_full = true;
-    }
-    if (s->memory_full || s->reader.fault != DATA_FINE) {
-        buf_reset(&s->content); /* it is read to its end, and kept no more */
-    }
+    session_content_came(s, before);
     if (result == DATA_END) {
-        content_ended(s);
+        session_content_ended(s);
         return used;
-    }
-    if (s->content.len >= CONTENT_SPILL && content_write(s) != STATUS_OK) {
-        s->memory_full = true;
     }
     stream_set_timeout(s->stream, s->limits.data_timeout_ms);
     return used;

@@ -1,9 +1,34 @@
 /* MAIL and RCPT (smtp/server_session.h): from a command to the message's envelope. */
 #include "smtp/server_session.h"
 
+#include "mail/idn.h"
+#include "mail/mime_text.h"
 #include "store/records.h"
 
 #define DEDUP_MAX 1000 /* recipients that are compared with a new one */
+
+/* Can what MAIL asks for be promised? */
+static enum smtp_reply promises_check(const struct server_session *s, const struct smtp_command *c)
+{
+    if (c->utf8 && (c->promises & SPOOL_SMTPUTF8) == 0) {
+        return REPLY_SENDER_NOT_ASCII;
+    }
+    if ((c->promises & SPOOL_REQUIRETLS) != 0 && stream_ssl(s->stream) == NULL) {
+        return REPLY_REQUIRETLS_NEEDS_TLS;
+    }
+    return REPLY_NONE;
+}
+
+/* The path as the envelope keeps it: with a domain in ASCII, by which settings, certificates and DNS know it.
+ */
+static bool path_copy(struct arena *a, const struct smtp_command *c, struct slice *out)
+{
+    char ascii[ADDRESS_MAX + 1];
+    if (!c->utf8) {
+        return arena_copy(a, c->path, out);
+    }
+    return idn_address_to_ascii(c->path, ascii) && arena_copy(a, slice_of_text(ascii), out);
+}
 
 enum smtp_reply session_mail(struct server_session *s, const struct smtp_command *c)
 {
@@ -20,8 +45,11 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
     if (service->budget->used + (c->has_size ? c->size : 0) >= service->budget->max) {
         return REPLY_MEMORY_FULL;
     }
-    enum smtp_reply refusal =
-        admission_message(server_admission(s->server), &s->client, c->path, slice_of(NULL, 0));
+    enum smtp_reply refusal = promises_check(s, c);
+    if (refusal != REPLY_NONE) {
+        return refusal;
+    }
+    refusal = admission_message(server_admission(s->server), &s->client, c->path, slice_of(NULL, 0));
     if (refusal != REPLY_NONE) {
         return refusal;
     }
@@ -32,7 +60,8 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
     struct spool_envelope *e = &m->envelope;
     e->owner_node = service->node_id;
     e->owner_epoch = 1;
-    if (!arena_copy(&m->arena, c->path, &e->sender) ||
+    e->promises = c->promises;
+    if (!path_copy(&m->arena, c, &e->sender) || !arena_copy(&m->arena, c->envid, &e->envid) ||
         !arena_copy(&m->arena, slice_of_text(s->peer), &e->client_ip) ||
         !arena_copy(&m->arena, slice_of_text(s->helo), &e->helo)) {
         message_free(m);
@@ -40,7 +69,6 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
     }
     s->message = m;
     s->recipient_room = 0;
-    s->body = c->body;
     session_move(s, SERVER_MAIL);
     return REPLY_SENDER_OK;
 }
@@ -49,7 +77,7 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
 static bool recipient_text(struct server_session *s, const struct smtp_command *c, struct slice *out)
 {
     if (c->domain.len > 0) {
-        return arena_copy(&s->message->arena, c->path, out);
+        return path_copy(&s->message->arena, c, out);
     }
     char *text = arena_printf(&s->message->arena, "postmaster@%s", session_services(s)->hostname);
     *out = slice_of_text(text);
@@ -79,6 +107,42 @@ static enum smtp_reply receipt(struct server_session *s, size_t position)
     return REPLY_RECIPIENT_OK;
 }
 
+/* Room for one recipient more, with what they may wish for. */
+static bool recipient_room(struct server_session *s)
+{
+    struct spool_envelope *e = &s->message->envelope;
+    struct arena *a = &s->message->arena;
+    if (e->recipient_count < s->recipient_room) {
+        return true;
+    }
+    size_t room = s->recipient_room == 0 ? 8 : 2 * s->recipient_room;
+    struct slice *recipients = arena_alloc_array(a, room, sizeof *recipients);
+    struct spool_wish *wishes = arena_alloc_array(a, room, sizeof *wishes);
+    if (recipients == NULL || wishes == NULL) {
+        return false;
+    }
+    if (e->recipient_count > 0) {
+        memcpy(recipients, e->recipients, e->recipient_count * sizeof *recipients);
+        memcpy(wishes, e->wishes, e->recipient_count * sizeof *wishes);
+    }
+    e->recipients = recipients;
+    e->wishes = wishes;
+    s->recipient_room = room;
+    return true;
+}
+
+/* Who is named twice gets the message once, and the sender hears of all that either RCPT asked for. No NOTIFY
+ * stands for failures and delays (RFC 3461 section 4.1). */
+static bool wish_merge(struct arena *a, struct spool_wish *wish, const struct spool_wish *other)
+{
+    if (wish->notify != other->notify) {
+        uint64_t one = wish->notify != 0 ? wish->notify : (uint64_t)(NOTIFY_FAILURE | NOTIFY_DELAY);
+        uint64_t two = other->notify != 0 ? other->notify : (uint64_t)(NOTIFY_FAILURE | NOTIFY_DELAY);
+        wish->notify = (one | two) & ~(uint64_t)NOTIFY_NEVER;
+    }
+    return wish->orcpt.len > 0 || arena_copy(a, other->orcpt, &wish->orcpt);
+}
+
 enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command *c)
 {
     struct spool_envelope *e = &s->message->envelope;
@@ -89,6 +153,13 @@ enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command
     if (e->recipient_count >= s->limits.max_recipients) {
         return REPLY_TOO_MANY_RECIPIENTS;
     }
+    bool utf8 = (e->promises & SPOOL_SMTPUTF8) != 0;
+    if (c->utf8 && !utf8) {
+        return REPLY_NOT_ASCII;
+    }
+    if (!utf8 && mime_has_8bit(c->wish.orcpt)) {
+        return REPLY_BAD_ORCPT;
+    }
     struct slice address;
     if (!recipient_text(s, c, &address)) {
         return REPLY_MEMORY_FULL;
@@ -98,7 +169,9 @@ enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command
     }
     for (size_t i = 0; i < e->recipient_count && e->recipient_count <= DEDUP_MAX; i++) {
         if (slice_equal(e->recipients[i], address)) {
-            return receipt(s, i); /* once is enough */
+            return wish_merge(&s->message->arena, &e->wishes[i], &c->wish)
+                       ? receipt(s, i) /* once is enough */
+                       : REPLY_MEMORY_FULL;
         }
     }
     enum smtp_reply refusal =
@@ -106,22 +179,15 @@ enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command
     if (refusal != REPLY_NONE) {
         return refusal;
     }
-    if (e->recipient_count == s->recipient_room) {
-        size_t room = s->recipient_room == 0 ? 8 : 2 * s->recipient_room;
-        struct slice *grown = arena_alloc_array(&s->message->arena, room, sizeof *grown);
-        if (grown == NULL) {
-            return REPLY_TOO_MANY_RECIPIENTS;
-        }
-        if (e->recipient_count > 0) {
-            memcpy(grown, e->recipients, e->recipient_count * sizeof *grown);
-        }
-        e->recipients = grown;
-        s->recipient_room = room;
+    struct spool_wish wish = {.notify = c->wish.notify};
+    if (!recipient_room(s) || !arena_copy(&s->message->arena, c->wish.orcpt, &wish.orcpt)) {
+        return REPLY_TOO_MANY_RECIPIENTS;
     }
     enum smtp_reply reply = receipt(s, e->recipient_count);
     if (reply != REPLY_RECIPIENT_OK) {
         return reply;
     }
+    e->wishes[e->recipient_count] = wish;
     e->recipients[e->recipient_count++] = address;
     if (s->state == SERVER_MAIL) {
         session_move(s, SERVER_RCPT);

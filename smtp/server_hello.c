@@ -2,6 +2,10 @@
 #include "smtp/server_session.h"
 
 #include "smtp/xclient_command.h"
+static void offer(struct server_session *s, const char *extension)
+{
+    (void)!reply_append_line(stream_output(s->stream), 250, "", slice_of_text(extension), false);
+}
 
 void session_hello(struct server_session *s, const struct smtp_command *c)
 {
@@ -18,18 +22,29 @@ void session_hello(struct server_session *s, const struct smtp_command *c)
         (void)!reply_append_line(out, 250, "", name, true);
         return;
     }
-    char size[40];
+    char size[40], limits[80];
+    SSL *ssl = stream_ssl(s->stream);
     (void)!snprintf(size, sizeof size, "SIZE %llu", (unsigned long long)s->limits.max_size);
+    /* RFC 9422; a limit on the recipients' domains is not ours. */
+    (void)!snprintf(limits, sizeof limits, "LIMITS MAILMAX=%llu RCPTMAX=%llu",
+                    (unsigned long long)s->limits.max_messages, (unsigned long long)s->limits.max_recipients);
     (void)!reply_append_line(out, 250, "", name, false);
-    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("PIPELINING"), false);
-    (void)!reply_append_line(out, 250, "", slice_of_text(size), false);
-    if (session_services(s)->tls != NULL && s->limits.offer_tls && stream_ssl(s->stream) == NULL) {
-        (void)!reply_append_line(out, 250, "", SLICE_LITERAL("STARTTLS"), false);
+    offer(s, "PIPELINING");
+    offer(s, size);
+    if (session_services(s)->tls != NULL && s->limits.offer_tls && ssl == NULL) {
+        offer(s, "STARTTLS");
     }
-    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("8BITMIME"), false);
-    (void)!reply_append_line(out, 250, "", SLICE_LITERAL("ENHANCEDSTATUSCODES"), false);
+    if (ssl != NULL) { /* RFC 8689 section 2: only there */
+        offer(s, "REQUIRETLS");
+    }
+    offer(s, "8BITMIME");
+    offer(s, "SMTPUTF8");
+    offer(s, "DSN");
+    offer(s, "CHUNKING");
+    offer(s, limits);
+    offer(s, "ENHANCEDSTATUSCODES");
     if (session_offers_xclient(s)) {
-        (void)!reply_append_line(out, 250, "", SLICE_LITERAL(XCLIENT_OFFER), false);
+        offer(s, XCLIENT_OFFER);
     }
     (void)!reply_append_line(out, 250, "", SLICE_LITERAL("HELP"), true);
 }

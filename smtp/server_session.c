@@ -4,6 +4,8 @@
  * that was pipelined.
  *
  *   CONNECTED -EHLO-> READY -MAIL-> MAIL -RCPT-> RCPT -DATA-> DATA -dot-> DECIDING -reply-> READY
+ *                                          -BDAT-> CHUNK -its bytes-> CHUNKS -BDAT-> CHUNK ... LAST->
+ * DECIDING
  *
  * LMTP is the same with LHLO for EHLO, and with one reply for each recipient after the dot.
  *
@@ -103,6 +105,14 @@ static void run_command(struct server_session *s, struct slice line, bool more)
         reply = server_state_allows(s->state, c.verb);
         reply = reply == REPLY_NO_RECIPIENTS && s->lmtp ? REPLY_NO_RECIPIENTS_YET : reply;
     }
+    if (c.verb == VERB_BDAT && reply != REPLY_BDAT_SYNTAX) {
+        session_chunk_begin(s, &c, reply); /* what follows is a chunk in any case */
+        return;
+    }
+    if (c.verb == VERB_BDAT) { /* where its chunk ends nobody knows */
+        session_end(s, reply, true);
+        return;
+    }
     if (reply != REPLY_NONE) {
         session_reply(s, reply);
         return;
@@ -161,6 +171,7 @@ static void run_command(struct server_session *s, struct slice line, bool more)
     case VERB_FOREIGN:
         session_end(s, REPLY_UNKNOWN_COMMAND, true);
         return;
+    case VERB_BDAT: /* above */
     case VERB_UNIMPLEMENTED:
     case VERB_UNKNOWN:
     case VERB_COUNT:
@@ -174,7 +185,15 @@ static void run_command(struct server_session *s, struct slice line, bool more)
 
 static bool reads_commands(enum server_state state)
 {
-    return state == SERVER_CONNECTED || state == SERVER_READY || state == SERVER_MAIL || state == SERVER_RCPT;
+    return state == SERVER_CONNECTED || state == SERVER_READY || state == SERVER_MAIL ||
+           state == SERVER_RCPT || state == SERVER_CHUNKS;
+}
+
+/* A message is on its way that may still end well. */
+static bool in_content(enum server_state state)
+{
+    return state == SERVER_DATA || state == SERVER_CHUNK || state == SERVER_CHUNKS ||
+           state == SERVER_DECIDING;
 }
 
 /* Enough refused commands, of this session or of its client in a minute. */
@@ -208,6 +227,10 @@ static size_t on_data(void *context, struct slice bytes)
             }
             continue;
         }
+        if (s->state == SERVER_CHUNK) {
+            at += session_chunk(s, rest);
+            continue;
+        }
         if (!reads_commands(s->state)) {
             break;
         }
@@ -236,7 +259,7 @@ static size_t on_data(void *context, struct slice bytes)
         session_gone(s);
         return bytes.len;
     }
-    if (s->stopping && s->state != SERVER_DATA && s->state != SERVER_DECIDING) {
+    if (s->stopping && !in_content(s->state)) {
         session_end(s, REPLY_STOPPING, true);
         session_gone(s);
         return bytes.len;
@@ -262,9 +285,9 @@ static void on_timeout(void *context)
         return; /* the job's own limits end it */
     }
     session_end(s,
-                s->state == SERVER_DATA    ? REPLY_DATA_TIMEOUT
-                : s->state == SERVER_PROXY ? REPLY_PROXY_EXPECTED
-                                           : REPLY_COMMAND_TIMEOUT,
+                s->state == SERVER_DATA || s->state == SERVER_CHUNK ? REPLY_DATA_TIMEOUT
+                : s->state == SERVER_PROXY                          ? REPLY_PROXY_EXPECTED
+                                                                    : REPLY_COMMAND_TIMEOUT,
                 false);
     session_gone(s);
 }
@@ -319,7 +342,7 @@ const struct stream_events *server_session_events(void)
 void server_session_stop(struct server_session *s, bool force)
 {
     s->stopping = true;
-    if (!force && (s->state == SERVER_DATA || s->state == SERVER_DECIDING)) {
+    if (!force && in_content(s->state)) {
         return;
     }
     session_end(s, REPLY_STOPPING, true);

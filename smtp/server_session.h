@@ -29,11 +29,14 @@ struct server_session {
     size_t recipient_room;   /* of the envelope's list, in the message's arena */
     size_t *receipts; /* LMTP: positions in the envelope, one for each RCPT that was answered with 250 */
     size_t receipt_count, receipt_room;
-    enum smtp_body body;
     struct data_reader reader;
     struct buf content; /* of the body, not yet in the memfd */
     uint64_t written;   /* bytes in the memfd */
     bool memory_full;
+    /* the present chunk (BDAT) */
+    uint64_t chunk_left; /* bytes that are still to come */
+    bool chunk_last;
+    enum smtp_reply chunk_refusal; /* it is read and dropped, and this is what is answered */
     struct transaction *deciding; /* with a worker or the spool; its context is this session, or NULL when the
                                      client has left */
 };
@@ -65,6 +68,15 @@ const char *session_told_helo(const struct server_session *s);
 /* server_data.c: from 354 to the transaction */
 bool session_data_begin(struct server_session *s);
 size_t session_data(struct server_session *s, struct slice bytes);
+/* `before`: what `content` held before these bytes came. Charges and spills them. */
+void session_content_came(struct server_session *s, size_t before);
+/* What is wrong with the content so far. */
+enum smtp_reply session_content_fault(const struct server_session *s);
+void session_content_ended(struct server_session *s);
+
+/* server_chunks.c: BDAT (RFC 3030). `refusal`: why this chunk is not wanted, or REPLY_NONE. */
+void session_chunk_begin(struct server_session *s, const struct smtp_command *c, enum smtp_reply refusal);
+size_t session_chunk(struct server_session *s, struct slice bytes);
 
 /* For these files */
 const struct server_services *session_services(const struct server_session *s);

@@ -13,6 +13,8 @@
     X(MAIL, "mail")           /* there is a sender */                                                        \
     X(RCPT, "rcpt")           /* and at least one recipient */                                               \
     X(DATA, "data")           /* reading content */                                                          \
+    X(CHUNKS, "chunks")       /* between two chunks of content: commands are read (RFC 3030) */              \
+    X(CHUNK, "chunk")         /* reading a chunk */                                                          \
     X(DECIDING, "deciding")   /* the content is with a worker or the spool */                                \
     X(HANDSHAKE, "handshake") /* STARTTLS was answered */                                                    \
     X(PROXY, "proxy")         /* the balancer's header is still to come, nothing was said */                 \

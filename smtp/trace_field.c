@@ -3,6 +3,7 @@
 #include "smtp/trace_field.h"
 
 #include "base/clock.h"
+#include "mail/mime_text.h"
 
 enum status trace_field_append(const struct trace_facts *f, struct buf *out)
 {
@@ -10,20 +11,22 @@ enum status trace_field_append(const struct trace_facts *f, struct buf *out)
     time_format_rfc5322(f->now_ms, date);
     bool v6 = strchr(f->client_ip, ':') != NULL;
     bool tls = f->tls_version != NULL;
-    /* RFC 3848 names the protocols; RFC 8314 section 4.3 the "tls" clause. */
-    const char *protocol = f->lmtp && tls ? "LMTPS"
-                           : f->lmtp      ? "LMTP"
-                           : !f->esmtp    ? "SMTP"
-                           : tls          ? "ESMTPS"
-                                          : "ESMTP";
+    /* RFC 3848 and RFC 6531 section 4.3 name the protocols; RFC 8314 section 4.3 the "tls" clause. */
+    const char *protocol = f->utf8 && f->lmtp ? "UTF8LMTP"
+                           : f->utf8          ? "UTF8SMTP"
+                           : f->lmtp          ? "LMTP"
+                           : f->esmtp         ? "ESMTP"
+                                              : "SMTP";
+    const char *secure = tls && (f->esmtp || f->lmtp) ? "S" : "";
     enum status status =
-        buf_printf(out, "Received: from %s (%s%s%s%s%s)\r\n\tby %s (Sealpost) with %s id %s", f->helo,
+        buf_printf(out, "Received: from %s (%s%s%s%s%s)\r\n\tby %s (Sealpost) with %s%s id %s", f->helo,
                    f->client_name != NULL ? f->client_name : "", f->client_name != NULL ? " " : "",
-                   v6 ? "[IPv6:" : "[", f->client_ip, "]", f->hostname, protocol, f->id);
+                   v6 ? "[IPv6:" : "[", f->client_ip, "]", f->hostname, protocol, secure, f->id);
     if (status == STATUS_OK && tls) {
         status = buf_printf(out, "\r\n\t(%s) tls %s", f->tls_version, f->tls_cipher);
     }
-    if (status == STATUS_OK && f->only_recipient.len > 0) {
+    /* An address beyond ASCII would make the header one that not every next hop takes. */
+    if (status == STATUS_OK && f->only_recipient.len > 0 && !mime_has_8bit(f->only_recipient)) {
         status = buf_printf(out, "\r\n\tfor <%.*s>", SLICE_ARGS(f->only_recipient));
     }
     if (status == STATUS_OK) {

@@ -8,6 +8,7 @@ struct trace_facts {
     const char *helo, *client_ip, *hostname, *id;
     const char *client_name; /* NULL: not known */
     bool esmtp, lmtp;
+    bool utf8;                            /* with SMTPUTF8 */
     const char *tls_version, *tls_cipher; /* NULL: plain */
     struct slice
         only_recipient; /* empty when there are several: nobody learns of the others (RFC 5321 section 7.2) */

@@ -667,6 +667,20 @@ static const struct setting settings[] = {
                                             "long: disk for what waits, and the sender learns late; short: a "
                                             "weekend's outage loses mail to bounces")),
 
+    [SETTING_DELIVERY_DELAY_NOTICE] = RANGE(
+        "delivery.delay_notice", SETTING_DURATION, "4h", 0, DAYS(30), GD, SETTING_OF_RECIPIENT,
+        "how long mail waits for this recipient before its sender is told once that it is late; 0: never",
+        ABOUT(2, TRANSPORT,
+              "short: a notification for every outage of a next hop; 0 or long: the sender learns of a "
+              "dead next hop only when delivery is given up")),
+    [SETTING_BOUNCE_CONTENT] = CHOICE(
+        "bounce.content", "headers", "headers|full", GD, SETTING_OF_SENDER,
+        "the most that a notification about a failure gives back of the message: its header, or all of it "
+        "when the sender asked for that (RET=FULL); never what was decrypted, or what policy refused",
+        ABOUT(2, TRANSPORT,
+              "full: a forged sender gets the whole message, with what is attached to it; bounces are as "
+              "large as the mail")),
+
     [SETTING_LOG_SUBJECTS] = FLAG("log.subjects", "no", G, SETTING_OF_NODE,
                                   "whether the message log keeps the subjects of messages",
                                   ABOUT(2, POLICY,

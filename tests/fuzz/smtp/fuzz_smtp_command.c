@@ -65,6 +65,38 @@ static void content_check(struct slice in, size_t step)
     buf_release(&back);
 }
 
+static bool chunks_read(struct slice in, size_t step, struct buf *out, struct data_reader *r)
+{
+    bool good = true;
+    data_reader_init(r, &limits);
+    for (size_t at = 0; at < in.len && good; at += step) {
+        good = chunk_read(r, slice_of(in.data + at, in.len - at < step ? in.len - at : step), out);
+    }
+    return good && chunk_end(r, out);
+}
+
+/* BDAT: what is good is what came, with a CRLF at its end, and holds no other line end. */
+static void chunks_check(struct slice in, size_t step)
+{
+    struct buf whole = BUF_INIT(65536), cut = BUF_INIT(65536);
+    struct data_reader one, two;
+    bool good = chunks_read(in, in.len + 1, &whole, &one);
+    MUST(chunks_read(in, step, &cut, &two) == good);
+    if (good) {
+        MUST((one.fault == DATA_FINE) == (two.fault == DATA_FINE));
+        for (size_t i = 0; i < in.len; i++) {
+            MUST(in.data[i] != '\0');
+            MUST(in.data[i] != '\n' || (i > 0 && in.data[i - 1] == '\r'));
+        }
+    }
+    if (good && one.fault == DATA_FINE) {
+        MUST(slice_equal(buf_slice(&whole), buf_slice(&cut)) && slice_starts_with(buf_slice(&whole), in));
+        MUST(whole.len == in.len || whole.len == in.len + 2);
+    }
+    buf_release(&whole);
+    buf_release(&cut);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2) {
@@ -91,14 +123,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (parsed == REPLY_NONE && (c.verb == VERB_MAIL || c.verb == VERB_RCPT) && c.path.len > 0) {
             MUST(c.path.data >= line.data && c.path.data + c.path.len <= line.data + line.len);
             for (size_t i = 0; i < c.path.len; i++) { /* it goes into a command and a Received field */
-                MUST(c.path.data[i] >= 0x20 && c.path.data[i] < 0x7f);
+                MUST(c.path.data[i] >= 0x20 && c.path.data[i] != 0x7f);
+                MUST(c.utf8 || c.path.data[i] < 0x7f);
             }
+            MUST(slice_is_text(c.path));
+        }
+        if (parsed == REPLY_NONE) { /* they go into a notification and to the next hop */
+            MUST(c.envid.len <= SPOOL_ENVID_MAX && slice_is_text(c.envid));
+            MUST(c.wish.orcpt.len <= SPOOL_ORCPT_MAX && slice_is_text(c.wish.orcpt));
+            MUST((c.wish.notify & NOTIFY_NEVER) == 0 || c.wish.notify == NOTIFY_NEVER);
         }
         in = slice_of(in.data + used, in.len - used);
-        if (parsed == REPLY_NONE && c.verb == VERB_DATA) {
+        if (parsed == REPLY_NONE && (c.verb == VERB_DATA || c.verb == VERB_BDAT)) {
             break;
         }
     }
+    chunks_check(in, step);
     content_check(in, step);
     return 0;
 }

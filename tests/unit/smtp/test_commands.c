@@ -48,8 +48,10 @@ static void test_parse(void **state)
         {"MAIL FROM:<a@b.test> SIZE=1 SIZE=2", REPLY_REPEATED_PARAMETER, VERB_MAIL, "a@b.test", "b.test"},
         {"MAIL FROM:<a@b.test> BODY=7BIT BODY=7BIT", REPLY_REPEATED_PARAMETER, VERB_MAIL, "a@b.test",
          "b.test"},
-        {"MAIL FROM:<a@b.test> BODY=BINARYMIME", REPLY_BAD_PARAMETER, VERB_MAIL, "a@b.test", "b.test"},
-        {"MAIL FROM:<a@b.test> SMTPUTF8", REPLY_UNKNOWN_PARAMETER, VERB_MAIL, "a@b.test", "b.test"},
+        {"MAIL FROM:<a@b.test> BODY=BINARYMIME", REPLY_BAD_BODY, VERB_MAIL, "a@b.test", "b.test"},
+        {"MAIL FROM:<a@b.test> SMTPUTF8", REPLY_NONE, VERB_MAIL, "a@b.test", "b.test"},
+        {"MAIL FROM:<a@b.test> NOTIFY=NEVER", REPLY_UNKNOWN_PARAMETER, VERB_MAIL, "a@b.test", "b.test"},
+        {"MAIL FROM:<a@b.test> BY=120;R", REPLY_UNKNOWN_PARAMETER, VERB_MAIL, "a@b.test", "b.test"},
         {"MAIL FROM:a@b.test", REPLY_MAIL_SYNTAX, VERB_MAIL, "", ""},
         {"MAIL FROM:<a@b.test", REPLY_MAIL_SYNTAX, VERB_MAIL, "", ""},
         {"MAIL <a@b.test>", REPLY_MAIL_SYNTAX, VERB_MAIL, "", ""},
@@ -57,7 +59,14 @@ static void test_parse(void **state)
         {"MAIL FROM:<@x.test:a@b.test>", REPLY_SOURCE_ROUTE, VERB_MAIL, "@x.test:a@b.test", ""},
         {"MAIL FROM:<a b@b.test>", REPLY_BAD_SENDER, VERB_MAIL, "a b@b.test", ""},
         {"MAIL FROM:<a@b@c.test>", REPLY_BAD_SENDER, VERB_MAIL, "a@b@c.test", NULL},
-        {"MAIL FROM:<\xc3\xa4@b.test>", REPLY_NOT_ASCII, VERB_MAIL, "\xc3\xa4@b.test", ""},
+        {"MAIL FROM:<\xc3\xa4@b.test>", REPLY_NONE, VERB_MAIL, "\xc3\xa4@b.test", "b.test"},
+        {"MAIL FROM:<\"\xc3\xa4\"@b.test>", REPLY_NONE, VERB_MAIL, "\"\xc3\xa4\"@b.test", "b.test"},
+        {"MAIL FROM:<a@b\xc3\xbc.test>", REPLY_NONE, VERB_MAIL, "a@b\xc3\xbc.test", "b\xc3\xbc.test"},
+        {"MAIL FROM:<\xe4@b.test>", REPLY_BAD_SENDER, VERB_MAIL, "\xe4@b.test", NULL},
+        {"MAIL FROM:<\xc0\xaf@b.test>", REPLY_BAD_SENDER, VERB_MAIL, "\xc0\xaf@b.test", NULL},
+        {"MAIL FROM:<a\xc2\x85@b.test>", REPLY_BAD_SENDER, VERB_MAIL, "a\xc2\x85@b.test", NULL},
+        {"MAIL FROM:<a@b\xef\xbc\xa0.test>", REPLY_BAD_SENDER, VERB_MAIL, "a@b\xef\xbc\xa0.test", NULL},
+        {"MAIL FROM:<a@\xe2\x80\xae.test>", REPLY_BAD_SENDER, VERB_MAIL, "a@\xe2\x80\xae.test", NULL},
         {"RCPT TO:<a@b.test>", REPLY_NONE, VERB_RCPT, "a@b.test", "b.test"},
         {"RCPT TO:<>", REPLY_BAD_RECIPIENT, VERB_RCPT, "", ""},
         {"RCPT TO:<Postmaster>", REPLY_NONE, VERB_RCPT, "Postmaster", ""},
@@ -76,7 +85,9 @@ static void test_parse(void **state)
         {"RCPT TO:<a@b-.test>", REPLY_BAD_RECIPIENT, VERB_RCPT, "a@b-.test", NULL},
         {"RCPT TO:<a@b..test>", REPLY_BAD_RECIPIENT, VERB_RCPT, "a@b..test", NULL},
         {"RCPT TO:<a@b.test.>", REPLY_BAD_RECIPIENT, VERB_RCPT, "a@b.test.", NULL},
-        {"RCPT TO:<a@b.test> NOTIFY=NEVER", REPLY_UNKNOWN_PARAMETER, VERB_RCPT, "a@b.test", "b.test"},
+        {"RCPT TO:<a@b.test> NOTIFY=NEVER", REPLY_NONE, VERB_RCPT, "a@b.test", "b.test"},
+        {"RCPT TO:<a@b.test> SIZE=1", REPLY_UNKNOWN_PARAMETER, VERB_RCPT, "a@b.test", "b.test"},
+        {"RCPT TO:<a@b.test> SMTPUTF8", REPLY_UNKNOWN_PARAMETER, VERB_RCPT, "a@b.test", "b.test"},
         {"DATA", REPLY_NONE, VERB_DATA, "", ""},
         {"data ", REPLY_NONE, VERB_DATA, "", ""},
         {"DATA now", REPLY_NO_ARGUMENT_ALLOWED, VERB_DATA, "", ""},
@@ -88,7 +99,19 @@ static void test_parse(void **state)
         {"HELP", REPLY_NONE, VERB_HELP, "", ""},
         {"STARTTLS", REPLY_NONE, VERB_STARTTLS, "", ""},
         {"STARTTLS x", REPLY_NO_ARGUMENT_ALLOWED, VERB_STARTTLS, "", ""},
-        {"BDAT 10", REPLY_NOT_IMPLEMENTED, VERB_UNIMPLEMENTED, "", ""},
+        {"VRFY \xc3\xa4 SMTPUTF8", REPLY_NONE, VERB_VRFY, "", ""},
+        {"VRFY \xc3\xa4", REPLY_NOT_ASCII, VERB_VRFY, "", ""},
+        {"VRFY \xe4 SMTPUTF8", REPLY_SYNTAX, VERB_VRFY, "", ""},
+        {"BDAT 10", REPLY_NONE, VERB_BDAT, "", ""},
+        {"bdat 0 last", REPLY_NONE, VERB_BDAT, "", ""},
+        {"BDAT 10  LAST ", REPLY_NONE, VERB_BDAT, "", ""},
+        {"BDAT", REPLY_BDAT_SYNTAX, VERB_BDAT, "", ""},
+        {"BDAT LAST", REPLY_BDAT_SYNTAX, VERB_BDAT, "", ""},
+        {"BDAT -1", REPLY_BDAT_SYNTAX, VERB_BDAT, "", ""},
+        {"BDAT 0x10", REPLY_BDAT_SYNTAX, VERB_BDAT, "", ""},
+        {"BDAT 10 LAST LAST", REPLY_BDAT_SYNTAX, VERB_BDAT, "", ""},
+        {"BDAT 10 FIRST", REPLY_BDAT_SYNTAX, VERB_BDAT, "", ""},
+        {"BDAT 18446744073709551616", REPLY_BDAT_SYNTAX, VERB_BDAT, "", ""},
         {"EXPN x", REPLY_NOT_IMPLEMENTED, VERB_UNIMPLEMENTED, "", ""},
         {"", REPLY_UNKNOWN_COMMAND, VERB_UNKNOWN, "", ""},
         {" EHLO x", REPLY_UNKNOWN_COMMAND, VERB_UNKNOWN, "", ""},
@@ -110,7 +133,83 @@ static void test_parse(void **state)
                      REPLY_NONE);
     assert_true(c.has_size);
     assert_int_equal(c.size, 123);
-    assert_int_equal(c.body, BODY_8BITMIME);
+    assert_int_equal(c.promises, SPOOL_BODY_8BITMIME);
+}
+
+/* NOTIFY, ORCPT, RET, ENVID, and those without a value. */
+static void test_parameters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        enum smtp_reply reply;
+        uint64_t flags;   /* promises of MAIL, notify of RCPT */
+        const char *text; /* ENVID or ORCPT */
+    } rows[] = {
+        {"MAIL FROM:<> SMTPUTF8 REQUIRETLS BODY=8BITMIME", REPLY_NONE,
+         SPOOL_SMTPUTF8 | SPOOL_REQUIRETLS | SPOOL_BODY_8BITMIME, ""},
+        {"MAIL FROM:<> SMTPUTF8=yes", REPLY_NO_VALUE_ALLOWED, 0, NULL},
+        {"MAIL FROM:<> REQUIRETLS=", REPLY_NO_VALUE_ALLOWED, 0, NULL},
+        {"MAIL FROM:<> SMTPUTF8 smtputf8", REPLY_REPEATED_PARAMETER, 0, NULL},
+        {"MAIL FROM:<> BODY", REPLY_BAD_BODY, 0, NULL},
+        {"MAIL FROM:<> SIZE", REPLY_BAD_PARAMETER, 0, NULL},
+        {"MAIL FROM:<> RET=full", REPLY_NONE, SPOOL_RET_FULL, ""},
+        {"MAIL FROM:<> ret=HDRS ENVID=QQ314159", REPLY_NONE, SPOOL_RET_HDRS, "QQ314159"},
+        {"MAIL FROM:<> RET=BODY", REPLY_BAD_RET, 0, NULL},
+        {"MAIL FROM:<> RET", REPLY_BAD_RET, 0, NULL},
+        {"MAIL FROM:<> RET=FULL RET=HDRS", REPLY_REPEATED_PARAMETER, 0, NULL},
+        {"MAIL FROM:<> ENVID=a+2Bb+3D", REPLY_NONE, 0, "a+2Bb+3D"},
+        {"MAIL FROM:<> ENVID=", REPLY_BAD_ENVID, 0, NULL},
+        {"MAIL FROM:<> ENVID=a=b", REPLY_BAD_ENVID, 0, NULL},
+        {"MAIL FROM:<> ENVID=a+2b", REPLY_BAD_ENVID, 0, NULL},
+        {"MAIL FROM:<> ENVID=a+2", REPLY_BAD_ENVID, 0, NULL},
+        {"MAIL FROM:<> ENVID=+0D+0AX", REPLY_BAD_ENVID, 0, NULL},
+        {"MAIL FROM:<> ENVID=\xc3\xa4", REPLY_BAD_ENVID, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY=never", REPLY_NONE, NOTIFY_NEVER, ""},
+        {"RCPT TO:<a@b.test> NOTIFY=SUCCESS,FAILURE,DELAY", REPLY_NONE,
+         NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY, ""},
+        {"RCPT TO:<a@b.test> NOTIFY=NEVER,SUCCESS", REPLY_BAD_NOTIFY, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY=SUCCESS,SUCCESS", REPLY_BAD_NOTIFY, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY=SUCCESS,", REPLY_BAD_NOTIFY, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY=,SUCCESS", REPLY_BAD_NOTIFY, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY=", REPLY_BAD_NOTIFY, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY", REPLY_BAD_NOTIFY, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY=ALWAYS", REPLY_BAD_NOTIFY, 0, NULL},
+        {"RCPT TO:<a@b.test> NOTIFY=DELAY NOTIFY=DELAY", REPLY_REPEATED_PARAMETER, 0, NULL},
+        {"RCPT TO:<a@b.test> ORCPT=rfc822;a+2Bx@b.test", REPLY_NONE, 0, "rfc822;a+2Bx@b.test"},
+        {"RCPT TO:<a@b.test> ORCPT=X400;/c=de", REPLY_BAD_ORCPT, 0, NULL},
+        {"RCPT TO:<a@b.test> ORCPT=utf-8;a\\x{E4}@b.test", REPLY_NONE, 0, "utf-8;a\\x{E4}@b.test"},
+        {"RCPT TO:<a@b.test> ORCPT=utf-8;\xc3\xa4@b.test", REPLY_NONE, 0, "utf-8;\xc3\xa4@b.test"},
+        {"RCPT TO:<a@b.test> ORCPT=rfc822;\xc3\xa4@b.test", REPLY_BAD_ORCPT, 0, NULL},
+        {"RCPT TO:<a@b.test> ORCPT=rfc822;", REPLY_BAD_ORCPT, 0, NULL},
+        {"RCPT TO:<a@b.test> ORCPT=;a@b.test", REPLY_BAD_ORCPT, 0, NULL},
+        {"RCPT TO:<a@b.test> ORCPT=a@b.test", REPLY_BAD_ORCPT, 0, NULL},
+        {"RCPT TO:<a@b.test> ORCPT=rfc822;+0D+0ARCPT", REPLY_BAD_ORCPT, 0, NULL},
+        {"RCPT TO:<a@b.test> ORCPT=rfc822;a ORCPT=rfc822;a", REPLY_REPEATED_PARAMETER, 0, NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct smtp_command c;
+        enum smtp_reply reply = command_parse(slice_of_text(rows[i].line), &c);
+        bool mail = c.verb == VERB_MAIL;
+        if (reply != rows[i].reply ||
+            (rows[i].text != NULL &&
+             ((mail ? c.promises : c.wish.notify) != rows[i].flags ||
+              !slice_equal(mail ? c.envid : c.wish.orcpt, slice_of_text(rows[i].text))))) {
+            fail_msg("%s: reply %d %s", rows[i].line, reply_code(reply), reply_text(reply));
+        }
+    }
+    char line[1000];
+    struct smtp_command c;
+    for (int n = 1; n < 600; n++) {
+        (void)!snprintf(line, sizeof line, "MAIL FROM:<> ENVID=%0*d", n, 1);
+        assert_int_equal(command_parse(slice_of_text(line), &c), n <= 100 ? REPLY_NONE : REPLY_BAD_ENVID);
+        (void)!snprintf(line, sizeof line, "RCPT TO:<a@b.test> ORCPT=rfc822;%0*d", n, 1);
+        assert_int_equal(command_parse(slice_of_text(line), &c), n + 7 <= 500 ? REPLY_NONE : REPLY_BAD_ORCPT);
+    }
+    assert_int_equal(command_parse(SLICE_LITERAL("BDAT 18446744073709551615 LAST"), &c), REPLY_NONE);
+    assert_true(c.last && c.chunk == UINT64_MAX);
+    assert_int_equal(command_parse(SLICE_LITERAL("BDAT 12"), &c), REPLY_NONE);
+    assert_true(!c.last && c.chunk == 12);
 }
 
 static void test_address_lengths(void **state)
@@ -251,6 +350,68 @@ static void test_content(void **state)
     }
 }
 
+/* The same content as chunks, cut everywhere: no dot means anything, and line ends are as strict. */
+static void test_chunks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        size_t len;
+        bool good;
+        const char *out; /* NULL: as it came */
+    } rows[] = {
+        {IN(""), true, NULL},          {IN("a\r\n"), true, NULL},
+        {IN(".\r\n"), true, NULL},     {IN("..\r\n.a\r\n"), true, NULL},
+        {IN("a"), true, "a\r\n"},      {IN("a\r\n.\r\nb\r\n"), true, NULL},
+        {IN("a\r"), false, NULL},      {IN("a\n"), false, NULL},
+        {IN("a\rb\r\n"), false, NULL}, {IN("a\r\r\n"), false, NULL},
+        {IN("a\n\r\n"), false, NULL},  {IN("a\0\r\n"), false, NULL},
+        {IN("\n.\n"), false, NULL},    {IN("a\r\n.\rb\r\n"), false, NULL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        for (size_t split = 0; split <= rows[i].len; split++) {
+            struct data_reader r;
+            struct buf out = BUF_INIT(4096);
+            data_reader_init(&r, &small_limits);
+            bool good = chunk_read(&r, slice_of(rows[i].in, split), &out) &&
+                        chunk_read(&r, slice_of(rows[i].in + split, rows[i].len - split), &out) &&
+                        chunk_end(&r, &out);
+            if (good != rows[i].good) {
+                fail_msg("row %zu split %zu: %d", i, split, good);
+            }
+            if (good) {
+                struct slice expected =
+                    rows[i].out != NULL ? slice_of_text(rows[i].out) : slice_of(rows[i].in, rows[i].len);
+                assert_true(slice_equal(buf_slice(&out), expected));
+                assert_int_equal(r.fault, DATA_FINE);
+            }
+            buf_release(&out);
+        }
+    }
+}
+
+static void test_tls_required_no(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        bool says;
+    } rows[] = {
+        {"TLS-Required: No\r\n\r\n", true},          {"tls-required :\tno \r\n\r\n", true},
+        {"A: b\r\nTLS-Required:No\r\n\r\n", true},   {"TLS-Required: Nothing\r\n\r\n", false},
+        {"TLS-Required: Yes\r\n\r\n", false},        {"X-TLS-Required: No\r\n\r\n", false},
+        {"A: b\r\n\r\nTLS-Required: No\r\n", false}, {"TLS-Required\r\n\r\n", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct data_reader r;
+        struct buf out = BUF_INIT(4096);
+        data_reader_init(&r, &small_limits);
+        assert_true(chunk_read(&r, slice_of_text(rows[i].in), &out));
+        assert_int_equal(r.tls_not_required, rows[i].says);
+        buf_release(&out);
+    }
+}
+
 /* What is stuffed and read again is what it was, however it is cut. */
 static void test_dots_there_and_back(void **state)
 {
@@ -348,6 +509,12 @@ static void test_states(void **state)
     assert_int_equal(server_state_allows(SERVER_READY, VERB_RCPT), REPLY_MAIL_FIRST);
     assert_int_equal(server_state_allows(SERVER_MAIL, VERB_DATA), REPLY_NO_RECIPIENTS);
     assert_int_equal(server_state_allows(SERVER_RCPT, VERB_STARTTLS), REPLY_NOT_NOW);
+    assert_int_equal(server_state_allows(SERVER_RCPT, VERB_BDAT), REPLY_NONE);
+    assert_int_equal(server_state_allows(SERVER_CHUNKS, VERB_BDAT), REPLY_NONE);
+    assert_int_equal(server_state_allows(SERVER_CHUNKS, VERB_DATA), REPLY_CHUNKS_BEGUN);
+    assert_int_equal(server_state_allows(SERVER_CHUNKS, VERB_RCPT), REPLY_CHUNKS_BEGUN);
+    assert_int_equal(server_state_allows(SERVER_MAIL, VERB_BDAT), REPLY_NO_RECIPIENTS);
+    assert_false(server_state_may_move(SERVER_CHUNKS, SERVER_DATA));
     assert_false(server_state_may_move(SERVER_MAIL, SERVER_DATA));
     assert_false(server_state_may_move(SERVER_CLOSING, SERVER_READY));
     assert_false(client_state_may_move(CLIENT_BODY, CLIENT_IDLE));
@@ -386,13 +553,11 @@ static void test_trace_field(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_address_lengths),
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_content),
-        cmocka_unit_test(test_dots_there_and_back),
-        cmocka_unit_test(test_replies),
-        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_parse),           cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_address_lengths), cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_content),         cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_tls_required_no), cmocka_unit_test(test_dots_there_and_back),
+        cmocka_unit_test(test_replies),         cmocka_unit_test(test_states),
         cmocka_unit_test(test_trace_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
