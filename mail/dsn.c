@@ -1,12 +1,13 @@
 /*
- * Delivery status notifications (RFC 3464): "your message could not be delivered", or "it is late". A
- * multipart/report (RFC 6522) of three parts: a text for a human, message/delivery-status for programs, and
- * the header of the message.
+ * Delivery status notifications (RFC 3464): "your message could not be delivered", "it is late", "it was
+ * passed on". A multipart/report (RFC 6522) of three parts: a text for a human, message/delivery-status for
+ * programs, and the header of the message, or all of it.
  *
- * A remote server's reply, an address and the message's header are anybody's bytes: texts become one line of
- * printable ASCII, and the header goes in as quoted-printable as soon as it is not plain, so the notification
- * is always 7 bit and its boundary (random, from the caller) cannot be met. Pure; any thread. It does not
- * decide who gets one: smtp/ does, never to a null sender.
+ * A remote server's reply, an address and the message's header are anybody's bytes: texts become one line, of
+ * printable ASCII or, where RFC 6533's types are used, UTF-8; a part goes in as quoted-printable as soon as
+ * it is not plain, so the boundary (random, from the caller) cannot be met. RFC 6533's types are used only
+ * when the message came with SMTPUTF8 and something is quoted that is not ASCII. Pure; any thread. It does
+ * not decide who gets one: smtp/ does, never to a null sender.
  */
 #include "mail/dsn.h"
 
@@ -17,11 +18,85 @@
 
 #define DIAGNOSTIC_MAX   700 /* bytes: with its name well below the 998 of a line (RFC 5322 2.1.1) */
 #define ADDRESS_TEXT_MAX 330
+#define ORIGINAL_MAX     500
+#define PART_MAX         ((size_t)8 << 20)
 
-/* "class.subject.detail" of the right class, or a general one (RFC 3463). */
-static struct slice status_code(struct slice code, bool delayed)
+/* A report that is being written: the first failure stays, and what follows does nothing. */
+struct report {
+    const struct dsn_input *in;
+    struct buf *out;
+    enum status status;
+    bool utf8; /* as RFC 6533 has it: something that is quoted is not ASCII */
+};
+
+static const struct action {
+    const char *subject, *word, *text;
+    char class; /* of status codes */
+} actions[] = {
+    [DSN_FAILED] = {"Your message could not be delivered", "failed",
+                    "could not be delivered to those named below.", '5'},
+    [DSN_DELAYED] = {"Your message is delayed", "delayed",
+                     "has not yet been delivered to those named below. It is still being tried;\r\n"
+                     "you need not send it again.",
+                     '4'},
+    [DSN_RELAYED] = {"Your message was passed on", "relayed",
+                     "was passed on for those named below, to a mail system that sends no\r\n"
+                     "confirmation of delivery.",
+                     '2'},
+    [DSN_DELIVERED] = {"Your message was delivered", "delivered", "was delivered to those named below.", '2'},
+};
+
+static void put(struct report *r, const char *text)
 {
-    struct slice general = delayed ? SLICE_LITERAL("4.0.0") : SLICE_LITERAL("5.0.0");
+    if (r->status == STATUS_OK) {
+        r->status = buf_append_text(r->out, text);
+    }
+}
+
+static void put_slice(struct report *r, struct slice text)
+{
+    if (r->status == STATUS_OK) {
+        r->status = buf_append_slice(r->out, text);
+    }
+}
+
+/* One line: UTF-8 as it is where the report may hold it, else ASCII. */
+static void put_line(struct report *r, struct slice text, size_t max)
+{
+    if (r->status != STATUS_OK) {
+        return;
+    }
+    bool as_it_is = r->utf8 && text.len <= max && slice_is_text(text);
+    r->status = as_it_is ? buf_append_slice(r->out, text) : printable_line_append(r->out, text, max);
+}
+
+static void put_time(struct report *r, const char *name, uint64_t ms)
+{
+    char date[TIME_RFC5322_SIZE];
+    time_format_rfc5322(ms, date);
+    put(r, name);
+    put(r, ": ");
+    put(r, date);
+    put(r, "\r\n");
+}
+
+static void put_field(struct report *r, const char *name, const char *type, struct slice value, size_t max)
+{
+    put(r, name);
+    put(r, ": ");
+    put(r, type);
+    put_line(r, value, max);
+    put(r, "\r\n");
+}
+
+/* "class.subject.detail" of the right class, or a general one (RFC 3463). What is given up for its age has
+ * the code of its last, temporary failure. */
+static struct slice status_code(struct slice code, enum dsn_action action)
+{
+    char class = actions[action].class;
+    struct slice general = class == '5'   ? SLICE_LITERAL("5.0.0")
+                           : class == '4' ? SLICE_LITERAL("4.0.0")
+                                          : SLICE_LITERAL("2.0.0");
     size_t dots = 0;
     for (size_t i = 0; i < code.len; i++) {
         bool dot = code.data[i] == '.';
@@ -32,197 +107,202 @@ static struct slice status_code(struct slice code, bool delayed)
         dots += dot;
     }
     bool fits = code.len >= 5 && code.len <= 9 && dots == 2 && code.data[code.len - 1] != '.' &&
-                (code.data[0] == '4' || (code.data[0] == '5' && !delayed)) && code.data[1] == '.';
+                (code.data[0] == class || (code.data[0] == '4' && class == '5')) && code.data[1] == '.';
     return fits ? code : general;
 }
 
 /* From, To, Subject, Date, Message-ID, up to what closes that. */
-static enum status fields_append(const struct dsn_input *in, const char *subject, struct buf *out)
+static void put_head(struct report *r, const char *subject)
 {
-    char date[TIME_RFC5322_SIZE];
-    time_format_rfc5322(in->now_ms, date);
-    enum status status;
-    if ((status = buf_append_text(out, "From: Mail Delivery System <MAILER-DAEMON@")) != STATUS_OK ||
-        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-        (status = buf_append_text(out, ">\r\nTo: <")) != STATUS_OK ||
-        (status = printable_line_append(out, in->to, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-        (status = buf_printf(out, ">\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <", subject, date)) !=
-            STATUS_OK) {
-        return status;
-    }
+    const struct dsn_input *in = r->in;
     struct slice id = in->message_id;
+    put(r, "From: Mail Delivery System <MAILER-DAEMON@");
+    put_line(r, in->reporting_mta, ADDRESS_TEXT_MAX);
+    put(r, ">\r\nTo: <");
+    put_line(r, in->to, ADDRESS_TEXT_MAX);
+    put(r, ">\r\nSubject: ");
+    put(r, subject);
+    put(r, "\r\n");
+    put_time(r, "Date", in->now_ms);
+    put(r, "Message-ID: <");
     if (id.len >= 2 && id.data[0] == '<' && id.data[id.len - 1] == '>') {
         id = slice_of(id.data + 1, id.len - 2);
     }
-    if ((status = printable_line_append(out, id, ADDRESS_TEXT_MAX)) != STATUS_OK) {
-        return status;
-    }
+    put_line(r, id, ADDRESS_TEXT_MAX);
     if (slice_find_byte(id, '@') == id.len) {
-        if ((status = buf_append_byte(out, '@')) != STATUS_OK ||
-            (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK) {
-            return status;
-        }
+        put(r, "@");
+        put_line(r, in->reporting_mta, ADDRESS_TEXT_MAX);
     }
-    return buf_append_text(out, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
+    put(r, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
 }
 
-static enum status head_append(const struct dsn_input *in, struct buf *out)
+static void put_delimiter(struct report *r, const char *end)
 {
-    enum status status = fields_append(
-        in, in->delayed ? "Your message is delayed" : "Your message could not be delivered", out);
-    if (status != STATUS_OK ||
-        (status = buf_append_text(out, "Content-Type: multipart/report; report-type=delivery-status;\r\n"
-                                       "\tboundary=\"")) != STATUS_OK ||
-        (status = printable_line_append(out, in->boundary, 70)) != STATUS_OK) {
-        return status;
-    }
-    return buf_append_text(out, "\"\r\n\r\n");
-}
-
-static enum status delimiter_append(const struct dsn_input *in, const char *end, struct buf *out)
-{
-    enum status status;
-    if ((status = buf_append_text(out, "--")) != STATUS_OK ||
-        (status = printable_line_append(out, in->boundary, 70)) != STATUS_OK) {
-        return status;
-    }
-    return buf_append_text(out, end);
+    put(r, "--");
+    put_line(r, r->in->boundary, 70);
+    put(r, end);
 }
 
 /* Each recipient, and what is to be said of it. */
-static enum status people_append(const struct dsn_input *in, struct buf *out)
+static void put_people(struct report *r)
 {
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < in->recipient_count; i++) {
-        const struct dsn_recipient *r = &in->recipients[i];
-        if ((status = buf_append_text(out, "\r\n<")) != STATUS_OK ||
-            (status = printable_line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-            (status = buf_append_text(out, ">:\r\n    ")) != STATUS_OK ||
-            (status = printable_line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
-            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
-            return status;
-        }
+    for (size_t i = 0; i < r->in->recipient_count; i++) {
+        const struct dsn_recipient *one = &r->in->recipients[i];
+        put(r, "\r\n<");
+        put_line(r, one->address, ADDRESS_TEXT_MAX);
+        put(r, ">:\r\n    ");
+        put_line(r, one->diagnostic, DIAGNOSTIC_MAX);
+        put(r, "\r\n");
     }
-    return buf_append_text(out, "\r\n");
 }
 
-static enum status human_part_append(const struct dsn_input *in, struct buf *out)
+static void put_human(struct report *r)
 {
-    enum status status;
     char arrival[TIME_RFC5322_SIZE];
-    time_format_rfc5322(in->arrival_ms, arrival);
-    if ((status = delimiter_append(in, "\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n", out)) !=
-            STATUS_OK ||
-        (status = buf_append_text(out, "This is the mail system at ")) != STATUS_OK ||
-        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-        (status = buf_printf(
-             out, ".\r\n\r\nYour message of %s\r\n%s\r\n", arrival,
-             in->delayed ? "has not yet been delivered to those named below. It is still being tried;\r\n"
-                           "you need not send it again."
-                         : "could not be delivered to those named below.")) != STATUS_OK) {
-        return status;
-    }
-    return people_append(in, out);
+    time_format_rfc5322(r->in->arrival_ms, arrival);
+    put(r, "This is the mail system at ");
+    put_line(r, r->in->reporting_mta, ADDRESS_TEXT_MAX);
+    put(r, ".\r\n\r\nYour message of ");
+    put(r, arrival);
+    put(r, "\r\n");
+    put(r, actions[r->in->action].text);
+    put(r, "\r\n");
+    put_people(r);
 }
 
-static enum status recipient_append(const struct dsn_input *in, const struct dsn_recipient *r,
-                                    struct buf *out)
+/* "rfc822; bob@b.example", or RFC 6533's "utf-8; ..." for what is not ASCII. */
+static void put_address(struct report *r, const char *name, struct slice address)
 {
-    enum status status;
-    if ((status = buf_append_text(out, "\r\nFinal-Recipient: rfc822; ")) != STATUS_OK ||
-        (status = printable_line_append(out, r->address, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-        (status = buf_printf(out, "\r\nAction: %s\r\nStatus: ", in->delayed ? "delayed" : "failed")) !=
-            STATUS_OK ||
-        (status = buf_append_slice(out, status_code(r->status, in->delayed))) != STATUS_OK ||
-        (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
-        return status;
+    put_field(r, name, r->utf8 && mime_has_8bit(address) ? "utf-8; " : "rfc822; ", address, ADDRESS_TEXT_MAX);
+}
+
+static void put_recipient(struct report *r, const struct dsn_recipient *one)
+{
+    size_t type = slice_find_byte(one->orcpt, ';');
+    put(r, "\r\n");
+    if (type < one->orcpt.len) {
+        put(r, "Original-Recipient: ");
+        put_line(r, slice_of(one->orcpt.data, type), ADDRESS_TEXT_MAX);
+        put(r, "; ");
+        put_line(r, slice_of(one->orcpt.data + type + 1, one->orcpt.len - type - 1), ORIGINAL_MAX);
+        put(r, "\r\n");
     }
-    if (r->remote_mta.len > 0) {
-        if ((status = buf_append_text(out, "Remote-MTA: dns; ")) != STATUS_OK ||
-            (status = printable_line_append(out, r->remote_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
-            return status;
-        }
+    put_address(r, "Final-Recipient", one->address);
+    put(r, "Action: ");
+    put(r, actions[r->in->action].word);
+    put(r, "\r\nStatus: ");
+    put_slice(r, status_code(one->status, r->in->action));
+    put(r, "\r\n");
+    if (one->remote_mta.len > 0) {
+        put_field(r, "Remote-MTA", "dns; ", one->remote_mta, ADDRESS_TEXT_MAX);
     }
-    if (r->diagnostic.len > 0) {
+    if (one->diagnostic.len > 0) {
         /* RFC 3464 2.3.6: type "smtp" only for what an SMTP server said. */
-        if ((status = buf_printf(out, "Diagnostic-Code: %s; ",
-                                 r->remote_mta.len > 0 ? "smtp" : "x-sealpost")) != STATUS_OK ||
-            (status = printable_line_append(out, r->diagnostic, DIAGNOSTIC_MAX)) != STATUS_OK ||
-            (status = buf_append_text(out, "\r\n")) != STATUS_OK) {
-            return status;
-        }
+        put_field(r, "Diagnostic-Code", one->remote_mta.len > 0 ? "smtp; " : "x-sealpost; ", one->diagnostic,
+                  DIAGNOSTIC_MAX);
     }
-    return STATUS_OK;
+    if (one->last_attempt_ms > 0) {
+        put_time(r, "Last-Attempt-Date", one->last_attempt_ms);
+    }
+    if (r->in->action == DSN_DELAYED && one->retry_until_ms > 0) {
+        put_time(r, "Will-Retry-Until", one->retry_until_ms);
+    }
 }
 
-static enum status status_part_append(const struct dsn_input *in, struct buf *out)
+static void put_status(struct report *r)
 {
-    enum status status;
-    char arrival[TIME_RFC5322_SIZE];
-    time_format_rfc5322(in->arrival_ms, arrival);
-    if ((status =
-             delimiter_append(in, "\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; ",
-                              out)) != STATUS_OK ||
-        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-        (status = buf_printf(out, "\r\nArrival-Date: %s\r\n", arrival)) != STATUS_OK) {
-        return status;
+    if (r->in->envid.len > 0) {
+        put_field(r, "Original-Envelope-Id", "", r->in->envid, ORIGINAL_MAX);
     }
-    for (size_t i = 0; i < in->recipient_count; i++) {
-        if ((status = recipient_append(in, &in->recipients[i], out)) != STATUS_OK) {
-            return status;
-        }
+    put_field(r, "Reporting-MTA", "dns; ", r->in->reporting_mta, ADDRESS_TEXT_MAX);
+    put_time(r, "Arrival-Date", r->in->arrival_ms);
+    for (size_t i = 0; i < r->in->recipient_count; i++) {
+        put_recipient(r, &r->in->recipients[i]);
     }
-    return buf_append_text(out, "\r\n");
 }
 
-static enum status header_part_append(const struct dsn_input *in, struct buf *out)
+/* A part whose text `write` makes; quoted-printable as soon as it is not plain. */
+static void put_part(struct report *r, const char *type, void (*write)(struct report *r))
 {
-    bool plain = mime_is_plain_7bit(in->header);
-    enum status status = delimiter_append(in, "\r\nContent-Type: text/rfc822-headers\r\n", out);
-    if (status == STATUS_OK && !plain) {
-        status = buf_append_text(out, "Content-Transfer-Encoding: quoted-printable\r\n");
+    struct buf text = BUF_INIT(PART_MAX);
+    struct report inner = {.in = r->in, .out = &text, .status = r->status, .utf8 = r->utf8};
+    write(&inner);
+    r->status = inner.status;
+    bool plain = mime_is_plain_7bit(buf_slice(&text));
+    put_delimiter(r, "\r\nContent-Type: ");
+    put(r, type);
+    put(r, plain ? "\r\n\r\n" : "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n");
+    if (plain) {
+        put_slice(r, buf_slice(&text));
+    } else if (r->status == STATUS_OK) {
+        r->status = quoted_printable_encode(buf_slice(&text), r->out);
     }
-    if (status == STATUS_OK) {
-        status = buf_append_text(out, "\r\n");
+    put(r, "\r\n");
+    buf_release(&text);
+}
+
+static void put_header(struct report *r)
+{
+    put_slice(r, r->in->header);
+}
+
+/* RFC 2046 section 5.2.1: as it is, never encoded. */
+static void put_whole(struct report *r)
+{
+    bool plain = mime_is_plain_7bit(r->in->whole);
+    put_delimiter(r, "\r\nContent-Type: ");
+    put(r, r->utf8 && mime_has_8bit(r->in->header) ? "message/global" : "message/rfc822");
+    put(r, plain ? "\r\n\r\n" : "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n");
+    put_slice(r, r->in->whole);
+    put(r, "\r\n");
+}
+
+static bool holds_utf8(const struct dsn_input *in)
+{
+    bool found = mime_has_8bit(in->header) || mime_has_8bit(in->to);
+    for (size_t i = 0; i < in->recipient_count && !found; i++) {
+        found = mime_has_8bit(in->recipients[i].address) || mime_has_8bit(in->recipients[i].orcpt);
     }
-    if (status == STATUS_OK) {
-        status = plain ? buf_append_slice(out, in->header) : quoted_printable_encode(in->header, out);
-    }
-    if (status == STATUS_OK) {
-        status = buf_append_text(out, "\r\n");
-    }
-    return status == STATUS_OK ? delimiter_append(in, "--\r\n", out) : status;
+    return found;
 }
 
 enum status dsn_compose(const struct dsn_input *in, struct buf *out)
 {
-    enum status status;
-    if ((status = head_append(in, out)) != STATUS_OK || (status = human_part_append(in, out)) != STATUS_OK ||
-        (status = status_part_append(in, out)) != STATUS_OK) {
-        return status;
+    struct report r = {.in = in, .out = out, .utf8 = in->utf8 && holds_utf8(in)};
+    put_head(&r, actions[in->action].subject);
+    put(&r, r.utf8 ? "Content-Type: multipart/report; report-type=global-delivery-status;\r\n\tboundary=\""
+                   : "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
+    put_line(&r, in->boundary, 70);
+    put(&r, "\"\r\n\r\n");
+    put_part(&r, r.utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", put_human);
+    put_part(&r, r.utf8 ? "message/global-delivery-status" : "message/delivery-status", put_status);
+    if (in->whole.len > 0) {
+        put_whole(&r);
+    } else {
+        put_part(&r, r.utf8 ? "message/global-headers" : "text/rfc822-headers", put_header);
     }
-    return header_part_append(in, out);
+    put_delimiter(&r, "--\r\n");
+    return r.status;
 }
 
 enum status dsn_notice_compose(const struct dsn_input *in, bool held, struct slice id, struct buf *out)
 {
+    struct report r = {.in = in, .out = out};
     char arrival[TIME_RFC5322_SIZE];
     time_format_rfc5322(in->arrival_ms, arrival);
-    enum status status =
-        fields_append(in, held ? "Your message is held" : "How your message was protected", out);
-    if (status != STATUS_OK ||
-        (status = buf_append_text(out, "Content-Type: text/plain; charset=us-ascii\r\n\r\n"
-                                       "This is the mail system at ")) != STATUS_OK ||
-        (status = printable_line_append(out, in->reporting_mta, ADDRESS_TEXT_MAX)) != STATUS_OK ||
-        (status = buf_printf(
-             out, ".\r\n\r\nYour message of %s (%.*s)\r\n%s\r\n", arrival, SLICE_ARGS(id),
-             held ? "must be encrypted and cannot be. It is held, for all its recipients, until an\r\n"
-                    "administrator releases it; you need not send it again."
-                  : "was taken for delivery, for each recipient in this form.")) != STATUS_OK) {
-        return status;
-    }
-    return people_append(in, out);
+    put_head(&r, held ? "Your message is held" : "How your message was protected");
+    put(&r, "Content-Type: text/plain; charset=us-ascii\r\n\r\nThis is the mail system at ");
+    put_line(&r, in->reporting_mta, ADDRESS_TEXT_MAX);
+    put(&r, ".\r\n\r\nYour message of ");
+    put(&r, arrival);
+    put(&r, " (");
+    put_slice(&r, id);
+    put(&r, held ? ")\r\nmust be encrypted and cannot be. It is held, for all its recipients, until an\r\n"
+                   "administrator releases it; you need not send it again.\r\n"
+                 : ")\r\nwas taken for delivery, for each recipient in this form.\r\n");
+    put_people(&r);
+    put(&r, "\r\n");
+    return r.status;
 }
 
 /* --- what may be quoted --- */

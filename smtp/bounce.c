@@ -1,31 +1,38 @@
 /*
  * Delivery status notifications (RFC 3464): to the sender, from the null sender, about recipients that failed
- * for good, or whom policy refused while others were served. The report (mail/dsn.h) quotes the header of the
- * message as it was to leave, never a byte of its body, and goes the way of every message: job, spool,
- * delivery. Only when it is durable is the failure noted, so a crash in between makes the attempt again and
- * loses nothing.
+ * for good, whom policy refused while others were served, who still wait, or who were passed on (who is to be
+ * told of what: smtp/report.c). The report (mail/dsn.h) quotes the header of the message as it was to leave;
+ * all of it only about a failure, when the sender asked for it (RET=FULL), bounce.content allows it, and
+ * nothing of it was decrypted here, refused by policy or sent with REQUIRETLS (RFC 8689 section 5). It goes
+ * the way of every message: job, spool, delivery.
  */
 #include "smtp/delivery_internal.h"
 
 #include "base/channel.h"
 #include "base/hex.h"
-#include "base/log.h"
 #include "mail/dsn.h"
+#include "mail/mime_text.h"
+#include "smtp/command_parser.h"
 
 #define REPORT_MAX ((size_t)8 << 20)
+#define WHOLE_MAX  ((size_t)1 << 20) /* bytes of a message that is given back as a whole */
 
 struct bounce {
     struct dispatch *dispatch;
     struct group about; /* for reading the variant's header */
     struct body *body;
-    const bool *failed;
+    enum dsn_action action;
+    const bool *chosen;
     size_t count;
+    bool full;        /* the whole message is wanted */
+    struct buf whole; /* what has come of it */
 };
 
 static void bounce_end(struct bounce *b, enum status status, const char *as)
 {
     struct dispatch *x = b->dispatch;
     body_free(b->body);
+    buf_release(&b->whole);
     free(b);
     dispatch_bounced(x, status, as);
 }
@@ -63,7 +70,7 @@ static bool any_decrypted(const struct bounce *b)
     const struct spool_envelope *e = b->dispatch->envelope;
     for (size_t v = 0; v < e->variant_count; v++) {
         for (size_t i = 0; i < e->variants[v].recipient_count; i++) {
-            if (b->failed[e->variants[v].recipients[i]] &&
+            if (b->chosen[e->variants[v].recipients[i]] &&
                 slice_equal(e->variants[v].protection, SLICE_LITERAL("decrypted"))) {
                 return true;
             }
@@ -82,6 +89,46 @@ static struct slice code_of(struct slice reply)
     return len == 3 ? slice_of(reply.data, 3) : SLICE_LITERAL("refused");
 }
 
+/* xtext decoded, in the dispatch's arena; "" for what is none (RFC 6533's UTF-8 stays as it is). */
+static struct slice plain_of(struct dispatch *x, struct slice xtext)
+{
+    struct buf text = BUF_INIT(SPOOL_ORCPT_MAX);
+    struct slice out = {0};
+    (void)!arena_copy(&x->arena, dsn_xtext_decode(xtext, &text) ? buf_slice(&text) : xtext, &out);
+    buf_release(&text);
+    return out;
+}
+
+/* When each of them will be given up, for Will-Retry-Until. */
+static void retry_until_fill(struct dispatch *x, const bool *chosen, struct dsn_recipient *recipients)
+{
+    struct settings_source *s = x->delivery->options.settings;
+    if (!s->begin(s->context)) {
+        return;
+    }
+    for (size_t i = 0, n = 0; i < x->state.recipient_count; i++) {
+        if (chosen[i]) {
+            recipients[n++].retry_until_ms =
+                x->envelope->arrived_ms + settings_expire(s, x->envelope->recipients[i]);
+        }
+    }
+    s->end(s->context);
+}
+
+/* The address's type stays outside of the encoding. */
+static struct slice original_recipient(struct dispatch *x, size_t position)
+{
+    struct slice orcpt = spool_envelope_wish(x->envelope, position).orcpt;
+    size_t type = slice_find_byte(orcpt, ';');
+    if (type == orcpt.len) {
+        return slice_of(NULL, 0);
+    }
+    struct slice address = plain_of(x, slice_of(orcpt.data + type + 1, orcpt.len - type - 1));
+    char *text =
+        arena_printf(&x->arena, "%.*s;%.*s", (int)type, (const char *)orcpt.data, SLICE_ARGS(address));
+    return text != NULL ? slice_of_text(text) : slice_of(NULL, 0);
+}
+
 static enum status report_write(struct bounce *b, struct message *m, struct slice header, struct buf *out)
 {
     struct dispatch *x = b->dispatch;
@@ -98,15 +145,24 @@ static enum status report_write(struct bounce *b, struct message *m, struct slic
     size_t n = 0;
     for (size_t i = 0; i < x->state.recipient_count && n < b->count; i++) {
         const struct spool_recipient *r = &x->state.recipients[i];
-        if (b->failed[i]) {
+        if (b->chosen[i]) {
             recipients[n++] =
                 (struct dsn_recipient){.address = x->envelope->recipients[i],
-                                       .status = r->enhanced.len > 0 ? r->enhanced : SLICE_LITERAL("5.0.0"),
+                                       .orcpt = original_recipient(x, i),
+                                       .status = r->enhanced,
                                        .diagnostic = any_decrypted(b) ? code_of(r->reply) : r->reply,
+                                       .last_attempt_ms = r->next_hop.len > 0 ? m->envelope.arrived_ms : 0,
                                        .remote_mta = r->next_hop};
         }
     }
-    struct dsn_input in = {.reporting_mta = slice_of_text(o->hostname),
+    if (b->action == DSN_DELAYED) {
+        retry_until_fill(x, b->chosen, recipients);
+    }
+    struct dsn_input in = {.action = b->action,
+                           .envid = plain_of(x, x->envelope->envid),
+                           .utf8 = (x->envelope->promises & SPOOL_SMTPUTF8) != 0,
+                           .whole = b->full ? buf_slice(&b->whole) : slice_of(NULL, 0),
+                           .reporting_mta = slice_of_text(o->hostname),
                            .to = x->envelope->sender,
                            .message_id = slice_of_text(message_id),
                            .boundary = slice_of_text(boundary),
@@ -123,19 +179,19 @@ static bool any_refused(const struct bounce *b)
 {
     const struct spool_envelope *e = b->dispatch->envelope;
     for (size_t i = 0; i < e->refusal_count; i++) {
-        if (b->failed[e->refusals[i].recipient]) {
+        if (b->chosen[e->refusals[i].recipient]) {
             return true;
         }
     }
     return false;
 }
 
-static void header_came(void *context, enum status status)
+/* `piece`: the message from its start, perhaps not all of it. */
+static void report_send(struct bounce *b, struct slice piece)
 {
-    struct bounce *b = context;
     struct dispatch *x = b->dispatch;
     const struct delivery_options *o = &x->delivery->options;
-    struct slice header = status == STATUS_OK ? header_of(buf_slice(&b->body->piece)) : slice_of(NULL, 0);
+    struct slice header = header_of(piece);
     struct message *m = message_new(o->budget, clock_wall_ms());
     struct buf report = BUF_INIT(REPORT_MAX);
     struct buf safe = BUF_INIT(REPORT_MAX);
@@ -156,6 +212,9 @@ static void header_came(void *context, enum status status)
     m->envelope.owner_node = o->node_id;
     m->envelope.owner_epoch = 1;
     m->envelope.flags = SPOOL_NOTIFICATION;
+    /* RFC 8689 section 5. An address beyond ASCII goes only with SMTPUTF8. */
+    m->envelope.promises = (x->envelope->promises & SPOOL_REQUIRETLS) |
+                           (mime_has_8bit(x->envelope->sender) ? (uint64_t)SPOOL_SMTPUTF8 : 0u);
     m->envelope.recipients = arena_alloc_array(&m->arena, 1, sizeof(struct slice));
     if (m->envelope.recipients == NULL ||
         !arena_copy(&m->arena, x->envelope->sender, &m->envelope.recipients[0])) {
@@ -178,8 +237,9 @@ static void header_came(void *context, enum status status)
         goto err;
     }
     t->size = report.len;
+    t->needs_8bit = mime_has_8bit(buf_slice(&report));
     t->listener = SLICE_LITERAL("local");
-    t->flags = JOB_NULL_SENDER_MADE_HERE;
+    t->flags = JOB_NULL_SENDER_MADE_HERE | (t->needs_8bit ? (uint64_t)JOB_8BITMIME : 0u);
     t->cb = on_spooled;
     t->context = b;
     buf_release(&report);
@@ -193,18 +253,49 @@ err:
     bounce_end(b, made, "");
 }
 
-void bounce_start(struct dispatch *x, const bool *failed, size_t count)
+/* Bytes of the message, until there are enough. */
+static void body_came(void *context, enum status status)
 {
-    struct bounce *b = calloc(1, sizeof *b);
-    if (b == NULL) {
-        dispatch_bounced(x, STATUS_NO_MEMORY, "");
-        return;
+    struct bounce *b = context;
+    while (status == STATUS_OK && b->full) {
+        if (buf_append_slice(&b->whole, buf_slice(&b->body->piece)) != STATUS_OK) {
+            b->full = false; /* too large: its start has the header */
+            break;
+        }
+        status = body_next(b->body);
     }
-    size_t first = 0;
-    while (!failed[first]) {
+    if (status == STATUS_BUSY) {
+        return; /* called again */
+    }
+    if (b->full && status != STATUS_NOT_FOUND) {
+        b->full = false;
+    }
+    report_send(b, b->whole.len > 0      ? buf_slice(&b->whole)
+                   : status == STATUS_OK ? buf_slice(&b->body->piece)
+                                         : slice_of(NULL, 0));
+}
+
+static bool full_is_wanted(const struct bounce *b)
+{
+    const struct spool_envelope *e = b->dispatch->envelope;
+    struct settings_source *s = b->dispatch->delivery->options.settings;
+    if (b->action != DSN_FAILED || (e->promises & SPOOL_RET_FULL) == 0 ||
+        (e->promises & SPOOL_REQUIRETLS) != 0 || any_decrypted(b) || any_refused(b) ||
+        !s->begin(s->context)) {
+        return false;
+    }
+    bool full = settings_bounce_full(s, e->sender);
+    s->end(s->context);
+    return full;
+}
+
+/* The variant of the first of them: all that the sender needs is its header. */
+static size_t variant_of(const struct dispatch *x, const bool *chosen)
+{
+    size_t first = 0, variant = 0;
+    while (!chosen[first]) {
         first++;
     }
-    size_t variant = 0;
     for (size_t v = 0; v < x->envelope->variant_count; v++) {
         for (size_t i = 0; i < x->envelope->variants[v].recipient_count; i++) {
             if (x->envelope->variants[v].recipients[i] == first) {
@@ -212,17 +303,30 @@ void bounce_start(struct dispatch *x, const bool *failed, size_t count)
             }
         }
     }
+    return variant;
+}
+
+void bounce_start(struct dispatch *x, enum dsn_action action, const bool *chosen, size_t count)
+{
+    struct bounce *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        dispatch_bounced(x, STATUS_NO_MEMORY, "");
+        return;
+    }
     b->dispatch = x;
-    b->failed = failed;
+    b->action = action;
+    b->chosen = chosen;
     b->count = count;
-    b->about = (struct group){.dispatch = x, .variant = variant, .seven_bit = -1};
-    b->body = body_new(&b->about, header_came, b);
+    b->whole = BUF_INIT(WHOLE_MAX);
+    b->about = (struct group){.dispatch = x, .variant = variant_of(x, chosen), .seven_bit = -1};
+    b->full = full_is_wanted(b);
+    b->body = body_new(&b->about, body_came, b);
     if (b->body == NULL) {
         bounce_end(b, STATUS_NO_MEMORY, "");
         return;
     }
     enum status status = body_next(b->body);
     if (status != STATUS_BUSY) {
-        header_came(b, status);
+        body_came(b, status);
     }
 }

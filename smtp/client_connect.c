@@ -15,8 +15,12 @@ static void all_failed(struct client_session *c)
 {
     struct destination *t = c->destination;
     char error[sizeof c->error];
+    bool refuse = c->tls.settings.require_tls && !c->other_failure;
     (void)!snprintf(error, sizeof error, "%s", c->error);
     client_leave(c);
+    if (refuse) { /* trying again would not help (RFC 8689 section 4.2.1) */
+        destination_refused(t, "5.7.30", error);
+    }
     destination_failed(t, error);
 }
 
@@ -53,6 +57,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *f
     if (error != 0) {
         (void)!snprintf(c->error, sizeof c->error, "the name %s cannot be resolved: %s", c->host,
                         uv_strerror(error));
+        c->other_failure = true;
         c->host_index++;
         host_try(c);
         return;
@@ -65,6 +70,7 @@ static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *f
 void client_tls_decided(struct client_session *c)
 {
     if (c->tls.demand.skip != NULL) {
+        c->other_failure = true;
         (void)!snprintf(c->error, sizeof c->error, "%s: %s", c->next_hop, c->tls.demand.skip);
         c->host_index++;
         host_try(c);
@@ -160,6 +166,11 @@ void client_hello_answered(struct client_session *c, const struct remote_reply *
         client_move(c, CLIENT_STARTTLS);
         client_say(c, "STARTTLS", "");
         stream_flush(c->stream);
+        return;
+    }
+    if (c->tls.settings.require_tls && !(c->secure ? c->offers.requiretls : c->offers.starttls)) {
+        c->lacks_requiretls = true;
+        client_broken(c, "it does not offer REQUIRETLS under TLS, which the sender asks for");
         return;
     }
     if (needs_tls(c) && !c->secure) {

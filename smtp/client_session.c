@@ -14,6 +14,7 @@
 #include "base/log.h"
 
 #define OUTPUT_ENOUGH ((size_t)128 << 10)
+#define CHUNK_MAX     ((size_t)64 << 10) /* bytes; one piece of a body (smtp/body.c) */
 
 struct delivery *client_delivery(const struct client_session *c)
 {
@@ -104,6 +105,8 @@ void client_broken(struct client_session *c, const char *why)
 {
     (void)!snprintf(c->error, sizeof c->error, "%s: %s", c->next_hop, why);
     if (before_idle(c)) {
+        c->other_failure = c->other_failure || !c->lacks_requiretls;
+        c->lacks_requiretls = false;
         bool tls_failed = c->state == CLIENT_HANDSHAKE;
         stream_close(c->stream);
         c->stream = NULL;
@@ -142,7 +145,8 @@ void client_become_idle(struct client_session *c)
     }
     client_move(c, CLIENT_IDLE);
     stream_set_timeout(c->stream, t->idle_timeout_ms > 0 ? t->idle_timeout_ms : 1);
-    if (c->messages >= t->max_messages || client_delivery(c)->stopping) {
+    if (c->messages >= t->max_messages || (c->offers.max_mails > 0 && c->messages >= c->offers.max_mails) ||
+        client_delivery(c)->stopping) {
         destination_worked(t); /* it did: the next connection need not wait */
         end(c, true);
         return;
@@ -150,20 +154,15 @@ void client_become_idle(struct client_session *c)
     destination_pump(t);
 }
 
-static void say_mail(struct client_session *c)
+/* Nothing can end a chunk but its size: no dots are stuffed. */
+static void say_chunk(struct client_session *c)
 {
-    const struct group *g = c->group;
-    const struct spool_envelope *e = g->dispatch->envelope;
     struct buf *out = stream_output(c->stream);
-    uint64_t size = g->seven_bit >= 0 ? g->seven_bit_size : e->variants[g->variant].size;
-    (void)!buf_printf(out, "MAIL FROM:<%.*s>", SLICE_ARGS(e->sender));
-    if (c->offers.size) {
-        (void)!buf_printf(out, " SIZE=%llu", (unsigned long long)size);
-    }
-    if (c->offers.eightbitmime && e->variants[g->variant].needs_8bit && g->seven_bit < 0) {
-        (void)!buf_append_text(out, " BODY=8BITMIME");
-    }
-    (void)!buf_append_text(out, "\r\n");
+    struct slice content = buf_slice(&c->body->piece);
+    (void)!buf_printf(out, "BDAT %zu LAST\r\n", content.len);
+    (void)!buf_append_slice(out, content);
+    body_free(c->body);
+    c->body = NULL;
 }
 
 /* The next command of the envelope; all of them where pipelining is offered. */
@@ -174,10 +173,11 @@ static void say_envelope(struct client_session *c)
     size_t until = c->offers.pipelining ? last : c->said;
     for (; c->said <= until && c->said <= last; c->said++) {
         if (c->said == 0) {
-            say_mail(c);
+            client_say_mail(c);
         } else if (c->said <= g->count) {
-            struct slice address = g->dispatch->envelope->recipients[g->recipients[c->said - 1]];
-            (void)!buf_printf(stream_output(c->stream), "RCPT TO:<%.*s>\r\n", SLICE_ARGS(address));
+            client_say_rcpt(c, c->said - 1);
+        } else if (c->chunk) {
+            say_chunk(c);
         } else {
             client_say(c, "DATA", "");
         }
@@ -189,6 +189,39 @@ static void say_envelope(struct client_session *c)
 bool client_session_is_idle(const struct client_session *c)
 {
     return c->state == CLIENT_IDLE && c->group == NULL && c->stream != NULL;
+}
+
+static void on_chunk_ready(void *context, enum status status)
+{
+    struct client_session *c = context;
+    const struct group *g = c->group;
+    uint64_t size = g->seven_bit >= 0 ? g->seven_bit_size : g->dispatch->envelope->variants[g->variant].size;
+    c->chunk = status == STATUS_OK && c->body->piece.len == size;
+    if (!c->chunk) { /* DATA reads it anew, and tells what is wrong with it */
+        body_free(c->body);
+        c->body = NULL;
+    }
+    say_envelope(c);
+}
+
+/* BDAT pays when the whole message can go along with its envelope: one round trip less than DATA, whose 354
+ * must be waited for. A large one is not sent before somebody is accepted. */
+static void chunk_prepare(struct client_session *c)
+{
+    const struct group *g = c->group;
+    uint64_t size = g->seven_bit >= 0 ? g->seven_bit_size : g->dispatch->envelope->variants[g->variant].size;
+    c->chunk = false;
+    if (c->offers.chunking && c->offers.pipelining && size > 0 && size <= CHUNK_MAX) {
+        c->body = body_new(c->group, on_chunk_ready, c);
+    }
+    if (c->body == NULL) {
+        say_envelope(c);
+        return;
+    }
+    enum status status = body_next(c->body);
+    if (status != STATUS_BUSY) {
+        on_chunk_ready(c, status);
+    }
 }
 
 void client_session_take(struct client_session *c, struct group *g)
@@ -204,6 +237,11 @@ void client_session_take(struct client_session *c, struct group *g)
         destination_pump(c->destination);
         return;
     }
+    if (!client_group_fits(c)) {
+        group_over(c, RESULT_FAILED, "5.0.0", slice_of(NULL, 0));
+        destination_pump(c->destination);
+        return;
+    }
     if (v->needs_8bit && !c->offers.eightbitmime && g->seven_bit < 0) {
         c->group = NULL;
         destination_convert(c->destination, g);
@@ -216,7 +254,7 @@ void client_session_take(struct client_session *c, struct group *g)
     c->accepted = 0;
     c->empty_data = false;
     c->messages++;
-    say_envelope(c);
+    chunk_prepare(c);
 }
 
 static void on_body_ready(void *context, enum status status);
@@ -333,6 +371,27 @@ static void envelope_over(struct client_session *c)
     stream_flush(c->stream);
 }
 
+static void dot_answered(struct client_session *c, const struct remote_reply *r, struct slice text)
+{
+    enum recipient_result result = result_of(r->code);
+    if (!c->empty_data) {
+        for (size_t i = 0; i < c->group->count; i++) {
+            c->group->outcomes[i].tells = c->offers.dsn;
+        }
+        group_settle(c->group, r->code >= 300 && r->code < 400 ? RESULT_DEFERRED : result, enhanced_of(r),
+                     text, c->next_hop);
+    }
+    if (c->chunk && r->code >= 300) { /* RFC 3030 section 2: only RSET makes the state known again */
+        transaction_over(c);
+        client_move(c, CLIENT_RESET);
+        client_say(c, "RSET", "");
+        stream_flush(c->stream);
+        return;
+    }
+    transaction_over(c);
+    client_become_idle(c);
+}
+
 static void envelope_answered(struct client_session *c, const struct remote_reply *r, struct slice text)
 {
     struct group *g = c->group;
@@ -350,6 +409,11 @@ static void envelope_answered(struct client_session *c, const struct remote_repl
             outcome_set(g, step - 1, r->code < 400 ? RESULT_DEFERRED : result, enhanced_of(r), text,
                         c->next_hop);
         }
+    } else if (c->chunk) {
+        c->empty_data = c->accepted == 0;
+        client_move(c, CLIENT_DOT);
+        dot_answered(c, r, text);
+        return;
     } else if (r->code == 354) {
         if (c->accepted > 0) {
             body_start(c);
@@ -379,17 +443,6 @@ static void envelope_answered(struct client_session *c, const struct remote_repl
         return;
     }
     say_envelope(c);
-}
-
-static void dot_answered(struct client_session *c, const struct remote_reply *r, struct slice text)
-{
-    enum recipient_result result = result_of(r->code);
-    if (!c->empty_data) {
-        group_settle(c->group, r->code >= 300 && r->code < 400 ? RESULT_DEFERRED : result, enhanced_of(r),
-                     text, c->next_hop);
-    }
-    transaction_over(c);
-    client_become_idle(c);
 }
 
 /* One reply, in whatever state. */

@@ -3,6 +3,7 @@
  *
  *   client_connect.c  RESOLVING to the last EHLO: hosts, addresses, greeting, STARTTLS
  *   client_tls.c      what TLS must be, and whether it is
+ *   client_envelope.c what MAIL and RCPT say, and whether a message can go this way
  *   client_session.c  IDLE and on: envelope, body, dot, the end
  */
 #ifndef SEALPOST_SMTP_CLIENT_SESSION_H
@@ -32,6 +33,8 @@ struct client_session {
     /* what it can */
     struct ehlo_offers offers;
     bool helo_said, secure, no_tls;
+    /* Of the hosts before: this one lacks REQUIRETLS (RFC 8689); another failed for another reason. */
+    bool lacks_requiretls, other_failure;
     struct client_tls tls;
     /* what it does */
     struct group *group;
@@ -43,7 +46,15 @@ struct client_session {
     uint64_t messages;
     struct body *body;
     struct dot_stuffing stuffing;
+    bool chunk; /* the body, whole in body->piece, goes along with the envelope (BDAT LAST, RFC 3030) */
 };
+
+/* --- client_envelope.c --- */
+
+/* False: every recipient of the group has an outcome. It may have become smaller. */
+bool client_group_fits(struct client_session *c);
+void client_say_mail(struct client_session *c);
+void client_say_rcpt(struct client_session *c, size_t i);
 
 /* --- client_connect.c --- */
 

@@ -6,6 +6,7 @@
  *   dispatch_plan.c recipients into groups
  *   dispatch.c      results, the message's next state
  *   release.c       out of quarantine
+ *   report.c        what the sender is to be told
  *   bounce.c        notifications
  *   notice.c        notices of how a message was protected
  *   destination.c   a next hop: its queue of groups, its connections, its pauses after failure
@@ -15,6 +16,7 @@
 #ifndef SEALPOST_SMTP_DELIVERY_INTERNAL_H
 #define SEALPOST_SMTP_DELIVERY_INTERNAL_H
 
+#include "mail/dsn.h"
 #include "smtp/delivery.h"
 #include "smtp/stream.h"
 
@@ -30,6 +32,7 @@ struct recipient_outcome {
     char enhanced[12];     /* "4.4.1" */
     struct slice text;     /* printable; in the dispatch's arena */
     struct slice next_hop; /* who said so, "host:port"; in the dispatch's arena; empty: nobody was reached */
+    bool tells;            /* the next hop took the duty to tell the sender (DSN) */
 };
 
 struct group {
@@ -86,7 +89,10 @@ struct dispatch {
     bool aborted;             /* the service stops: nothing counts as tried */
     bool any_tried;
     uv_work_t work;
-    struct bounce *bounce;
+    /* report.c */
+    bool *reporting; /* one a recipient: in the notification that is being made */
+    enum dsn_action report;
+    size_t report_kind; /* that comes next */
 };
 void dispatch_start_hot(struct delivery *d, struct schedule_entry *e, struct message *m);
 void dispatch_start_cold(struct delivery *d, struct schedule_entry *e);
@@ -99,9 +105,11 @@ void group_settle(struct group *g, enum recipient_result result, const char *enh
                   const char *next_hop);
 void outcome_set(struct group *g, size_t i, enum recipient_result result, const char *enhanced,
                  struct slice text, const char *next_hop);
-/* The notification is safe (or needless): go on. */
-/* `as`: the notification's id, if there is one. */
-void dispatch_bounced(struct dispatch *x, enum status status, const char *as);
+/* One recipient leaves the group with an outcome of its own; the last one takes its place. */
+void group_part(struct group *g, size_t i, enum recipient_result result, const char *enhanced,
+                struct slice text, const char *next_hop);
+/* The recipients from `first` on (at least one, not all) as a group of their own; NULL: no memory. */
+struct group *group_split(struct group *g, size_t first);
 
 /* The notice is safe, or cannot be made. */
 void dispatch_noticed(struct dispatch *x, enum status status, const char *as);
@@ -115,6 +123,19 @@ void dispatch_log_outcomes(struct dispatch *x, const size_t *positions,
 bool dispatch_is_held(const struct dispatch *x, size_t position);
 void dispatch_settle(struct dispatch *x);
 void dispatch_over(struct dispatch *x);
+void dispatch_finalise(struct dispatch *x); /* nothing is left to tell: the message's next state */
+
+/* --- report.c --- */
+
+/* The next notification that the sender is owed, or the end of the dispatch. */
+void report_next(struct dispatch *x);
+/* The notification is safe (or needless): go on. `as`: its id, if there is one. */
+void dispatch_bounced(struct dispatch *x, enum status status, const char *as);
+/* Delivered to this recipient: is the sender to be told? */
+bool report_success_is_due(const struct dispatch *x, size_t position);
+/* When the sender is to be told that this recipient still waits, wall ms; UINT64_MAX: never. Within a look.
+ */
+uint64_t report_delay_due(const struct dispatch *x, size_t position);
 
 /* --- dispatch_plan.c --- */
 
@@ -124,7 +145,7 @@ void dispatch_plan(struct dispatch *x);
 /* --- bounce.c --- */
 
 /* A notification about these recipients of the message; ends with dispatch_bounced(), perhaps from within. */
-void bounce_start(struct dispatch *x, const bool *failed, size_t count);
+void bounce_start(struct dispatch *x, enum dsn_action action, const bool *chosen, size_t count);
 
 /* --- notice.c --- */
 
@@ -162,6 +183,8 @@ void destination_requeue(struct destination *t, struct group *g); /* first in li
 void destination_pump(struct destination *t);
 /* No host could be reached, or none wanted to talk. */
 void destination_failed(struct destination *t, const char *error);
+/* No host does what these messages must have: what waits fails for good. */
+void destination_refused(struct destination *t, const char *enhanced, const char *why);
 void destination_worked(struct destination *t);
 void destination_convert(struct destination *t, struct group *g); /* to 7 bit; comes back into the queue */
 void destination_stop(struct destination *t);

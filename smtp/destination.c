@@ -73,6 +73,16 @@ static void defer_all(struct destination *t, const char *enhanced, const char *w
     }
 }
 
+void destination_refused(struct destination *t, const char *enhanced, const char *why)
+{
+    for (size_t n = t->queued; n > 0 && t->queue != NULL; n--) {
+        struct group *g = pop(t);
+        g->dispatch->any_tried = true;
+        group_settle(g, RESULT_FAILED, enhanced, slice_of_text(why), NULL);
+        group_finished(g);
+    }
+}
+
 /* No new connections for now. */
 static bool pausing(const struct destination *t)
 {

@@ -121,6 +121,7 @@ void dispatch_note_outcome(struct dispatch *x, size_t position, const struct rec
     r->enhanced = kept(x, slice_of_text(o->enhanced));
     if (o->result == RESULT_DELIVERED) {
         r->state = RECIPIENT_DELIVERED;
+        r->tell = !o->tells && report_success_is_due(x, position);
         x->delivery->options.statistics->delivered++;
     } else if (o->result == RESULT_FAILED) {
         x->failing[position] = true;
@@ -152,7 +153,38 @@ void dispatch_log_outcomes(struct dispatch *x, const size_t *positions,
     message_log_event(x->delivery->options.log, x->envelope->id, &event);
 }
 
-void dispatch_settle(struct dispatch *x);
+void group_part(struct group *g, size_t i, enum recipient_result result, const char *enhanced,
+                struct slice text, const char *next_hop)
+{
+    outcome_set(g, i, result, enhanced, text, next_hop);
+    dispatch_note_outcome(g->dispatch, g->recipients[i], &g->outcomes[i]);
+    dispatch_log_outcomes(g->dispatch, &g->recipients[i], &g->outcomes[i], 1);
+    g->count--;
+    g->recipients[i] = g->recipients[g->count];
+    g->outcomes[i] = g->outcomes[g->count];
+}
+
+struct group *group_split(struct group *g, size_t first)
+{
+    struct arena *a = &g->dispatch->arena;
+    struct group *rest = arena_alloc(a, sizeof *rest);
+    size_t count = g->count - first;
+    size_t *recipients = arena_alloc_array(a, GROUP_RECIPIENTS_MAX, sizeof(size_t));
+    struct recipient_outcome *outcomes =
+        arena_alloc_array(a, GROUP_RECIPIENTS_MAX, sizeof(struct recipient_outcome));
+    if (rest == NULL || recipients == NULL || outcomes == NULL || g->seven_bit >= 0) {
+        return NULL;
+    }
+    *rest = *g;
+    rest->next = NULL;
+    rest->recipients = recipients;
+    rest->outcomes = outcomes;
+    rest->count = count;
+    memcpy(recipients, g->recipients + first, count * sizeof *recipients);
+    g->count = first;
+    g->dispatch->outstanding++;
+    return rest;
+}
 
 void group_finished(struct group *g)
 {
@@ -162,7 +194,9 @@ void group_finished(struct group *g)
         dispatch_note_outcome(x, g->recipients[i], &g->outcomes[i]);
         delivered = delivered || g->outcomes[i].result == RESULT_DELIVERED;
     }
-    dispatch_log_outcomes(x, g->recipients, g->outcomes, g->count);
+    if (g->count > 0) {
+        dispatch_log_outcomes(x, g->recipients, g->outcomes, g->count);
+    }
     if (g->seven_bit >= 0) {
         (void)close(g->seven_bit);
     }
@@ -191,11 +225,12 @@ static bool any_held(const struct dispatch *x)
     return false;
 }
 
-/* Every recipient that may be tried has its end. */
+/* Every recipient that may be tried has its end, and the sender has been told what she asked for. */
 static bool all_settled(const struct dispatch *x)
 {
     for (size_t i = 0; i < x->state.recipient_count; i++) {
-        if (x->state.recipients[i].state == RECIPIENT_WAITING && !dispatch_is_held(x, i)) {
+        const struct spool_recipient *r = &x->state.recipients[i];
+        if (r->tell || (r->state == RECIPIENT_WAITING && !dispatch_is_held(x, i))) {
             return false;
         }
     }
@@ -230,11 +265,13 @@ static uint64_t next_attempt(struct dispatch *x, uint64_t now)
         struct slice address = x->envelope->recipients[i];
         uint64_t at = now + schedule_jitter(settings_retry_delay(s, x->state.attempts, address), random);
         uint64_t end = x->envelope->arrived_ms + settings_expire(s, address);
+        uint64_t late = report_delay_due(x, i);
         at = at > end && end > now ? end : at;
+        at = at > late && late > now ? late : at;
         next = at < next ? at : next;
     }
     s->end(s->context);
-    return next;
+    return next < UINT64_MAX ? next : now + LOAD_RETRY_MS; /* nobody waits: only the sender is to be told */
 }
 
 static void quarantine_log(struct dispatch *x, const struct spool_variant *variant)
@@ -273,7 +310,7 @@ static void quarantine(struct dispatch *x)
     d->options.statistics->quarantined++;
 }
 
-static void finalise(struct dispatch *x)
+void dispatch_finalise(struct dispatch *x)
 {
     struct delivery *d = x->delivery;
     struct schedule_entry *e = x->entry;
@@ -331,17 +368,6 @@ static void expire(struct dispatch *x)
     s->end(s->context);
 }
 
-static void failures_note(struct dispatch *x)
-{
-    for (size_t i = 0; i < x->state.recipient_count; i++) {
-        if (x->failing[i]) {
-            x->state.recipients[i].state = RECIPIENT_FAILED;
-            x->failing[i] = false;
-            x->delivery->options.statistics->failed++;
-        }
-    }
-}
-
 void dispatch_settle(struct dispatch *x)
 {
     expire(x);
@@ -353,37 +379,8 @@ void dispatch_settle(struct dispatch *x)
         /* No time left to tell the sender: the attempt is made again after the start. */
         memset(x->failing, 0, x->state.recipient_count * sizeof(bool));
         x->aborted = true;
-        failed = 0;
     }
-    bool tells = x->envelope->sender.len > 0 && (x->envelope->flags & SPOOL_NOTIFICATION) == 0;
-    if (failed > 0 && tells && !x->entry->doomed) {
-        bounce_start(x, x->failing, failed);
-        return;
-    }
-    failures_note(x);
-    finalise(x);
-}
-
-void dispatch_bounced(struct dispatch *x, enum status status, const char *as)
-{
-    char id[ID_TEXT_SIZE];
-    id_format(x->envelope->id, id);
-    if (status != STATUS_OK && status_retryable(status)) {
-        /* The failure is not noted before its sender can be told: the attempt is made again. */
-        log_event(LOG_WARN, "a notification could not be made yet", LOG_TEXT("id", id),
-                  LOG_TEXT("error", status_text(status)));
-        memset(x->failing, 0, x->state.recipient_count * sizeof(bool));
-    } else {
-        if (status != STATUS_OK) {
-            log_event(LOG_ERROR, "a notification was refused: nobody is told", LOG_TEXT("id", id),
-                      LOG_TEXT("error", status_text(status)));
-        }
-        if (status == STATUS_OK) {
-            delivery_log(x->delivery, x->envelope->id, MESSAGE_EVENT_NOTIFIED, slice_of_text(as));
-        }
-        failures_note(x);
-    }
-    finalise(x);
+    report_next(x);
 }
 
 /* --- start --- */

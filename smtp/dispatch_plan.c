@@ -5,6 +5,7 @@
 #include "smtp/delivery_internal.h"
 
 #include "base/log.h"
+#include "smtp/tls_settings.h"
 
 static struct group *group_for(struct dispatch *x, struct group **groups, struct destination *t,
                                size_t variant)
@@ -80,6 +81,10 @@ static void plan_recipient(struct dispatch *x, struct group **groups, size_t var
     struct delivery_settings settings;
     enum status status =
         settings_for_delivery(d->options.settings, x->envelope->recipients[position], &x->arena, &settings);
+    bool require_tls = (x->envelope->promises & SPOOL_REQUIRETLS) != 0 && x->envelope->sender.len > 0;
+    if (status == STATUS_OK && require_tls) { /* RFC 8689; a notification is not lost for it (section 5) */
+        status = tls_settings_require(settings.tls, &x->arena, &settings.tls);
+    }
     if (status != STATUS_OK) {
         defer_here(x, position, "4.3.0", "the settings of this recipient could not be read");
         return;
@@ -106,7 +111,8 @@ void dispatch_plan(struct dispatch *x)
     struct group *groups = NULL;
     x->failing = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
     x->held = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
-    if (x->failing == NULL || x->held == NULL || !s->begin(s->context)) {
+    x->reporting = arena_alloc_array(&x->arena, x->state.recipient_count + 1, sizeof(bool));
+    if (x->failing == NULL || x->held == NULL || x->reporting == NULL || !s->begin(s->context)) {
         struct delivery *d = x->delivery;
         log_event(LOG_WARN, "delivery cannot be planned: settings cannot be read");
         schedule_wait(&d->schedule, x->entry, clock_wall_ms() + BUSY_RETRY_MS);

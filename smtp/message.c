@@ -89,6 +89,35 @@ static enum status take_refusals(struct message *m, const struct job_result *res
     return STATUS_OK;
 }
 
+#define HEADER_PIECE ((size_t)16 << 10)
+
+/* Is there a byte beyond ASCII before the empty line? A file that cannot be read counts as one that has. */
+static bool header_beyond_ascii(int fd)
+{
+    uint8_t piece[HEADER_PIECE];
+    bool line_start = false; /* behind a CRLF */
+    off_t at = 0;
+    for (;;) {
+        ssize_t n = pread(fd, piece, sizeof piece, at);
+        if (n < 0) {
+            return true;
+        }
+        for (ssize_t i = 0; i < n; i++) {
+            if (piece[i] >= 0x80) {
+                return true;
+            }
+            if (line_start && piece[i] == '\r') {
+                return false;
+            }
+            line_start = piece[i] == '\n';
+        }
+        if (n == 0) {
+            return false;
+        }
+        at += n;
+    }
+}
+
 enum status message_take_variants(struct message *m, const struct job_result *result, int *fds,
                                   size_t fd_count)
 {
@@ -110,6 +139,7 @@ enum status message_take_variants(struct message *m, const struct job_result *re
         }
         total += from->unchanged ? 0 : to->size;
         to->needs_8bit = from->needs_8bit;
+        to->utf8_header = (e->promises & SPOOL_SMTPUTF8) != 0 && header_beyond_ascii(fds[i]);
         to->recipients = arena_alloc_array(&m->arena, from->recipient_count + 1, sizeof(size_t));
         to->quarantine = from->quarantine;
         if (to->recipients == NULL || !arena_copy(&m->arena, from->protection, &to->protection) ||

@@ -100,6 +100,53 @@ bool reply_line_at(const struct remote_reply *reply, size_t i, struct slice *lin
     return false;
 }
 
+/* RFC 9422 section 4: "RCPTMAX=100 MAILMAX=50"; what is no number or not known says nothing. */
+static void limits_read(struct slice words, struct ehlo_offers *out)
+{
+    while (words.len > 0) {
+        size_t end = slice_find_byte(words, ' ');
+        struct slice word = slice_of(words.data, end);
+        size_t equals = slice_find_byte(word, '=');
+        uint64_t number = 0;
+        if (equals < word.len &&
+            slice_parse_u64(slice_of(word.data + equals + 1, word.len - equals - 1), &number)) {
+            struct slice name = slice_of(word.data, equals);
+            uint64_t *limit = slice_equal_nocase(name, SLICE_LITERAL("MAILMAX"))   ? &out->max_mails
+                              : slice_equal_nocase(name, SLICE_LITERAL("RCPTMAX")) ? &out->max_recipients
+                              : slice_equal_nocase(name, SLICE_LITERAL("RCPTDOMAINMAX")) ? &out->max_domains
+                                                                                         : NULL;
+            if (limit != NULL) {
+                *limit = number;
+            }
+        }
+        words = end < words.len ? slice_trim(slice_of(words.data + end, words.len - end)) : slice_of(NULL, 0);
+    }
+}
+
+static bool *flag_of(struct ehlo_offers *out, struct slice word)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {
+        {"PIPELINING", &out->pipelining},
+        {"8BITMIME", &out->eightbitmime},
+        {"STARTTLS", &out->starttls},
+        {"ENHANCEDSTATUSCODES", &out->enhanced},
+        {"SIZE", &out->size},
+        {"SMTPUTF8", &out->smtputf8},
+        {"DSN", &out->dsn},
+        {"CHUNKING", &out->chunking},
+        {"REQUIRETLS", &out->requiretls},
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (slice_equal_nocase(word, slice_of_text(flags[i].name))) {
+            return flags[i].flag;
+        }
+    }
+    return NULL;
+}
+
 void ehlo_offers_read(const struct remote_reply *reply, struct ehlo_offers *out)
 {
     *out = (struct ehlo_offers){0};
@@ -107,19 +154,16 @@ void ehlo_offers_read(const struct remote_reply *reply, struct ehlo_offers *out)
     for (size_t i = 1; reply_line_at(reply, i, &line); i++) {
         size_t end = slice_find_byte(line, ' ');
         struct slice word = slice_of(line.data, end);
-        if (slice_equal_nocase(word, SLICE_LITERAL("PIPELINING"))) {
-            out->pipelining = true;
-        } else if (slice_equal_nocase(word, SLICE_LITERAL("8BITMIME"))) {
-            out->eightbitmime = true;
-        } else if (slice_equal_nocase(word, SLICE_LITERAL("STARTTLS"))) {
-            out->starttls = true;
-        } else if (slice_equal_nocase(word, SLICE_LITERAL("ENHANCEDSTATUSCODES"))) {
-            out->enhanced = true;
-        } else if (slice_equal_nocase(word, SLICE_LITERAL("SIZE"))) {
-            out->size = true;
-            if (end < line.len) {
-                (void)slice_parse_u64(slice_trim(slice_of(line.data + end, line.len - end)), &out->max_size);
-            }
+        struct slice rest =
+            end < line.len ? slice_trim(slice_of(line.data + end, line.len - end)) : slice_of(NULL, 0);
+        bool *flag = flag_of(out, word);
+        if (flag != NULL) {
+            *flag = true;
+        }
+        if (flag == &out->size && rest.len > 0) {
+            (void)slice_parse_u64(rest, &out->max_size);
+        } else if (slice_equal_nocase(word, SLICE_LITERAL("LIMITS"))) {
+            limits_read(rest, out);
         }
     }
 }

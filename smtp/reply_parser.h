@@ -27,8 +27,10 @@ bool reply_line_at(const struct remote_reply *reply, size_t i, struct slice *lin
 
 /* What an EHLO reply offers. */
 struct ehlo_offers {
-    bool pipelining, eightbitmime, starttls, size, enhanced;
+    bool pipelining, eightbitmime, starttls, size, enhanced, smtputf8, dsn, chunking, requiretls;
     uint64_t max_size; /* 0: none told */
+    /* LIMITS (RFC 9422); 0: none told */
+    uint64_t max_mails, max_recipients, max_domains;
 };
 void ehlo_offers_read(const struct remote_reply *reply, struct ehlo_offers *out);
 

@@ -224,3 +224,17 @@ uint64_t settings_expire(struct settings_source *s, struct slice address)
     char normal[ADDRESS_MAX + 1];
     return number_of(s, "delivery.expire", scope_of(address, normal), (uint64_t)5 * 24 * 3600 * 1000);
 }
+
+uint64_t settings_delay_notice(struct settings_source *s, struct slice address)
+{
+    char normal[ADDRESS_MAX + 1];
+    return number_of(s, "delivery.delay_notice", scope_of(address, normal), (uint64_t)4 * 3600 * 1000);
+}
+
+bool settings_bounce_full(struct settings_source *s, struct slice sender)
+{
+    struct setting_value value;
+    char normal[ADDRESS_MAX + 1];
+    return s->get(s->context, "bounce.content", scope_of(sender, normal), &value) == STATUS_OK &&
+           slice_equal(value.text, SLICE_LITERAL("full"));
+}

@@ -80,11 +80,15 @@ struct delivery_settings {
     uint64_t max_connections, max_messages_per_connection;
     uint64_t connect_timeout_ms, timeout_ms, idle_timeout_ms;
 };
-/* These three within a look. */
+/* These within a look. */
 enum status settings_for_delivery(struct settings_source *s, struct slice address, struct arena *a,
                                   struct delivery_settings *out) MUST_CHECK;
 uint64_t settings_retry_delay(struct settings_source *s, uint32_t attempts,
                               struct slice address); /* after so many attempts, from 1 */
 uint64_t settings_expire(struct settings_source *s, struct slice address);
+/* How long a recipient waits before the sender is told; 0: that is not wanted. */
+uint64_t settings_delay_notice(struct settings_source *s, struct slice address);
+/* May a notification to this sender give the whole message back? */
+bool settings_bounce_full(struct settings_source *s, struct slice sender);
 
 #endif

@@ -10,7 +10,7 @@
 #define REASON_MAX       1024
 #define NEXT_HOP_MAX     1024
 
-enum { VARIANT_NEEDS_8BIT = 1, VARIANT_QUARANTINE = 2 };
+enum { VARIANT_NEEDS_8BIT = 1, VARIANT_QUARANTINE = 2, VARIANT_UTF8_HEADER = 4 };
 
 /* Number of fields by version. */
 static const size_t envelope_fields[ENVELOPE_VERSION + 1] = {0, 12, 13, 16};
@@ -62,7 +62,8 @@ enum status spool_envelope_encode(const struct spool_envelope *e, struct buf *ou
         write_array(&w, variant_fields[ENVELOPE_VERSION]);
         write_u64(&w, v->size);
         write_u64(&w, (v->needs_8bit ? (unsigned)VARIANT_NEEDS_8BIT : 0u) |
-                          (v->quarantine ? (unsigned)VARIANT_QUARANTINE : 0u));
+                          (v->quarantine ? (unsigned)VARIANT_QUARANTINE : 0u) |
+                          (v->utf8_header ? (unsigned)VARIANT_UTF8_HEADER : 0u));
         write_text(&w, v->protection);
         write_array(&w, v->recipient_count);
         for (size_t k = 0; k < v->recipient_count; k++) {
@@ -96,6 +97,7 @@ static void read_variant(struct msgpack_reader *r, struct arena *a, uint64_t ver
     uint64_t flags = read_u64(r);
     v->needs_8bit = (flags & VARIANT_NEEDS_8BIT) != 0;
     v->quarantine = (flags & VARIANT_QUARANTINE) != 0;
+    v->utf8_header = (flags & VARIANT_UTF8_HEADER) != 0;
     v->protection = read_text(r, 64);
     size_t count = read_array(r, recipients);
     v->recipients = arena_alloc_array(a, count + 1, sizeof(size_t));

@@ -4,10 +4,10 @@
  *
  *   [ 3, id bin16, arrived u64, owner node u64, owner epoch u64, flags u64, sender str, client ip str,
  *     helo str, [ recipient str, ... ], [ variant, ... ], trace str, [ refusal, ... ], promises u64, envid
- * str, [ wish, ... ] ] variant  [ size u64, flags u64 (1: needs 8BITMIME, 2: quarantine), protection str, [
- * position of recipient u64, ... ], reason of quarantine str, next hop str ] refusal  [ position of recipient
- * u64, enhanced code str, reason str ] wish     [ position of recipient u64, notify u64, orcpt str ], in
- * order of position; only of recipients that have one
+ * str, [ wish, ... ] ] variant  [ size u64, flags u64 (1: needs 8BITMIME, 2: quarantine, 4: header beyond
+ * ASCII), protection str, [ position of recipient u64, ... ], reason of quarantine str, next hop str ]
+ * refusal  [ position of recipient u64, enhanced code str, reason str ] wish     [ position of recipient u64,
+ * notify u64, orcpt str ], in order of position; only of recipients that have one
  *
  * Each recipient is in one variant or in one refusal: the sender is to be told of those, and that duty is
  * durable with the message itself, in one record. What MAIL and RCPT asked for beyond the addresses binds
@@ -58,6 +58,7 @@ struct spool_wish {
 struct spool_variant {
     uint64_t size; /* bytes, CRLF line ends, not dot-stuffed */
     bool needs_8bit;
+    bool utf8_header; /* of a message with SMTPUTF8: its header is not ASCII */
     struct slice protection;
     size_t *recipients; /* positions in the envelope's list */
     size_t recipient_count;

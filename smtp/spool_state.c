@@ -6,8 +6,10 @@
 #include "mail/job.h"
 #include "smtp/spool_format.h"
 
-#define STATE_VERSION 1
-#define TEXT_MAX      4096
+#define STATE_VERSION 2
+
+enum { RECIPIENT_STATE_MASK = 15, RECIPIENT_DELAY_TOLD = 16, RECIPIENT_TELL = 32 };
+#define TEXT_MAX 4096
 
 static bool has_text(const struct spool_recipient *r)
 {
@@ -39,17 +41,33 @@ enum status spool_state_encode_texts(const struct spool_state *s, struct buf *ou
     return msgpack_writer_status(&w);
 }
 
+static uint8_t recipient_byte(const struct spool_recipient *r)
+{
+    return (uint8_t)((unsigned)r->state | (r->delay_told ? (unsigned)RECIPIENT_DELAY_TOLD : 0u) |
+                     (r->tell ? (unsigned)RECIPIENT_TELL : 0u));
+}
+
+static uint8_t version_of(const struct spool_state *s)
+{
+    for (size_t i = 0; i < s->recipient_count; i++) {
+        if (s->recipients[i].delay_told || s->recipients[i].tell) {
+            return 2;
+        }
+    }
+    return 1;
+}
+
 enum status spool_state_encode(const struct spool_state *s, struct slice sealed_texts, struct buf *out)
 {
     uint8_t fixed[SPOOL_STATE_FIXED] = {
-        STATE_VERSION, (uint8_t)s->state,
+        version_of(s), (uint8_t)s->state,
         (uint8_t)((s->released ? SPOOL_STATE_RELEASED : 0) | (s->noticed ? SPOOL_STATE_NOTICED : 0))};
     spool_put_u32(fixed + 4, s->attempts);
     spool_put_u64(fixed + 8, s->next_attempt_ms);
     spool_put_u32(fixed + 16, (uint32_t)s->recipient_count);
     enum status status = buf_append(out, fixed, sizeof fixed);
     for (size_t i = 0; i < s->recipient_count && status == STATUS_OK; i++) {
-        status = buf_append_byte(out, (uint8_t)s->recipients[i].state);
+        status = buf_append_byte(out, recipient_byte(&s->recipients[i]));
     }
     return status == STATUS_OK ? buf_append_slice(out, sealed_texts) : status;
 }
@@ -57,7 +75,8 @@ enum status spool_state_encode(const struct spool_state *s, struct slice sealed_
 enum status spool_state_decode(struct slice in, struct arena *a, struct spool_state *s, struct slice *sealed)
 {
     *s = (struct spool_state){0};
-    if (in.len < SPOOL_STATE_FIXED || in.data[0] != STATE_VERSION || in.data[1] > SPOOL_QUARANTINED) {
+    if (in.len < SPOOL_STATE_FIXED || in.data[0] == 0 || in.data[0] > STATE_VERSION ||
+        in.data[1] > SPOOL_QUARANTINED) {
         return STATUS_CORRUPT;
     }
     s->state = (enum spool_message_state)in.data[1];
@@ -79,11 +98,15 @@ enum status spool_state_decode(struct slice in, struct arena *a, struct spool_st
         return STATUS_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
-        uint8_t state = in.data[SPOOL_STATE_FIXED + i];
-        if (state > RECIPIENT_FAILED) {
+        uint8_t byte = in.data[SPOOL_STATE_FIXED + i];
+        unsigned state = byte & RECIPIENT_STATE_MASK, flags = byte & ~(unsigned)RECIPIENT_STATE_MASK;
+        unsigned known = in.data[0] >= 2 ? (unsigned)(RECIPIENT_DELAY_TOLD | RECIPIENT_TELL) : 0u;
+        if (state > RECIPIENT_FAILED || (flags & ~known) != 0) {
             return STATUS_CORRUPT;
         }
         s->recipients[i].state = (enum spool_recipient_state)state;
+        s->recipients[i].delay_told = (flags & RECIPIENT_DELAY_TOLD) != 0;
+        s->recipients[i].tell = (flags & RECIPIENT_TELL) != 0;
     }
     return STATUS_OK;
 }

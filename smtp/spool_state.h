@@ -1,17 +1,18 @@
 /*
  * The delivery state of a spooled message: payload of a STATE record. Pure.
  *
- *   0       version (1)
+ *   0       version (1; 2 if any recipient has a flag)
  *   1       state of the message (enum spool_message_state)
  *   2       flags (enum spool_state_flags)
  *   3       zero
  *   4..7    attempts
  *   8..15   next attempt, wall ms
  *   16..19  number n of recipients
- *   20..    n bytes, one a recipient in the envelope's order: enum spool_recipient_state
- *   rest    sealed under the spool key with context "state:" + id text: MessagePack array of [ position u64,
- * last reply str, next hop str, enhanced code str ] for the recipients that have a last reply; empty if there
- * is none
+ *   20..    n bytes, one a recipient in the envelope's order: enum spool_recipient_state, and of version 2 on
+ *           flags above it: 16: the sender was told that it is late; 32: the sender is still to be told that
+ * it was passed on rest    sealed under the spool key with context "state:" + id text: MessagePack array of [
+ * position u64, last reply str, next hop str, enhanced code str ] for the recipients that have a last reply;
+ * empty if there is none
  */
 #ifndef SEALPOST_SMTP_SPOOL_STATE_H
 #define SEALPOST_SMTP_SPOOL_STATE_H
@@ -28,6 +29,8 @@ enum spool_recipient_state { RECIPIENT_WAITING = 0, RECIPIENT_DELIVERED = 1, REC
 
 struct spool_recipient {
     enum spool_recipient_state state;
+    bool delay_told;       /* the sender knows that it is late */
+    bool tell;             /* the sender is to be told that it was delivered, or passed on */
     struct slice reply;    /* text of the last answer, escaped; "" if none */
     struct slice next_hop; /* who gave it */
     struct slice enhanced; /* "5.1.1" */

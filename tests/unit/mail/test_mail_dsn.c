@@ -48,12 +48,56 @@ static void delay_with_8bit_header_is_golden(void **state)
     (void)state;
     struct dsn_input in = sample();
     struct buf out = BUF_INIT(65536);
-    in.delayed = true;
+    in.action = DSN_DELAYED;
     in.recipient_count = 1;
     in.header = SLICE_LITERAL("Subject: gr\xc3\xbc\xc3\x9f\x65\r\nX: cut in the mid");
     OK(dsn_compose(&in, &out));
     assert_golden(buf_slice(&out), "dsn_delayed.eml");
     assert_true(mime_is_plain_7bit(buf_slice(&out)));
+    buf_release(&out);
+}
+
+/* Everything that a client may have asked for, and RFC 6533 for what is not ASCII. */
+static void a_relayed_message_beyond_ascii_is_golden(void **state)
+{
+    (void)state;
+    struct dsn_recipient people[] = {
+        {.address = SLICE_LITERAL("j\xc3\xb6rg@partner.example"),
+         .orcpt = SLICE_LITERAL("utf-8;j\xc3\xb6rg@example.org"),
+         .status = SLICE_LITERAL("2.1.5"),
+         .diagnostic = SLICE_LITERAL("250 2.1.5 gr\xc3\xbc\xc3\x9f\x65"),
+         .remote_mta = SLICE_LITERAL("mx.partner.example:25"),
+         .last_attempt_ms = 1795514704000},
+        {.address = SLICE_LITERAL("carol@partner.example"),
+         .orcpt = SLICE_LITERAL("rfc822;forged\r\nAction: failed"),
+         .status = SLICE_LITERAL("5.1.1"),
+         .diagnostic = SLICE_LITERAL("250 ok")},
+    };
+    struct dsn_input in = sample();
+    struct buf out = BUF_INIT(65536);
+    in.action = DSN_RELAYED;
+    in.utf8 = true;
+    in.envid = SLICE_LITERAL("id+1");
+    in.recipients = people;
+    in.header = SLICE_LITERAL("Subject: gr\xc3\xbc\xc3\x9f\x65\r\n");
+    OK(dsn_compose(&in, &out));
+    assert_golden(buf_slice(&out), "dsn_relayed_utf8.eml");
+    assert_true(mime_is_plain_7bit(buf_slice(&out)));
+    assert_int_equal(slice_occurrences(buf_slice(&out), "\r\nAction: failed"), 0);
+    buf_release(&out);
+}
+
+static void the_whole_message_is_golden(void **state)
+{
+    (void)state;
+    struct dsn_input in = sample();
+    struct buf out = BUF_INIT(65536);
+    failed[0].orcpt = SLICE_LITERAL("rfc822;Bob+list@example.org");
+    in.recipient_count = 1;
+    in.whole = SLICE_LITERAL("From: alice@example.org\r\nSubject: hello\r\n\r\n--sealpost-dsn?\r\nbody\r\n");
+    OK(dsn_compose(&in, &out));
+    failed[0].orcpt = (struct slice){0};
+    assert_golden(buf_slice(&out), "dsn_failed_whole.eml");
     buf_release(&out);
 }
 
@@ -91,6 +135,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failure_is_golden),
         cmocka_unit_test(delay_with_8bit_header_is_golden),
+        cmocka_unit_test(a_relayed_message_beyond_ascii_is_golden),
+        cmocka_unit_test(the_whole_message_is_golden),
         cmocka_unit_test(a_notice_quotes_nothing),
         cmocka_unit_test(too_small_a_buffer_is_told),
     };

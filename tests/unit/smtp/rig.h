@@ -48,6 +48,8 @@ struct sink {
     atomic_bool stopping, no_pipelining, no_8bitmime, starttls;
     _Atomic int mail_code, rcpt_code, dot_code; /* 0: accept */
     char *refuse_recipient;                     /* "bad@": those get 550 */
+    const char *_Atomic offers;                 /* lines more of the reply to EHLO, "250-DSN\\r\\n" */
+    atomic_size_t chunks;                       /* messages that came by BDAT */
     atomic_bool close_after_dot;
     SSL_CTX *tls;
 };

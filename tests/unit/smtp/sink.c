@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -69,24 +70,50 @@ static char *line_get(struct connection *c)
     }
 }
 
-static bool data(struct connection *c)
+/* The bytes of "BDAT n LAST", which has to come at once. */
+static bool chunk(struct connection *c, size_t size, struct buf *message)
 {
-    struct sink *s = c->sink;
-    struct buf message = BUF_INIT((size_t)128 << 20);
+    while (size > 0) {
+        if (c->in_at == c->in_len && !fill(c)) {
+            return false;
+        }
+        size_t n = c->in_len - c->in_at < size ? c->in_len - c->in_at : size;
+        if (buf_append(message, c->in + c->in_at, n) != STATUS_OK) {
+            abort();
+        }
+        c->in_at += n;
+        size -= n;
+    }
+    atomic_fetch_add(&c->sink->chunks, 1);
+    return true;
+}
+
+static bool lines(struct connection *c, struct buf *message)
+{
     put(c, "354 go on\r\n");
     for (;;) {
         const char *line = line_get(c);
         if (line == NULL) {
-            buf_release(&message);
             return false;
         }
         if (strcmp(line, ".") == 0) {
-            break;
+            return true;
         }
         const char *text = line[0] == '.' ? line + 1 : line;
-        if (buf_append_text(&message, text) != STATUS_OK || buf_append_text(&message, "\r\n") != STATUS_OK) {
+        if (buf_append_text(message, text) != STATUS_OK || buf_append_text(message, "\r\n") != STATUS_OK) {
             abort();
         }
+    }
+}
+
+/* `bdat`: what follows the word; NULL: DATA. */
+static bool data(struct connection *c, const char *bdat)
+{
+    struct sink *s = c->sink;
+    struct buf message = BUF_INIT((size_t)128 << 20);
+    if (bdat != NULL ? !chunk(c, strtoul(bdat, NULL, 10), &message) : !lines(c, &message)) {
+        buf_release(&message);
+        return false;
     }
     int code = atomic_load(&s->dot_code);
     if (code == 0) {
@@ -124,6 +151,8 @@ static void session(struct connection *c)
             put(c, atomic_load(&s->no_pipelining) ? "" : "250-PIPELINING\r\n");
             put(c, atomic_load(&s->no_8bitmime) ? "" : "250-8BITMIME\r\n");
             put(c, s->tls != NULL && c->ssl == NULL ? "250-STARTTLS\r\n" : "");
+            const char *offers = atomic_load(&s->offers);
+            put(c, offers != NULL ? offers : "");
             put(c, "250 SIZE 100000000\r\n");
         } else if (strncasecmp(line, "STARTTLS", 8) == 0 && s->tls != NULL) {
             put(c, "220 go\r\n");
@@ -156,7 +185,11 @@ static void session(struct connection *c)
         } else if (strncasecmp(line, "DATA", 4) == 0) {
             if (strstr(c->envelope, "RCPT") == NULL) {
                 put(c, "503 no recipients\r\n");
-            } else if (!data(c)) {
+            } else if (!data(c, NULL)) {
+                return;
+            }
+        } else if (strncasecmp(line, "BDAT ", 5) == 0) {
+            if (!data(c, line + 5)) {
                 return;
             }
         } else if (strncasecmp(line, "QUIT", 4) == 0) {
