@@ -22,11 +22,12 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define STORE_FOLDER  "state"
-#define SPOOL_FOLDER  "spool"
-#define CHAIN_FILE    "identity/service.crt"
-#define CORE_TICK_MS  200
-#define STOP_GRACE_MS 10000
+#define STORE_FOLDER      "state"
+#define SPOOL_FOLDER      "spool"
+#define TLS_REPORT_FOLDER MESSAGE_LOG_FOLDER "/tls"
+#define CHAIN_FILE        "identity/service.crt"
+#define CORE_TICK_MS      200
+#define STOP_GRACE_MS     10000
 #define KEPT_FREE                                                                                            \
     (4 << 20) /* bytes that an arena keeps for the next message, instead of giving them back after each */
 
@@ -189,6 +190,7 @@ static enum status service_start(struct smtp_role *r, struct failure *f)
         .hostname = c->config->hostname,
         .spool_dir = SPOOL_FOLDER,
         .log_dir = MESSAGE_LOG_FOLDER,
+        .tls_report_dir = TLS_REPORT_FOLDER,
         .node_name = c->config->name,
         .spool_key = secret_slice(&c->spool),
         .jobs_listener = role_listener_fd(c, "jobs", 0),

@@ -168,6 +168,9 @@ void client_hello_answered(struct client_session *c, const struct remote_reply *
         stream_flush(c->stream);
         return;
     }
+    if (!c->secure && !c->no_tls) {
+        client_tls_not_offered(c);
+    }
     if (c->tls.settings.require_tls && !(c->secure ? c->offers.requiretls : c->offers.starttls)) {
         c->lacks_requiretls = true;
         client_broken(c, "it does not offer REQUIRETLS under TLS, which the sender asks for");

@@ -107,10 +107,10 @@ void client_broken(struct client_session *c, const char *why)
     if (before_idle(c)) {
         c->other_failure = c->other_failure || !c->lacks_requiretls;
         c->lacks_requiretls = false;
-        bool tls_failed = c->state == CLIENT_HANDSHAKE;
+        bool without = c->state == CLIENT_HANDSHAKE && client_tls_failed(c, why);
         stream_close(c->stream);
         c->stream = NULL;
-        if (tls_failed && client_tls_failed(c, why)) {
+        if (without) {
             client_address_try(c);
             return;
         }
@@ -141,6 +141,7 @@ void client_become_idle(struct client_session *c)
     struct destination *t = c->destination;
     if (c->state < CLIENT_IDLE) {
         t->connecting--;
+        client_tls_release(c); /* the host is chosen */
         destination_worked(t);
     }
     client_move(c, CLIENT_IDLE);

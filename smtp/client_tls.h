@@ -11,16 +11,16 @@
 #define SEALPOST_SMTP_CLIENT_TLS_H
 
 #include "smtp/tls_client.h"
+#include "smtp/tls_report_store.h"
+#include "smtp/tls_search.h"
 
 struct client_session;
 
 struct client_tls {
     struct tls_settings settings;
     struct tls_demand demand;
-    struct tlsa_record records[TLSA_RECORDS_MAX]; /* their data in `data` */
-    size_t record_count;
-    struct buf data;
-    char base[256]; /* the name under which TLSA records were found */
+    struct tls_search
+        *search; /* what was looked up for this host; NULL: nothing was, or it is not needed any more */
 };
 
 void client_tls_prepare(struct client_session *c);
@@ -30,6 +30,7 @@ bool client_tls_start(struct client_session *c);
 /* NULL: it is as it must be; else why not (static). */
 const char *client_tls_secured(struct client_session *c);
 bool client_tls_failed(struct client_session *c, const char *why);
+void client_tls_not_offered(struct client_session *c); /* STARTTLS: counted where a policy asks for it */
 
 /* In client_connect.c: `demand` is there; its `skip` says whether this host is used at all. */
 void client_tls_decided(struct client_session *c);

@@ -20,6 +20,9 @@
 
 struct delivery;
 struct tls_client;
+struct fetch_line;
+struct resolver;
+struct tls_report_store;
 
 struct delivery_options {
     uv_loop_t *loop;
@@ -32,6 +35,9 @@ struct delivery_options {
     struct statistics *statistics;
     struct message_log *log; /* NULL: there is none */
     struct tls_client *tls;
+    struct resolver *resolver;        /* NULL: nothing is looked up */
+    struct fetch_line *fetch;         /* for MTA-STS; NULL: there is none */
+    struct tls_report_store *reports; /* NULL: nothing is counted */
 };
 
 enum status delivery_new(const struct delivery_options *options, struct delivery **out) MUST_CHECK;

@@ -84,6 +84,8 @@ static void plan_recipient(struct dispatch *x, struct group **groups, size_t var
     bool require_tls = (x->envelope->promises & SPOOL_REQUIRETLS) != 0 && x->envelope->sender.len > 0;
     if (status == STATUS_OK && require_tls) { /* RFC 8689; a notification is not lost for it (section 5) */
         status = tls_settings_require(settings.tls, &x->arena, &settings.tls);
+    } else if (status == STATUS_OK && (x->envelope->promises & SPOOL_TLS_NOT_REQUIRED) != 0) {
+        status = tls_settings_relax(settings.tls, &x->arena, &settings.tls);
     }
     if (status != STATUS_OK) {
         defer_here(x, position, "4.3.0", "the settings of this recipient could not be read");

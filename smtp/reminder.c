@@ -40,6 +40,7 @@ static enum status message_fill(const struct reminder_services *s, struct messag
     m->envelope.owner_node = s->node_id;
     m->envelope.owner_epoch = 1;
     m->envelope.flags = SPOOL_NOTIFICATION;
+    m->envelope.promises = s->promises;
     m->envelope.recipients = arena_alloc_array(&m->arena, 1, sizeof(struct slice));
     if (m->envelope.recipients == NULL || !arena_copy(&m->arena, to, &m->envelope.recipients[0])) {
         return STATUS_NO_MEMORY;

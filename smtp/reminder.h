@@ -14,6 +14,7 @@ struct reminder_services {
     struct delivery *delivery;
     struct message_log *log; /* NULL: there is none */
     uint64_t node_id;
+    uint64_t promises; /* enum spool_promises of such mail */
 };
 
 /* OK: it is durable. Else `text` says why not; status_retryable() says whether to try again. */

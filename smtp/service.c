@@ -10,6 +10,7 @@
 #include "smtp/queue_server.h"
 #include "smtp/server.h"
 #include "smtp/tls_client.h"
+#include "smtp/tls_report_send.h"
 
 #include <unistd.h>
 
@@ -32,6 +33,10 @@ struct smtp_service {
     struct queue_server *queue;
     struct server *server;
     struct tls_client *tls_client;
+    struct resolver *resolver;
+    struct fetch_line *fetch;
+    struct tls_report_store *reports; /* NULL when they cannot be kept: mail goes on */
+    struct tls_report_sender *reporter;
     bool ready, stopping;
     uint64_t node_id;
     uint64_t contact_ms, voters;
@@ -179,11 +184,49 @@ static void log_begin(struct smtp_service *s)
     delivery_set_log(s->delivery, s->log);
 }
 
+/* What TLS to next hops needs; without a part of it mail goes on. */
+static void tls_begin(struct smtp_service *s)
+{
+    struct failure f = {0};
+    if (resolver_new(s->options.loop, RESOLVER_TIMEOUT_MS, &s->resolver) != STATUS_OK ||
+        fetch_line_new(s->options.loop, FETCH_SOCKET, &s->fetch) != STATUS_OK) {
+        log_event(LOG_ERROR, "no memory for look-ups: neither DANE nor MTA-STS");
+    }
+    if (s->options.tls_report_dir != NULL &&
+        tls_report_store_new(s->options.loop, s->options.tls_report_dir, clock_wall_ms(), &s->reports, &f) !=
+            STATUS_OK) {
+        log_event(LOG_ERROR, "outcomes of TLS cannot be counted", LOG_TEXT("error", f.text));
+    }
+}
+
+/* When all that sends mail is there. */
+static void reports_begin(struct smtp_service *s)
+{
+    struct tls_report_services services = {.loop = s->options.loop,
+                                           .hostname = s->hostname,
+                                           .store = s->reports,
+                                           .settings = &s->settings.source,
+                                           .resolver = s->resolver,
+                                           .fetch = s->fetch,
+                                           .mail = {.transactions = &s->transactions,
+                                                    .budget = &s->budget,
+                                                    .delivery = s->delivery,
+                                                    .log = s->log,
+                                                    .node_id = s->node_id,
+                                                    /* RFC 8460 section 3: also where TLS fails. */
+                                                    .promises = SPOOL_TLS_NOT_REQUIRED}};
+    if (s->reports == NULL || s->resolver == NULL || s->fetch == NULL ||
+        tls_report_sender_new(&services, &s->reporter) != STATUS_OK) {
+        s->reporter = NULL;
+    }
+}
+
 enum status smtp_service_store_ready(struct smtp_service *s, const struct settings_source *settings,
                                      uint64_t node_id, struct failure *f)
 {
     s->settings.source = *settings;
     s->node_id = node_id;
+    tls_begin(s);
     struct delivery_options delivery = {
         .loop = s->options.loop,
         .hostname = s->hostname,
@@ -193,6 +236,9 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
         .budget = &s->budget,
         .statistics = &s->statistics,
         .tls = s->tls_client,
+        .resolver = s->resolver,
+        .fetch = s->fetch,
+        .reports = s->reports,
     };
     enum status status = delivery_new(&delivery, &s->delivery);
     if (status != STATUS_OK) {
@@ -214,6 +260,7 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
     if (s->queue != NULL) {
         queue_server_open(s->queue, s->delivery, s->spool, s->log);
     }
+    reports_begin(s);
     struct spool_counts counts;
     spool_counts_get(s->spool, &counts);
     log_event(LOG_INFO, "the spool is open", LOG_NUMBER("messages", counts.messages),
@@ -246,17 +293,50 @@ void smtp_service_reminder(struct smtp_service *s, const uint8_t id[ID_SIZE], st
 
 /* --- stopping, step by step --- */
 
+static void close_resolver(void *context)
+{
+    struct smtp_service *s = context;
+    s->reports = NULL;
+    if (s->resolver != NULL) {
+        resolver_close(s->resolver, s->stopped, s->stopped_context);
+        s->resolver = NULL;
+    } else {
+        s->stopped(s->stopped_context);
+    }
+}
+
+static void close_reports(void *context)
+{
+    struct smtp_service *s = context;
+    s->fetch = NULL;
+    if (s->reports != NULL) {
+        tls_report_store_close(s->reports, close_resolver, s);
+    } else {
+        close_resolver(s);
+    }
+}
+
+static void close_line(void *context)
+{
+    struct smtp_service *s = context;
+    s->reporter = NULL;
+    if (s->fetch != NULL) {
+        fetch_line_close(s->fetch, close_reports, s);
+    } else {
+        close_reports(s);
+    }
+}
+
 static void on_log_timer_closed(uv_handle_t *handle)
 {
-    struct smtp_service *s = handle->data;
-    s->stopped(s->stopped_context);
+    close_line(handle->data);
 }
 
 static void on_spool_closed(void *context)
 {
     struct smtp_service *s = context;
     if (s->log == NULL) {
-        s->stopped(s->stopped_context);
+        close_line(s);
         return;
     }
     message_log_close(s->log); /* writes what waits */
@@ -301,6 +381,13 @@ static void close_jobs(void *context)
     job_server_close(s->jobs, stop_delivery, s);
 }
 
+static void stop_server(void *context)
+{
+    struct smtp_service *s = context;
+    s->reporter = NULL;
+    server_stop(s->server, s->grace_ms, close_jobs, s);
+}
+
 void smtp_service_stop(struct smtp_service *s, uint64_t grace_ms, void (*stopped)(void *context),
                        void *context)
 {
@@ -308,9 +395,14 @@ void smtp_service_stop(struct smtp_service *s, uint64_t grace_ms, void (*stopped
         return;
     }
     s->stopping = true;
+    s->grace_ms = grace_ms;
     s->stopped = stopped;
     s->stopped_context = context;
-    server_stop(s->server, grace_ms, close_jobs, s);
+    if (s->reporter != NULL) {
+        tls_report_sender_close(s->reporter, stop_server, s);
+    } else {
+        stop_server(s);
+    }
 }
 
 void smtp_service_free(struct smtp_service *s)

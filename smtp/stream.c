@@ -544,21 +544,32 @@ bool stream_is_owned(const struct stream *s)
     return s->events != NULL;
 }
 
-bool stream_peer_name(struct stream *s, char *out, size_t size)
+static bool name_of(const struct sockaddr_storage *address, char *out, size_t size)
 {
-    struct sockaddr_storage address;
-    int len = sizeof address;
-    if (uv_tcp_getpeername(&s->tcp, (struct sockaddr *)&address, &len) != 0) {
-        return false;
-    }
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+    if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
         if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
             return uv_inet_ntop(AF_INET, in6->sin6_addr.s6_addr + 12, out, size) == 0;
         }
         return uv_ip6_name(in6, out, size) == 0;
     }
-    return uv_ip4_name((const struct sockaddr_in *)&address, out, size) == 0;
+    return uv_ip4_name((const struct sockaddr_in *)address, out, size) == 0;
+}
+
+bool stream_peer_name(struct stream *s, char *out, size_t size)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+    return uv_tcp_getpeername(&s->tcp, (struct sockaddr *)&address, &len) == 0 &&
+           name_of(&address, out, size);
+}
+
+bool stream_own_name(struct stream *s, char *out, size_t size)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+    return uv_tcp_getsockname(&s->tcp, (struct sockaddr *)&address, &len) == 0 &&
+           name_of(&address, out, size);
 }
 
 static struct stream *stream_new(uv_loop_t *loop, const struct stream_events *events, void *context)

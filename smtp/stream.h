@@ -60,6 +60,7 @@ SSL *stream_ssl(struct stream *s); /* NULL if plain */
 /* `timeout` is called once when nobody has set it anew for that long; 0 takes it away. */
 void stream_set_timeout(struct stream *s, uint64_t ms);
 bool stream_peer_name(struct stream *s, char *out, size_t size); /* the peer's IP address as text */
+bool stream_own_name(struct stream *s, char *out, size_t size);  /* ours */
 
 /* False after stream_close() or stream_finish(), until the loop turns: lets an owner find out that it has let
  * go within a call. */

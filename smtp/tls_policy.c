@@ -120,6 +120,7 @@ static void add_sts(const struct tls_question *q, struct tls_demand *d)
     if (q->sts->mode == STS_TESTING) {
         d->use = true;
         d->testing = true;
+        d->mismatch = !matches;
         return;
     }
     d->must = true;

@@ -73,6 +73,7 @@ struct tls_demand {
     bool pinned;    /* delivery.fingerprint has it */
     bool dane;      /* it fits a usable TLSA record */
     bool extension; /* the host must offer REQUIRETLS */
+    bool mismatch;  /* of testing: the policy does not name this host */
     bool testing;   /* MTA-STS in testing: what `named` would find is counted, and stops nothing */
     enum tls_basis basis;
     const char *skip;        /* not NULL: this host must not be used, and this is why (static) */

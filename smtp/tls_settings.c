@@ -46,26 +46,44 @@ static bool words_of(struct slice text, struct slice words[WORDS])
     return true;
 }
 
+static enum status join_words(const struct slice words[WORDS], struct arena *a, struct slice *out)
+{
+    struct buf text = BUF_INIT((size_t)2 * SETTING_VALUE_MAX);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < WORDS && status == STATUS_OK; i++) {
+        status = i > 0 ? buf_append_byte(&text, ' ') : STATUS_OK;
+        if (status == STATUS_OK) {
+            status = buf_append_slice(&text, words[i]);
+        }
+    }
+    if (status == STATUS_OK && !arena_copy(a, buf_slice(&text), out)) {
+        status = STATUS_NO_MEMORY;
+    }
+    buf_release(&text);
+    return status;
+}
+
 enum status tls_settings_require(struct slice text, struct arena *a, struct slice *out)
 {
     struct slice words[WORDS];
-    struct buf changed = BUF_INIT((size_t)2 * SETTING_VALUE_MAX);
     if (!words_of(text, words)) {
         return STATUS_INVALID;
     }
     words[4] = SLICE_LITERAL("yes");
-    enum status status = STATUS_OK;
-    for (size_t i = 0; i < WORDS && status == STATUS_OK; i++) {
-        status = i > 0 ? buf_append_byte(&changed, ' ') : STATUS_OK;
-        if (status == STATUS_OK) {
-            status = buf_append_slice(&changed, words[i]);
-        }
+    return join_words(words, a, out);
+}
+
+enum status tls_settings_relax(struct slice text, struct arena *a, struct slice *out)
+{
+    struct slice words[WORDS];
+    if (!words_of(text, words)) {
+        return STATUS_INVALID;
     }
-    if (status == STATUS_OK && !arena_copy(a, buf_slice(&changed), out)) {
-        status = STATUS_NO_MEMORY;
+    if (slice_equal(words[0], SLICE_LITERAL("dane"))) {
+        words[0] = SLICE_LITERAL("opportunistic");
     }
-    buf_release(&changed);
-    return status;
+    words[3] = SLICE_LITERAL("no");
+    return join_words(words, a, out);
 }
 
 void tls_settings_read(struct slice text, struct tls_settings *out)

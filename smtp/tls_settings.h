@@ -27,6 +27,9 @@ enum status tls_settings_collect(struct settings_source *s, struct slice address
                                  struct slice *out) MUST_CHECK;
 /* The same for a message with REQUIRETLS. */
 enum status tls_settings_require(struct slice text, struct arena *a, struct slice *out) MUST_CHECK;
+/* The same for a message with TLS-Required: No (RFC 8689 section 3): policies that recipients publish do not
+ * hold for it; what the administrator has set does. */
+enum status tls_settings_relax(struct slice text, struct arena *a, struct slice *out) MUST_CHECK;
 /* A text that is none asks for everything that can be asked for. */
 void tls_settings_read(struct slice text, struct tls_settings *out);
 /* Is the SHA-256 of a certificate or of its public key among them? */

@@ -681,6 +681,21 @@ static const struct setting settings[] = {
               "full: a forged sender gets the whole message, with what is attached to it; bounces are as "
               "large as the mail")),
 
+    [SETTING_TLSRPT_SEND] = FLAG(
+        "tlsrpt.send", "no", G, SETTING_OF_NODE,
+        "whether domains that ask for it in DNS (_smtp._tls) are sent a report each day of how TLS to them "
+        "went "
+        "(RFC 8460); tlsrpt.from must be set",
+        ABOUT(2, TRANSPORT,
+              "a look-up in DNS for each domain that got mail, and a mail or request to those that ask; they "
+              "learn how much mail each node sent them, and from where")),
+    [SETTING_TLSRPT_FROM] =
+        RANGE("tlsrpt.from", SETTING_ADDRESSES, "", 0, 1, G, SETTING_OF_NODE,
+              "From of TLS reports: an address of a domain of ours that is signed with DKIM",
+              ABOUT(2, TRANSPORT, "replies and bounces of other systems go there")),
+    [SETTING_TLSRPT_CONTACT] = RANGE("tlsrpt.contact", SETTING_ADDRESSES, "", 0, 1, G, SETTING_OF_NODE,
+                                     "the address in TLS reports whom to ask about them; empty: tlsrpt.from",
+                                     ABOUT(2, TRANSPORT, "who gets a report learns this address")),
     [SETTING_LOG_SUBJECTS] = FLAG("log.subjects", "no", G, SETTING_OF_NODE,
                                   "whether the message log keeps the subjects of messages",
                                   ABOUT(2, POLICY,

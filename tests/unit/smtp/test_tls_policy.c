@@ -228,6 +228,9 @@ static void settings_become_a_text_and_back(void **state)
     assert_int_equal(tls_settings_require(text, &a, &more), STATUS_OK);
     tls_settings_read(more, &t);
     assert_true(t.require_tls && t.mode == TLS_MODE_DANE && t.mta_sts);
+    assert_int_equal(tls_settings_relax(text, &a, &more), STATUS_OK);
+    tls_settings_read(more, &t);
+    assert_true(t.mode == TLS_MODE_OPPORTUNISTIC && !t.mta_sts && !t.require_tls);
     s.context = (void *)values;
     assert_int_equal(tls_settings_collect(&s, SLICE_LITERAL("b.test"), &a, &text), STATUS_OK);
     tls_settings_read(text, &t);
