@@ -181,10 +181,13 @@ static void put_recipient(struct report *r, const struct dsn_recipient *one)
     size_t type = slice_find_byte(one->orcpt, ';');
     put(r, "\r\n");
     if (type < one->orcpt.len) {
+        struct slice address = slice_of(one->orcpt.data + type + 1, one->orcpt.len - type - 1);
         put(r, "Original-Recipient: ");
-        put_line(r, slice_of(one->orcpt.data, type), ADDRESS_TEXT_MAX);
+        put_line(r,
+                 r->utf8 && mime_has_8bit(address) ? SLICE_LITERAL("utf-8") : slice_of(one->orcpt.data, type),
+                 ADDRESS_TEXT_MAX);
         put(r, "; ");
-        put_line(r, slice_of(one->orcpt.data + type + 1, one->orcpt.len - type - 1), ORIGINAL_MAX);
+        put_line(r, address, ORIGINAL_MAX);
         put(r, "\r\n");
     }
     put_address(r, "Final-Recipient", one->address);

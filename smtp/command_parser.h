@@ -67,7 +67,8 @@ bool client_name_valid(struct slice name);
 /* " KEY=VALUE KEY": what follows the path of MAIL or RCPT (`out->verb`), into `out`. */
 enum smtp_reply parameters_parse(struct slice rest, struct smtp_command *out);
 /* xtext of RFC 3461 section 4 (printable ASCII but for + and =, and +XX) decoded; `out` may be NULL: then it
- * is only checked. False: no xtext, or, decoded, not printable ASCII. */
+ * is only checked. False: no xtext, or, decoded, longer than SPOOL_ORCPT_MAX or no UTF-8 in one line (Postfix
+ * encodes an address beyond ASCII so, where RFC 6533 has another form). */
 bool dsn_xtext_decode(struct slice xtext, struct buf *out);
 
 /* A whole mailbox "local@domain" of RFC 5321 section 4.1.2, with RFC 6531 section 3.3; the part after the @

@@ -3,6 +3,7 @@
  * RET, ENVID, NOTIFY and ORCPT (RFC 3461, and RFC 6533 for addresses beyond ASCII), REQUIRETLS (RFC 8689).
  * One table: a name, whose it is, and what reads its value. Each may be given once. Pure.
  */
+#include "mail/mime_text.h"
 #include "smtp/command_parser.h"
 
 #define UTF8_ORCPT "utf-8"
@@ -35,14 +36,26 @@ static int xtext_character(struct slice s, size_t *len)
 
 bool dsn_xtext_decode(struct slice xtext, struct buf *out)
 {
-    size_t len = 0;
+    uint8_t text[SPOOL_ORCPT_MAX];
+    size_t len = 0, count = 0;
     for (struct slice at = xtext; at.len > 0; at = rest_from(at, len)) {
         int c = xtext_character(at, &len);
-        if (c < 0x20 || c > 0x7e || (out != NULL && buf_append_byte(out, (uint8_t)c) != STATUS_OK)) {
+        if (c < 0 || count == sizeof text) {
             return false;
         }
+        text[count++] = (uint8_t)c;
     }
-    return true;
+    struct slice decoded = slice_of(text, count);
+    return slice_is_text(decoded) && (out == NULL || buf_append_slice(out, decoded) == STATUS_OK);
+}
+
+/* Decoded it is ASCII (RFC 3461 section 4.4). */
+static bool is_envelope_id(struct slice xtext)
+{
+    struct buf text = BUF_INIT(SPOOL_ENVID_MAX);
+    bool good = dsn_xtext_decode(xtext, &text) && !mime_has_8bit(buf_slice(&text));
+    buf_release(&text);
+    return good;
 }
 
 /* --- one function a parameter; `value` is NULL when there was no "=" --- */
@@ -87,7 +100,7 @@ static enum smtp_reply ret_read(const struct slice *value, struct smtp_command *
 
 static enum smtp_reply envid_read(const struct slice *value, struct smtp_command *out)
 {
-    if (value == NULL || value->len == 0 || value->len > SPOOL_ENVID_MAX || !dsn_xtext_decode(*value, NULL)) {
+    if (value == NULL || value->len == 0 || value->len > SPOOL_ENVID_MAX || !is_envelope_id(*value)) {
         return REPLY_BAD_ENVID;
     }
     out->envid = *value;
