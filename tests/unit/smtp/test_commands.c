@@ -495,6 +495,16 @@ static void test_replies(void **state)
     ehlo_offers_read(&reply, &offers);
     assert_true(offers.pipelining && offers.eightbitmime && offers.size && !offers.starttls);
     assert_int_equal(offers.max_size, 5000);
+    assert_int_equal(
+        reply_parse(SLICE_LITERAL("250-mx\r\n250-DSN\r\n250-smtputf8\r\n250-CHUNKING\r\n250-REQUIRETLS\r\n"
+                                  "250 LIMITS rcptmax=20  MAILMAX=-3 RCPTDOMAINMAX=1 X RCPTMAXX=4\r\n"),
+                    &reply, &used),
+        REPLY_PARSED);
+    ehlo_offers_read(&reply, &offers);
+    assert_true(offers.dsn && offers.smtputf8 && offers.chunking && offers.requiretls && !offers.pipelining);
+    assert_int_equal(offers.max_recipients, 20);
+    assert_int_equal(offers.max_mails, 0);
+    assert_int_equal(offers.max_domains, 1);
     /* an endless reply is given up */
     struct buf endless = BUF_INIT(1 << 20);
     for (int i = 0; i < 200; i++) {

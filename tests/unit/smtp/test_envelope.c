@@ -1,5 +1,7 @@
-/* Envelopes as bytes: what release 0.1 and 0.2 wrote, and what this one writes, byte by byte. */
+/* Envelopes, and states of delivery, as bytes: what release 0.1 and 0.2 wrote, and what this one writes, byte
+ * by byte. */
 #include "smtp/spool_envelope.h"
+#include "smtp/spool_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,6 +101,34 @@ static void test_promises_are_copied(void **state)
     assert_null(to.wishes);
 }
 
+/* Without a flag it is what release 0.1 wrote and reads. */
+static void test_what_is_told_is_in_the_state(void **state)
+{
+    (void)state;
+    struct spool_recipient people[] = {
+        {.state = RECIPIENT_WAITING}, {.state = RECIPIENT_DELIVERED}, {.state = RECIPIENT_FAILED}};
+    struct spool_state s = {.recipients = people, .recipient_count = 3}, got;
+    struct slice sealed;
+    struct buf out = BUF_INIT(4096);
+    assert_int_equal(spool_state_encode(&s, slice_of(NULL, 0), &out), STATUS_OK);
+    assert_int_equal(out.data[0], 1);
+    assert_memory_equal(out.data + SPOOL_STATE_FIXED, "\x00\x01\x02", 3);
+    out.data[SPOOL_STATE_FIXED] = 16; /* a flag, and the version that has none */
+    assert_int_equal(spool_state_decode(buf_slice(&out), &arena, &got, &sealed), STATUS_CORRUPT);
+    people[0].delay_told = people[1].tell = true;
+    buf_reset(&out);
+    assert_int_equal(spool_state_encode(&s, slice_of(NULL, 0), &out), STATUS_OK);
+    assert_int_equal(out.data[0], 2);
+    assert_memory_equal(out.data + SPOOL_STATE_FIXED, "\x10\x21\x02", 3);
+    assert_int_equal(spool_state_decode(buf_slice(&out), &arena, &got, &sealed), STATUS_OK);
+    assert_true(got.recipients[0].delay_told && !got.recipients[0].tell);
+    assert_true(got.recipients[1].tell && got.recipients[1].state == RECIPIENT_DELIVERED);
+    assert_false(got.recipients[2].tell || got.recipients[2].delay_told);
+    out.data[SPOOL_STATE_FIXED] = 64;
+    assert_int_equal(spool_state_decode(buf_slice(&out), &arena, &got, &sealed), STATUS_CORRUPT);
+    buf_release(&out);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -107,6 +137,7 @@ int main(void)
         CASE(test_version_3_there_and_back),
         CASE(test_what_is_none),
         CASE(test_promises_are_copied),
+        CASE(test_what_is_told_is_in_the_state),
     };
 #undef CASE
     return cmocka_run_group_tests(tests, NULL, NULL);
