@@ -271,7 +271,7 @@ static uint64_t next_attempt(struct dispatch *x, uint64_t now)
         next = at < next ? at : next;
     }
     s->end(s->context);
-    return next < UINT64_MAX ? next : now + LOAD_RETRY_MS; /* nobody waits: only the sender is to be told */
+    return next < UINT64_MAX ? next : now + BUSY_RETRY_MS; /* nobody waits: only the sender is to be told */
 }
 
 static void quarantine_log(struct dispatch *x, const struct spool_variant *variant)

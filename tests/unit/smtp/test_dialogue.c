@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -390,6 +391,37 @@ static void test_a_delay_is_told_once(void **state)
     wait_for(2);
 }
 
+/* The notification cannot be made, then the node starts again: it is made then, and nobody is served twice.
+ */
+static void test_the_duty_to_tell_survives_a_restart(void **state)
+{
+    (void)state;
+    const char *envelope = NULL;
+    rig_set(&world->rig, "delivery.retry", "100ms");
+    atomic_store(&world->sink.rcpt_code, 451);
+    deliver("<a@a.test>", "<b@b.test> NOTIFY=SUCCESS", MESSAGE);
+    atomic_store(&world->rig.workers_stop, true);
+    for (size_t i = 0; i < world->rig.worker_count; i++) { /* they look every now and then */
+        struct timespec until = {0};
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += WAIT_MS / 1000;
+        assert_int_equal(pthread_timedjoin_np(world->rig.workers[i], NULL, &until), 0);
+    }
+    world->rig.worker_count = 0;
+    atomic_store(&world->sink.rcpt_code, 0);
+    for (int i = 0; i < WAIT_MS / 50 && rig_stat(&world->rig, "delivered") < 1; i++) {
+        (void)usleep(50000);
+    }
+    assert_int_equal(rig_stat(&world->rig, "delivered"), 1);
+    rig_stop(&world->rig);
+    assert_int_equal(world->sink.count, 1);
+    world->rig.keep_dir = true;
+    rig_start(&world->rig);
+    wait_for(2);
+    holds(message_from("MAIL FROM:<>", &envelope), "Action: relayed");
+    (void)message_from("MAIL FROM:<a@a.test>", &envelope);
+}
+
 static void test_smtputf8_to_one_without(void **state)
 {
     (void)state;
@@ -449,6 +481,7 @@ int main(void)
         CASE(test_notify_keeps_failures_out),
         CASE(test_the_whole_message_comes_back),
         CASE(test_a_delay_is_told_once),
+        CASE(test_the_duty_to_tell_survives_a_restart),
         CASE(test_smtputf8_to_one_without),
         CASE(test_limits_of_the_next_hop),
     };
