@@ -223,7 +223,9 @@ static struct sts_task *task_new(struct fetch *r, struct store_view *view, struc
     t->anchors = BUF_INIT(ANCHORS_MAX);
     t->patterns = BUF_INIT(STS_MX_MAX);
     memcpy(t->domain, domain.data, domain.len);
-    memcpy(t->id, id.data, id.len);
+    if (id.len > 0) {
+        memcpy(t->id, id.data, id.len);
+    }
     if (!fill(t, view)) {
         sts_task_free(&t->task);
         return NULL;
@@ -305,7 +307,7 @@ static bool visit(void *context, const struct sts_record *record)
         return false; /* when one of those is done, all are looked at anew */
     }
     struct sts_task *t =
-        place[0] == '\0' ? task_new(w->fetch, w->view, record->domain, slice_of(NULL, 0)) : NULL;
+        place[0] == '\0' ? task_new(w->fetch, w->view, record->domain, SLICE_LITERAL("")) : NULL;
     if (t == NULL) {
         return true;
     }

@@ -214,7 +214,7 @@ static void read_kind(struct msgpack_reader *in, struct tls_reports *r, struct t
     o->its_address = read_text(in, 64);
     o->reason = read_text(in, TEXT_MAX);
     uint64_t count = read_u64(in);
-    if (msgpack_reader_status(in, false) == STATUS_OK) {
+    if (msgpack_reader_status(in, false) == STATUS_OK && name.len > 0) {
         memcpy(result, name.data, name.len);
         result[name.len] = '\0';
         o->result = result;

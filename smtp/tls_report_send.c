@@ -242,6 +242,7 @@ static bool settings_read(struct tls_report_sender *s)
     if (!from->begin(from->context)) {
         return false;
     }
+    resolver_configure(s->services.resolver, from);
     bool wanted = from->get(from->context, "tlsrpt.send", slice_of(NULL, 0), &send) == STATUS_OK &&
                   slice_equal(send.text, SLICE_LITERAL("yes")) && text_of(from, "tlsrpt.from", s->from);
     if (!text_of(from, "tlsrpt.contact", s->contact)) {

@@ -51,7 +51,9 @@ static bool ask(struct tls_search *s, const char *name, enum dns_type type,
 static void keep_policy(struct tls_search *s, enum sts_mode mode, uint64_t max_age_s, struct slice mx)
 {
     if (mx.len <= sizeof s->sts_mx) {
-        memcpy(s->sts_mx, mx.data, mx.len);
+        if (mx.len > 0) {
+            memcpy(s->sts_mx, mx.data, mx.len);
+        }
         s->sts = (struct sts_policy){.mode = mode, .max_age_s = max_age_s, .mx = slice_of(s->sts_mx, mx.len)};
         s->has_sts = true;
     }

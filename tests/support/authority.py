@@ -39,6 +39,15 @@ class Authority:
                    f"basicConstraints=critical,CA:FALSE\nauthorityKeyIdentifier=keyid\n" + places(aia, crl, ocsp, freshest), days=365)
         return self.folder / f"{name}.pem"
 
+    def issue_server(self, name, *hosts):
+        """For a server of these names; key and chain in one file, as Python's ssl wants them."""
+        openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", self.folder / f"{name}.key", "-out", self.folder / f"{name}.csr")
+        names = ",".join(f"DNS:{host}" for host in hosts)
+        self._sign(self, name, f"subjectAltName={names}\nextendedKeyUsage=serverAuth\nbasicConstraints=critical,CA:FALSE\nauthorityKeyIdentifier=keyid\n", days=365)
+        both = self.folder / f"{name}.both"
+        both.write_bytes((self.folder / f"{name}.pem").read_bytes() + (self.folder / f"{name}.key").read_bytes())
+        return both
+
     def issue_between(self, name, address, begin, end):
         """As issue(), for a time (YYYYMMDDHHMMSSZ) that may be over."""
         self.issue(name, address)

@@ -16,6 +16,7 @@ class NameServer:
         self.folder, self.zones = pathlib.Path(folder), zones
         self.folder.mkdir(parents=True)
         self.port, self.process, self.serial = free_port(), None, 0
+        self.records = {z: "" for z in zones}  # beside what publish() says
         self.keys = {z: self._run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", z).strip() for z, signed in zones.items() if signed}
         lines = [f"server:\n ip-address: 127.0.0.1@{self.port}\n username: \"\"\n chroot: \"\"\n zonesdir: {self.folder}\n pidfile: {self.folder}/pid\n"
                  f" database: \"\"\n xfrdfile: {self.folder}/xfrd\n zonelistfile: {self.folder}/zones.list\n logfile: {self.folder}/log\n"
@@ -39,6 +40,7 @@ class NameServer:
         self.serial += 1
         text = f"$ORIGIN {zone}.\n$TTL 60\n@ IN SOA ns host {self.serial} 3600 600 86400 60\n@ IN NS ns\nns IN A 127.0.0.1\n"
         text += "".join(f'{NAME} IN TXT "v=sp1; sha256={f}"\n' for f in fingerprints)
+        text += self.records[zone]
         (self.folder / f"{zone}.zone").write_text(text)
         served = f"{zone}.zone"
         if self.zones[zone]:
