@@ -14,6 +14,7 @@
 #include "raft/core_protocol.h"
 #include "smtp/message_log.h"
 #include "smtp/service.h"
+#include "store/records.h"
 #include "store/store.h"
 
 #include <malloc.h>
@@ -96,6 +97,21 @@ static void core_poll_follow(struct smtp_role *r)
 
 static void stop(struct smtp_role *r, int exit_status);
 
+/* Without the cluster's id the mark is every Sealpost's, which finds loops as well. */
+static void mark_set(struct smtp_role *r)
+{
+    struct store_view *view;
+    struct cluster_record cluster;
+    struct failure f = {0};
+    if (store_view_begin(r->store, &view, &f) != STATUS_OK) {
+        return;
+    }
+    if (store_cluster_get(view, &cluster) == STATUS_OK && cluster.id.len == ID_SIZE) {
+        smtp_service_set_mark(r->service, cluster.id.data);
+    }
+    store_view_end(view);
+}
+
 static void store_open_perhaps(struct smtp_role *r)
 {
     struct failure f = {0};
@@ -110,6 +126,7 @@ static void store_open_perhaps(struct smtp_role *r)
     struct settings_source source;
     settings_source_of_store(&source, &r->look, r->store);
     r->ready = true;
+    mark_set(r);
     if (smtp_service_store_ready(r->service, &source, core_client_node_id(r->core), &f) != STATUS_OK) {
         log_event(LOG_ERROR, "the smtp service cannot start", LOG_TEXT("error", f.text));
         stop(r, 1);

@@ -31,6 +31,22 @@ static bool has_8bit(struct slice s)
     return false;
 }
 
+/* Our mark in the header, wherever the pieces end. */
+static void mark_look(struct data_reader *r, struct slice s)
+{
+    struct slice mark = r->limits.mark;
+    for (size_t i = 0; i < s.len && mark.len > 0; i++) {
+        if (s.data[i] != mark.data[r->mark_at]) {
+            r->mark_at = s.data[i] == mark.data[0];
+        } else if (++r->mark_at == mark.len) {
+            r->mark_at = 0;
+            if (++r->passes > r->limits.max_passes) {
+                fault_note(r, DATA_LOOP);
+            }
+        }
+    }
+}
+
 /* Bytes of the present line (its CR and LF too). */
 static void content_give(struct data_reader *r, struct slice s, struct buf *out)
 {
@@ -40,6 +56,9 @@ static void content_give(struct data_reader *r, struct slice s, struct buf *out)
     if (r->in_header && r->line < sizeof r->field) {
         size_t room = sizeof r->field - (size_t)r->line;
         memcpy(r->field + r->line, s.data, s.len < room ? s.len : room);
+    }
+    if (r->in_header) {
+        mark_look(r, s);
     }
     r->line += s.len;
     r->size += s.len;

@@ -26,9 +26,11 @@ enum data_fault {
 };
 
 struct data_limits {
-    uint64_t max_size;     /* bytes of content, CRLFs counted, dot-stuffing not */
-    uint64_t max_header;   /* bytes up to the empty line */
-    uint64_t max_line;     /* bytes of one line with CRLF */
+    uint64_t max_size;   /* bytes of content, CRLFs counted, dot-stuffing not */
+    uint64_t max_header; /* bytes up to the empty line */
+    uint64_t max_line;   /* bytes of one line with CRLF */
+    struct slice mark; /* what our own Received fields carry; it begins with a byte that is not in it again */
+    unsigned max_passes;   /* more of them are a loop, too */
     unsigned max_received; /* Received fields: more is a loop (RFC 5321 section 6.3) */
 };
 
@@ -45,7 +47,8 @@ struct data_reader {
     uint64_t size, line;
     bool in_header, any_8bit;
     bool tls_not_required; /* the header says "TLS-Required: No" (RFC 8689 section 3) */
-    unsigned received;
+    unsigned received, passes;
+    size_t mark_at;    /* so many bytes of the mark were seen */
     uint8_t field[40]; /* the first bytes of the present header line, to know what it is */
 };
 

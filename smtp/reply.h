@@ -82,7 +82,8 @@
     X(NOT_ASCII, 553, "5.6.7", "an address beyond ASCII needs SMTPUTF8 in MAIL")                             \
     X(BAD_LINE_END, 554, "5.5.2", "bare CR, bare LF or NUL: only CRLF ends a line")                          \
     X(UNKNOWN_PARAMETER, 555, "5.5.4", "a parameter is not known")                                           \
-    X(LOOP, 554, "5.4.6", "too many Received fields: a mail loop")
+    X(LOOP, 554, "5.4.6",                                                                                    \
+      "a mail loop: the message has come through too many hosts, or through here too often")
 
 enum smtp_reply {
 #define X(name, code, enhanced, text) REPLY_##name,

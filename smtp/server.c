@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "smtp/reply.h"
 #include "smtp/server_session.h"
+#include "smtp/trace_field.h"
 
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ struct server {
     size_t listener_count, listeners_open;
     struct server_session *sessions;
     struct admission *admission;
+    char mark[TRACE_MARK_MAX];
     uv_timer_t grace;
     bool stopping, timer_open;
     void (*closed)(void *context);
@@ -31,6 +33,16 @@ struct server {
 const struct server_services *server_services(const struct server *s)
 {
     return &s->services;
+}
+
+void server_set_mark(struct server *s, const char *mark)
+{
+    (void)!snprintf(s->mark, sizeof s->mark, "%s", mark);
+}
+
+const char *server_mark(const struct server *s)
+{
+    return s->mark;
 }
 
 void server_set_node(struct server *s, uint64_t node_id)
@@ -145,6 +157,7 @@ enum status server_new(const struct server_services *services, struct server **o
         return STATUS_NO_MEMORY;
     }
     s->services = *services;
+    server_set_mark(s, "Sealpost");
     s->admission = admission_new(services->settings, services->statistics);
     if (s->admission == NULL) {
         free(s);

@@ -26,8 +26,9 @@ struct server_services {
     struct transaction_services *transactions;
     struct statistics *statistics;
     uint64_t node_id;
-    bool (*ready)(void *context); /* the store and the spool are open */
-    bool (*stale)(void *context); /* the node has lost touch and settings say to defer */
+    bool (*ready)(void *context);                 /* the store and the spool are open */
+    bool (*space)(void *context, uint64_t bytes); /* the disk has room for so many more */
+    bool (*stale)(void *context);                 /* the node has lost touch and settings say to defer */
     void *context;
 };
 
@@ -35,6 +36,9 @@ enum status server_new(const struct server_services *services, struct server **o
 /* Takes the listening descriptor, also on failure. `lmtp`: what connects there speaks LMTP. */
 enum status server_listen(struct server *s, int fd, bool lmtp, struct failure *f) MUST_CHECK;
 const struct server_services *server_services(const struct server *s);
+/* What our own Received fields are known by (smtp/trace_field.h), copied. */
+void server_set_mark(struct server *s, const char *mark);
+const char *server_mark(const struct server *s);
 void server_set_node(struct server *s, uint64_t node_id);
 struct admission *server_admission(struct server *s);
 /* By the address that counts for the session, `peer`: what its networks allow, and REPLY_NONE or why it may

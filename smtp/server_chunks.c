@@ -55,6 +55,10 @@ void session_chunk_begin(struct server_session *s, const struct smtp_command *c,
     bool first = s->state != SERVER_CHUNKS;
     s->chunk_left = c->chunk;
     s->chunk_last = c->last;
+    if (first) {
+        s->data_began_ms = clock_monotonic_ms(); /* also of what is refused and dropped */
+        s->data_bytes = 0;
+    }
     if (refusal == REPLY_NONE && first && !session_data_begin(s)) {
         refusal = REPLY_MEMORY_FULL;
     }
@@ -87,6 +91,9 @@ size_t session_chunk(struct server_session *s, struct slice bytes)
     stream_set_timeout(s->stream, s->limits.data_timeout_ms);
     if (s->chunk_left == 0) {
         chunk_over(s);
+    } else if (session_too_slow(s, used)) {
+        session_end(s, REPLY_DATA_TOO_SLOW, true);
+        return bytes.len;
     }
     return used;
 }

@@ -25,6 +25,7 @@ bool session_data_begin(struct server_session *s)
         .client_name = session_told_name(s),
         .client_ip = s->peer,
         .hostname = service->hostname,
+        .mark = server_mark(s->server),
         .id = m->id_text,
         .esmtp = s->esmtp,
         .lmtp = s->lmtp,
@@ -40,7 +41,11 @@ bool session_data_begin(struct server_session *s)
                                  .max_header = s->limits.max_header,
                                  .max_line = s->limits.max_data_line,
                                  .max_received = (unsigned)s->limits.max_received};
+    limits.mark = slice_of_text(server_mark(s->server));
+    limits.max_passes = (unsigned)s->limits.max_passes;
     data_reader_init(&s->reader, &limits);
+    s->data_began_ms = clock_monotonic_ms();
+    s->data_bytes = 0;
     s->content = BUF_INIT(CONTENT_MAX);
     stream_set_timeout(s->stream, s->limits.data_timeout_ms);
     return trace_field_append(&facts, &s->content) == STATUS_OK;
@@ -133,6 +138,9 @@ void session_content_ended(struct server_session *s)
         (content_write(s) != STATUS_OK || memory_file_seal(s->message->body) != STATUS_OK)) {
         fault = REPLY_MEMORY_FULL;
     }
+    if (fault == REPLY_NONE && !service->space(service->context, s->written)) {
+        fault = REPLY_SPACE;
+    }
     if (fault == REPLY_NONE && service->stale(service->context)) {
         fault = REPLY_STALE; /* it was not when MAIL came, which may be long ago: it is decided only now */
     }
@@ -184,6 +192,16 @@ void session_content_came(struct server_session *s, size_t before)
     }
 }
 
+/* A timeout for each piece lets a few bytes a minute keep a session for ever: the whole has one too, which
+ * grows with what has come. */
+bool session_too_slow(struct server_session *s, size_t bytes)
+{
+    s->data_bytes += bytes;
+    uint64_t spent = clock_monotonic_ms() - s->data_began_ms;
+    return s->limits.min_data_rate > 0 &&
+           spent > s->limits.data_timeout_ms + s->data_bytes * 1000 / s->limits.min_data_rate;
+}
+
 size_t session_data(struct server_session *s, struct slice bytes)
 {
     size_t used = 0;
@@ -199,6 +217,10 @@ size_t session_data(struct server_session *s, struct slice bytes)
     if (result == DATA_END) {
         session_content_ended(s);
         return used;
+    }
+    if (session_too_slow(s, bytes.len)) {
+        session_end(s, REPLY_DATA_TOO_SLOW, true);
+        return bytes.len;
     }
     stream_set_timeout(s->stream, s->limits.data_timeout_ms);
     return used;

@@ -42,6 +42,9 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
     if (c->has_size && c->size > s->limits.max_size) {
         return REPLY_TOO_LARGE;
     }
+    if (!service->space(service->context, c->has_size ? c->size : 0)) {
+        return REPLY_SPACE;
+    }
     if (service->budget->used + (c->has_size ? c->size : 0) >= service->budget->max) {
         return REPLY_MEMORY_FULL;
     }

@@ -18,7 +18,8 @@
 #include "smtp/line_reader.h"
 #include "store/records.h"
 
-#define PROXY_TIMEOUT_MS ((uint64_t)10000) /* a balancer's first bytes follow its SYN */
+#define REPLIES_MAX      ((size_t)64 << 10) /* bytes that wait for the client to read them */
+#define PROXY_TIMEOUT_MS ((uint64_t)10000)  /* a balancer's first bytes follow its SYN */
 
 void session_move(struct server_session *s, enum server_state to)
 {
@@ -209,11 +210,35 @@ static void end_of_patience(struct server_session *s)
     }
 }
 
+/* Replies that nobody reads: as long as so many wait no more commands are taken, and the time for the next
+ * one runs. */
+static void choke(struct server_session *s)
+{
+    if (stream_unsent(s->stream) <= REPLIES_MAX || !reads_commands(s->state)) {
+        return;
+    }
+    stream_flush(s->stream);
+    if (stream_unsent(s->stream) > REPLIES_MAX) {
+        s->choked = true;
+        session_services(s)->statistics->sessions_held++;
+        stream_pause(s->stream);
+    }
+}
+
+static void on_drained(void *context)
+{
+    struct server_session *s = context;
+    if (s->choked) {
+        s->choked = false;
+        stream_resume(s->stream);
+    }
+}
+
 static size_t on_data(void *context, struct slice bytes)
 {
     struct server_session *s = context;
     size_t at = 0;
-    while (at < bytes.len) {
+    while (at < bytes.len && !s->choked) {
         struct slice rest = slice_of(bytes.data + at, bytes.len - at);
         if (s->state == SERVER_DATA) {
             at += session_data(s, rest);
@@ -251,6 +276,7 @@ static size_t on_data(void *context, struct slice bytes)
         at += used;
         run_command(s, line, at < bytes.len);
         end_of_patience(s);
+        choke(s);
         if (reads_commands(s->state)) {
             session_await_command(s);
         }
@@ -284,6 +310,12 @@ static void on_timeout(void *context)
     if (s->state == SERVER_DECIDING) {
         return; /* the job's own limits end it */
     }
+    if (s->choked) {
+        log_event(LOG_INFO, "a client does not read its replies: session ended", LOG_TEXT("client", s->peer));
+        stream_close(s->stream);
+        session_gone(s);
+        return;
+    }
     session_end(s,
                 s->state == SERVER_DATA || s->state == SERVER_CHUNK ? REPLY_DATA_TIMEOUT
                 : s->state == SERVER_PROXY                          ? REPLY_PROXY_EXPECTED
@@ -305,7 +337,7 @@ static void on_secured(void *context)
 }
 
 static const struct stream_events events = {
-    .data = on_data, .ended = on_ended, .secured = on_secured, .timeout = on_timeout};
+    .data = on_data, .drained = on_drained, .ended = on_ended, .secured = on_secured, .timeout = on_timeout};
 
 void session_greet(struct server_session *s)
 {

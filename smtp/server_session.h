@@ -19,6 +19,7 @@ struct server_session {
     bool lmtp; /* RFC 2033 instead of RFC 5321 */
     bool esmtp, may_relay, stopping;
     bool rate_spent;              /* its client has made too many errors */
+    bool choked;                  /* the client does not read its replies: no more commands are taken */
     bool xclient;                 /* who is connected has said XCLIENT */
     struct told_client *told;     /* what XCLIENT said; NULL: nothing */
     struct admitted client;       /* as a client among others: smtp/admission.h */
@@ -29,6 +30,7 @@ struct server_session {
     size_t recipient_room;   /* of the envelope's list, in the message's arena */
     size_t *receipts; /* LMTP: positions in the envelope, one for each RCPT that was answered with 250 */
     size_t receipt_count, receipt_room;
+    uint64_t data_began_ms, data_bytes; /* the content: clock_monotonic_ms(), and what has come of it */
     struct data_reader reader;
     struct buf content; /* of the body, not yet in the memfd */
     uint64_t written;   /* bytes in the memfd */
@@ -73,6 +75,8 @@ void session_content_came(struct server_session *s, size_t before);
 /* What is wrong with the content so far. */
 enum smtp_reply session_content_fault(const struct server_session *s);
 void session_content_ended(struct server_session *s);
+/* So many bytes came: has the whole been slower than smtp.min_data_rate? */
+bool session_too_slow(struct server_session *s, size_t bytes);
 
 /* server_chunks.c: BDAT (RFC 3030). `refusal`: why this chunk is not wanted, or REPLY_NONE. */
 void session_chunk_begin(struct server_session *s, const struct smtp_command *c, enum smtp_reply refusal);

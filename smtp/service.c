@@ -6,11 +6,14 @@
 #include "smtp/service.h"
 
 #include "base/log.h"
+#include "base/siphash.h"
 #include "smtp/delivery.h"
+#include "smtp/disk_space.h"
 #include "smtp/queue_server.h"
 #include "smtp/server.h"
 #include "smtp/tls_client.h"
 #include "smtp/tls_report_send.h"
+#include "smtp/trace_field.h"
 
 #include <unistd.h>
 
@@ -37,6 +40,7 @@ struct smtp_service {
     struct fetch_line *fetch;
     struct tls_report_store *reports; /* NULL when they cannot be kept: mail goes on */
     struct tls_report_sender *reporter;
+    struct disk_space disk;
     bool ready, stopping;
     uint64_t node_id;
     uint64_t contact_ms, voters;
@@ -60,6 +64,12 @@ static bool is_stale(void *context)
     }
     uint64_t now = clock_monotonic_ms();
     return s->contact_ms == 0 || (now > s->contact_ms && now - s->contact_ms > limits->stale_after_ms);
+}
+
+static bool has_space(void *context, uint64_t bytes)
+{
+    struct smtp_service *s = context;
+    return disk_space_holds(&s->disk, bytes, s->settings.limits.disk_reserve);
 }
 
 static void on_accepted(void *context, struct message *m, uint64_t spool_bytes, bool quarantined)
@@ -90,6 +100,7 @@ static enum status server_start(struct smtp_service *s, struct failure *f)
         .transactions = &s->transactions,
         .statistics = &s->statistics,
         .ready = is_ready,
+        .space = has_space,
         .stale = is_stale,
         .context = s,
     };
@@ -254,6 +265,7 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
         return status;
     }
     delivery_set_spool(s->delivery, s->spool);
+    disk_space_start(&s->disk, s->options.loop, s->options.spool_dir);
     log_begin(s);
     s->transactions.spool = s->spool;
     server_set_node(s->server, node_id);
@@ -268,6 +280,14 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
               LOG_NUMBER("damaged", counts.damaged));
     s->ready = true;
     return STATUS_OK;
+}
+
+void smtp_service_set_mark(struct smtp_service *s, const uint8_t cluster_id[ID_SIZE])
+{
+    char mark[TRACE_MARK_MAX];
+    uint64_t hash = siphash(cluster_id, SLICE_LITERAL("trace mark"));
+    (void)!snprintf(mark, sizeof mark, "Sealpost/%016llx", (unsigned long long)hash);
+    server_set_mark(s->server, mark);
 }
 
 void smtp_service_cluster(struct smtp_service *s, uint64_t contact_ms, uint64_t voters)
@@ -398,6 +418,7 @@ void smtp_service_stop(struct smtp_service *s, uint64_t grace_ms, void (*stopped
     s->grace_ms = grace_ms;
     s->stopped = stopped;
     s->stopped_context = context;
+    disk_space_stop(&s->disk);
     if (s->reporter != NULL) {
         tls_report_sender_close(s->reporter, stop_server, s);
     } else {

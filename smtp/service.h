@@ -40,6 +40,8 @@ enum status smtp_service_new(const struct smtp_service_options *options, struct 
  * Once. */
 enum status smtp_service_store_ready(struct smtp_service *s, const struct settings_source *settings,
                                      uint64_t node_id, struct failure *f) MUST_CHECK;
+/* Our own Received fields carry this; copied. The same on all nodes of a cluster. */
+void smtp_service_set_mark(struct smtp_service *s, const uint8_t cluster_id[ID_SIZE]);
 /* What core last said: when this node last heard from a leader (clock_monotonic_ms; 0: never) and how many
  * voters there are. */
 void smtp_service_cluster(struct smtp_service *s, uint64_t contact_ms, uint64_t voters);

@@ -9,9 +9,10 @@
     X(sessions) /* opened */                                                                                 \
     X(sessions_open)                                                                                         \
     X(sessions_refused)                                                                                      \
-    X(rate_limited) /* times that a rate said no */                                                          \
-    X(accepted)     /* messages answered 250 */                                                              \
-    X(refused)      /* messages answered 5xx or 4xx by the worker's decision */                              \
+    X(sessions_held) /* times that a client had to read its replies before more commands were taken */       \
+    X(rate_limited)  /* times that a rate said no */                                                         \
+    X(accepted)      /* messages answered 250 */                                                             \
+    X(refused)       /* messages answered 5xx or 4xx by the worker's decision */                             \
     X(quarantined)                                                                                           \
     X(relay_denied)                                                                                          \
     X(delivered)   /* recipients */                                                                          \

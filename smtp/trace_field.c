@@ -19,9 +19,9 @@ enum status trace_field_append(const struct trace_facts *f, struct buf *out)
                                               : "SMTP";
     const char *secure = tls && (f->esmtp || f->lmtp) ? "S" : "";
     enum status status =
-        buf_printf(out, "Received: from %s (%s%s%s%s%s)\r\n\tby %s (Sealpost) with %s%s id %s", f->helo,
+        buf_printf(out, "Received: from %s (%s%s%s%s%s)\r\n\tby %s (%s) with %s%s id %s", f->helo,
                    f->client_name != NULL ? f->client_name : "", f->client_name != NULL ? " " : "",
-                   v6 ? "[IPv6:" : "[", f->client_ip, "]", f->hostname, protocol, secure, f->id);
+                   v6 ? "[IPv6:" : "[", f->client_ip, "]", f->hostname, f->mark, protocol, secure, f->id);
     if (status == STATUS_OK && tls) {
         status = buf_printf(out, "\r\n\t(%s) tls %s", f->tls_version, f->tls_cipher);
     }

@@ -4,8 +4,12 @@
 
 #include "base/buf.h"
 
+#define TRACE_MARK_MAX 32 /* with NUL */
+
 struct trace_facts {
     const char *helo, *client_ip, *hostname, *id;
+    const char *mark;        /* "Sealpost/..." with what is the cluster's own; without white space, so that no
+                                folding        parts it */
     const char *client_name; /* NULL: not known */
     bool esmtp, lmtp;
     bool utf8;                            /* with SMTPUTF8 */

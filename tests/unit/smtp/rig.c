@@ -345,6 +345,9 @@ void rig_start(struct rig *r)
                                      .index = settings_index,
                                      .get = settings_get,
                                      .context = r};
+    if (r->cluster_id != NULL) {
+        smtp_service_set_mark(r->service, r->cluster_id);
+    }
     if (smtp_service_store_ready(r->service, &source, 1, &f) != STATUS_OK) {
         (void)fprintf(stderr, "%s\n", f.text);
         abort();

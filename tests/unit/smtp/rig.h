@@ -82,7 +82,8 @@ struct rig {
     bool keep_dir; /* the spool of a former rig */
     int queue_fd;
     bool without_log;
-    char route[64]; /* next hop of RIG_EXCEPTIONS */
+    const uint8_t *cluster_id; /* for the mark in Received fields; NULL: none */
+    char route[64];            /* next hop of RIG_EXCEPTIONS */
     atomic_bool still_aside;
     char released[64]; /* listener and flags of the last job that was released */
 };

@@ -545,7 +545,8 @@ static void test_trace_field(void **state)
 {
     (void)state;
     struct buf out = BUF_INIT(2048);
-    struct trace_facts f = {.helo = "h.test",
+    struct trace_facts f = {.mark = "Sealpost",
+                            .helo = "h.test",
                             .client_ip = "2001:db8::1",
                             .hostname = "mx.test",
                             .id = "abc",
