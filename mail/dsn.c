@@ -31,7 +31,7 @@ struct report {
 
 static const struct action {
     const char *subject, *word, *text;
-    char class; /* of status codes */
+    uint8_t class; /* of status codes */
 } actions[] = {
     [DSN_FAILED] = {"Your message could not be delivered", "failed",
                     "could not be delivered to those named below.", '5'},
@@ -93,7 +93,7 @@ static void put_field(struct report *r, const char *name, const char *type, stru
  * the code of its last, temporary failure. */
 static struct slice status_code(struct slice code, enum dsn_action action)
 {
-    char class = actions[action].class;
+    uint8_t class = actions[action].class;
     struct slice general = class == '5'   ? SLICE_LITERAL("5.0.0")
                            : class == '4' ? SLICE_LITERAL("4.0.0")
                                           : SLICE_LITERAL("2.0.0");
