@@ -319,6 +319,36 @@ static void deliver(struct stream *s)
     }
 }
 
+/* The handshake's flights leave buffers of their size behind, in memory BIOs for good: an idle session needs
+ * none of them. */
+static void tls_slim(struct stream *s)
+{
+    BIO *in = NULL, *out = NULL;
+    if (BIO_pending(s->from_peer) == 0 && BIO_pending(s->to_peer) == 0) {
+        in = BIO_new(BIO_s_mem());
+        out = BIO_new(BIO_s_mem());
+    }
+    if (in == NULL || out == NULL) {
+        BIO_free(in);
+        BIO_free(out);
+    } else {
+        (void)BIO_set_mem_eof_return(in, -1);
+        (void)BIO_set_mem_eof_return(out, -1);
+        s->from_peer = in;
+        s->to_peer = out;
+        SSL_set_bio(s->ssl, in, out); /* frees the old ones */
+    }
+    if (s->wire.len == 0) {
+        buf_release(&s->wire);
+    }
+    if (s->out.len == 0) {
+        buf_release(&s->out);
+    }
+    if (!s->writing) {
+        buf_release(&s->sending);
+    }
+}
+
 static void tls_handshake(struct stream *s)
 {
     int n = SSL_do_handshake(s->ssl);
@@ -329,6 +359,7 @@ static void tls_handshake(struct stream *s)
     if (n == 1) {
         s->handshaken = true;
         wire_send(s);
+        tls_slim(s);
         if (!s->closing && !s->ended) {
             s->events->secured(s->context);
         }
