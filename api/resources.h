@@ -159,10 +159,31 @@ void key_export(struct exchange *x);
 extern const struct api_object queue_query, queue_object, queue_entry_object, count_object;
 void queue_list(struct exchange *x);
 void queue_show(struct exchange *x);
-void queue_retry(struct exchange *x);
-void queue_retry_all(struct exchange *x);
+void queue_hold(struct exchange *x);
 void queue_release(struct exchange *x);
+void queue_retry(struct exchange *x);
+void queue_bounce(struct exchange *x);
 void queue_delete(struct exchange *x);
+
+/* resource_queue_operations.c */
+extern const struct api_object queue_operation_request_object, queue_retry_request_object, queue_begun_object,
+    queue_operation_object, queue_operations_object;
+void queue_hold_many(struct exchange *x);
+void queue_release_many(struct exchange *x);
+void queue_retry_many(struct exchange *x);
+void queue_bounce_many(struct exchange *x);
+void queue_delete_many(struct exchange *x);
+void queue_operations_list(struct exchange *x);
+void queue_operation_get(struct exchange *x);
+void queue_operation_cancel(struct exchange *x);
+
+/* resource_queue_look.c */
+extern const struct api_object queue_summary_query, queue_summary_object, queue_events_query,
+    queue_events_object, queue_content_query, queue_headers_object, queue_body_object;
+void queue_summary(struct exchange *x);
+void queue_events(struct exchange *x);
+void queue_headers(struct exchange *x);
+void queue_body(struct exchange *x);
 
 /* resource_policy.c */
 extern const struct api_object explain_request_object, explain_object;

@@ -239,6 +239,7 @@ struct client_request {
 void client_answer(struct client_request *q, enum status status, const char *text, struct slice results,
                    size_t count);
 /* Not every role may make every change: node/client_permission.h. */
+bool client_request_is_of(const struct client_request *q, const char *role);
 enum status client_request_permitted(const struct client_request *q, struct slice command,
                                      struct failure *f) MUST_CHECK;
 void core_request_serve(struct core *core, struct client_request *q,

@@ -4,10 +4,13 @@
  * do the same there. The answers are put side by side with the names of the nodes: api puts them together.
  * In the same way the fetch roles are asked what they fetch (run/fetch.sock): the leading node's knows.
  *
+ * The queue is asked for and changed in the same way (smtp/queue_protocol.h): a message is in the spool of
+ * one node, and whoever holds it acts.
+ *
  * What can go wrong: the role is away, or does not answer in time; a node is down, or of a release that does
  * not know the question. Each is told as that node's status, and the others' answers are given all the same.
- * Only the two questions about the message log and the two about what is fetched go through: nobody changes
- * another node's queue this way. On core's loop.
+ * What changes or opens a message goes through only for api, which has asked for the permission; nodes trust
+ * each other in this. On core's loop.
  */
 #include "node/core_internal.h"
 
@@ -227,8 +230,8 @@ static void peer_asked_cb(void *context, enum status status, const char *text, s
 
 static bool is_question(uint64_t type)
 {
-    return type == QUEUE_MESSAGE_LIST || type == QUEUE_MESSAGE_SHOW || type == CORE_ASK_FETCH + FETCH_LIST ||
-           type == CORE_ASK_FETCH + FETCH_NOW;
+    return (type >= QUEUE_SHOW && type < QUEUE_REQUEST_END && type != QUEUE_STATS) ||
+           type == CORE_ASK_FETCH + FETCH_LIST || type == CORE_ASK_FETCH + FETCH_NOW;
 }
 
 void core_messages_for_peer(struct core *core, uint64_t type, struct slice args, uint64_t count,
@@ -323,6 +326,11 @@ static void node_ask(struct core *core, const struct known_peer *node, struct no
     buf_release(&out);
 }
 
+static bool only_for_api(uint64_t type)
+{
+    return type < CORE_ASK_FETCH && type != QUEUE_MESSAGE_LIST && type != QUEUE_MESSAGE_SHOW;
+}
+
 void core_messages(struct core *core, uint64_t type, struct slice args, uint64_t count,
                    struct client_request *q)
 {
@@ -331,6 +339,11 @@ void core_messages(struct core *core, uint64_t type, struct slice args, uint64_t
     if (g == NULL) {
         enum status status = is_question(type) ? STATUS_NO_MEMORY : STATUS_UNSUPPORTED;
         client_answer(q, status, status_text(status), SLICE_LITERAL(""), 0);
+        return;
+    }
+    if (only_for_api(type) && !client_request_is_of(q, "api")) {
+        free(g);
+        client_answer(q, STATUS_DENIED, status_text(STATUS_DENIED), SLICE_LITERAL(""), 0);
         return;
     }
     g->request = q;

@@ -265,6 +265,11 @@ static bool role_may_ask(const char *role, uint64_t type)
             type == CORE_PROPOSE);
 }
 
+bool client_request_is_of(const struct client_request *q, const char *role)
+{
+    return strcmp(q->session->role, role) == 0;
+}
+
 enum status client_request_permitted(const struct client_request *q, struct slice command, struct failure *f)
 {
     struct client_session *c = q->session;

@@ -13,10 +13,10 @@
  * str, status u16, hash bin32] TRANSFER   node name str ("" = any)           -> leader name str NODE_TOKEN
  * lifetime ms u64                    -> token str (secret: shown once) NODE_REMOVE node name str -> index u64
  * MESSAGES   question u64, arguments bin, their number u64 -> array of [ node name str, status u64, text str,
- * answer bin ]: what the message logs of all nodes say; the question is MESSAGE_LIST or MESSAGE_SHOW of
- * smtp/queue_protocol.h with its arguments as raw MessagePack; or CORE_ASK_FETCH plus FETCH_LIST or FETCH_NOW
- * of mail/fetch_protocol.h, which goes to the fetch roles REVOCATION_LIST  list bin (DER or PEM)   ->
- * nothing; core verifies it and brings it in OCSP_ANSWER  thumbprint of the certificate bin32, of its
+ * answer bin ]: what the smtp roles of all nodes say; the question is one of
+ * smtp/queue_protocol.h but STATS, with its arguments as raw MessagePack; or CORE_ASK_FETCH plus FETCH_LIST
+ * or FETCH_NOW of mail/fetch_protocol.h, which goes to the fetch roles REVOCATION_LIST  list bin (DER or PEM)
+ * -> nothing; core verifies it and brings it in OCSP_ANSWER  thumbprint of the certificate bin32, of its
  * issuer's bin32, answer bin  -> nothing; the same
  *
  * and, unasked, to every client that said HELLO, at least twice a second and at each change:

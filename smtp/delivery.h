@@ -11,6 +11,7 @@
 #ifndef SEALPOST_SMTP_DELIVERY_H
 #define SEALPOST_SMTP_DELIVERY_H
 
+#include "smtp/queue_events.h"
 #include "smtp/schedule.h"
 #include "smtp/settings.h"
 #include "smtp/spool.h"
@@ -44,19 +45,31 @@ enum status delivery_new(const struct delivery_options *options, struct delivery
 void delivery_set_log(struct delivery *d, struct message_log *log);
 /* Recovery tells what it finds before the spool is there to be used. */
 void delivery_set_spool(struct delivery *d, struct spool *spool);
+/* Reads what a filter needs of the messages that recovery found, on the thread pool, a few at a time. */
+void delivery_index_start(struct delivery *d);
 /* From recovery. */
 void delivery_found(struct delivery *d, const struct spool_found *found);
 /* Just made durable; takes the message. */
 void delivery_accepted(struct delivery *d, struct message *m, uint64_t spool_bytes, bool quarantined);
 struct schedule *delivery_schedule(struct delivery *d);
+struct queue_events *delivery_events(struct delivery *d);
+/* For one more hold, release or bounce, among many. */
+bool delivery_has_room(const struct delivery *d);
+/* Whoever asks for attempts now knows something that we do not: no next hop is spared any longer. */
+void delivery_wake(struct delivery *d);
 bool delivery_has(struct delivery *d, const uint8_t id[ID_SIZE]); /* it is in the spool */
-/* Now instead of later: one message, or all that wait when `id` is NULL. Gives how many. A quarantined one,
- * asked for by its id, goes through a worker again; CONFLICT if it is damaged. */
-enum status delivery_retry(struct delivery *d, const uint8_t *id, uint64_t *count,
+/* Now instead of later, if it waits; gives how many: 1 or 0. A quarantined one goes through a worker again;
+ * CONFLICT if policy has put it there, or it is damaged or held. */
+enum status delivery_retry(struct delivery *d, const uint8_t id[ID_SIZE], uint64_t *count,
                            struct failure *f) MUST_CHECK;
-/* Out of quarantine: what policy has put aside is delivered as it was decided; what killed workers goes
- * through a worker again. CONFLICT if it is not in quarantine, or damaged. */
+/* Out of hold: due at once. Out of quarantine: what policy has put aside is delivered as it was decided; what
+ * killed workers goes through a worker again. CONFLICT if it is neither, or damaged. */
 enum status delivery_release(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f) MUST_CHECK;
+/* Not to be tried until it is released; what is on its way is held when the attempt is over. CONFLICT if it
+ * is in quarantine. */
+enum status delivery_hold(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f) MUST_CHECK;
+/* Fails now for all that still wait, and its sender is told (unless it has none). */
+enum status delivery_bounce(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f) MUST_CHECK;
 enum status delivery_delete(struct delivery *d, const uint8_t id[ID_SIZE], struct failure *f) MUST_CHECK;
 /* Starts nothing new; ends connections (what is on its way is broken off and counts as not tried); then
  * `closed`. */

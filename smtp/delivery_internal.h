@@ -7,6 +7,8 @@
  *   dispatch.c      results, the message's next state
  *   release.c       out of quarantine
  *   report.c        what the sender is to be told
+ *   delivery_order.c  hold, bounce, delete
+ *   delivery_index.c  what filters look for, of a former run's messages
  *   bounce.c        notifications
  *   notice.c        notices of how a message was protected
  *   destination.c   a next hop: its queue of groups, its connections, its pauses after failure
@@ -159,6 +161,16 @@ void notice_start(struct dispatch *x);
 /* A quarantined, undamaged entry: it becomes active, and ends as deleted or quarantined again. */
 enum status release_start(struct delivery *d, struct schedule_entry *e) MUST_CHECK;
 
+/* --- delivery_order.c --- */
+
+/* What an administrator asked of a message while it was on its way: true if that settles what becomes of it.
+ * `state` is written when it is to be held; NULL: it cannot be. */
+bool order_carried_out(struct delivery *d, struct schedule_entry *e, struct spool_state *state);
+/* With ORDER_BOUNCE, in place of an attempt. */
+void order_fails_all(struct dispatch *x);
+void delivery_drop(struct delivery *d, struct schedule_entry *e); /* gone at once; nobody is told */
+enum status delivery_let_go(struct delivery *d, struct schedule_entry *e, struct failure *f) MUST_CHECK;
+
 /* --- destination.c --- */
 
 struct destination {
@@ -205,18 +217,24 @@ void client_session_stop(struct client_session *c);
 struct delivery {
     struct delivery_options options;
     struct schedule schedule;
+    struct queue_events events;
     uv_timer_t timer;
     struct dispatch *dispatches;
     size_t dispatch_count;
     struct destination *destinations;
     bool stopping, timer_closed;
-    unsigned conversions; /* and releases: under way */
+    unsigned conversions;           /* and releases, holds, look-ups for the index: under way */
+    uint64_t wall_ms, monotonic_ms; /* of the last look at the clocks */
     void (*closed)(void *context);
     void *closed_context;
 };
 /* An event of a whole message for the message log. */
 void delivery_log(struct delivery *d, const uint8_t id[ID_SIZE], enum message_event_type type,
                   struct slice text);
+/* The message's place in the index, by what is known now. */
+void delivery_facts_renew(struct delivery *d, struct schedule_entry *e, const struct spool_envelope *envelope,
+                          const struct spool_state *state);
+void delivery_facts_read(struct delivery *d, struct schedule_entry *e); /* no need to read it any more */
 void delivery_look(struct delivery *d); /* set the timer for what is due next */
 void delivery_stopped_perhaps(struct delivery *d);
 

@@ -116,6 +116,12 @@ void dispatch_note_outcome(struct dispatch *x, size_t position, const struct rec
     log_event(o->result == RESULT_FAILED ? LOG_WARN : LOG_INFO, event_names[o->result], LOG_TEXT("id", id),
               LOG_SLICE("to", x->envelope->recipients[position]), LOG_SLICE("next_hop", o->next_hop),
               LOG_SLICE("reply", o->text));
+    queue_events_note(&x->delivery->events, event_names[o->result], x->envelope->id,
+                      &(struct queue_event){.sender = x->envelope->sender,
+                                            .recipient = x->envelope->recipients[position],
+                                            .next_hop = o->next_hop,
+                                            .enhanced = slice_of_text(o->enhanced),
+                                            .text = o->text});
     r->reply = o->text;
     r->next_hop = o->next_hop;
     r->enhanced = kept(x, slice_of_text(o->enhanced));
@@ -315,12 +321,18 @@ void dispatch_finalise(struct dispatch *x)
     struct delivery *d = x->delivery;
     struct schedule_entry *e = x->entry;
     const uint8_t *id = x->envelope->id;
-    if (e->doomed && !all_settled(x)) {
-        delivery_log(d, id, MESSAGE_EVENT_DELETED, SLICE_LITERAL("by an administrator"));
+    bool settled = all_settled(x), aside = any_held(x);
+    if (settled && e->order != ORDER_DELETE) {
+        e->order = ORDER_NONE; /* it came too late */
     }
-    if (!e->doomed && all_settled(x) && any_held(x)) {
+    if ((!settled || aside) && order_carried_out(d, e, &x->state)) {
+        dispatch_over(x);
+        return;
+    }
+    if (settled && aside) {
         quarantine(x);
-    } else if (e->doomed || all_settled(x)) {
+        delivery_facts_renew(d, e, x->envelope, &x->state);
+    } else if (settled) {
         spool_delete(d->options.spool, id);
         schedule_remove(&d->schedule, e);
     } else if (x->aborted || !x->any_tried) {
@@ -336,6 +348,7 @@ void dispatch_finalise(struct dispatch *x)
         x->state.next_attempt_ms = next_attempt(x, now);
         spool_put_state(d->options.spool, id, &x->state);
         e->attempts = x->state.attempts;
+        delivery_facts_renew(d, e, x->envelope, &x->state);
         schedule_wait(&d->schedule, e, x->state.next_attempt_ms);
         d->options.statistics->deferred++;
     }
@@ -347,8 +360,8 @@ static void expire(struct dispatch *x)
 {
     struct settings_source *s = x->delivery->options.settings;
     uint64_t now = clock_wall_ms();
-    if (x->aborted || !s->begin(s->context)) {
-        return;
+    if (x->aborted || !x->any_tried || !s->begin(s->context)) {
+        return; /* untried: a clock that was set forward ends nothing by itself */
     }
     for (size_t i = 0; i < x->state.recipient_count; i++) {
         struct spool_recipient *r = &x->state.recipients[i];
@@ -393,11 +406,7 @@ static void go_on(struct dispatch *x)
         dispatch_plan(x);
         return;
     }
-    if (x->entry->doomed) {
-        delivery_log(d, x->envelope->id, MESSAGE_EVENT_DELETED, SLICE_LITERAL("by an administrator"));
-        spool_delete(d->options.spool, x->envelope->id);
-        schedule_remove(&d->schedule, x->entry);
-    } else {
+    if (x->entry->order != ORDER_DELETE || !order_carried_out(d, x->entry, NULL)) {
         schedule_quarantine(&d->schedule, x->entry);
     }
     dispatch_over(x);
@@ -516,6 +525,12 @@ static void after_load(uv_work_t *work, int error)
     if (x->entry->released && !x->state.released) { /* read before it was written */
         x->state.released = true;
         x->state.state = SPOOL_DEFERRED;
+    }
+    if (x->state.state == SPOOL_HELD) { /* the schedule would not have let it go */
+        x->state.state = SPOOL_DEFERRED;
+    }
+    if (x->entry->unread) {
+        delivery_facts_renew(x->delivery, x->entry, x->envelope, &x->state);
     }
     begin(x);
 }

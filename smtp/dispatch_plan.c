@@ -123,6 +123,12 @@ void dispatch_plan(struct dispatch *x)
     }
     plan_refusals(x);
     plan_held(x);
+    if (x->entry->order == ORDER_BOUNCE) {
+        s->end(s->context);
+        order_fails_all(x);
+        dispatch_settle(x);
+        return;
+    }
     for (size_t v = 0; v < x->envelope->variant_count; v++) {
         const struct spool_variant *variant = &x->envelope->variants[v];
         for (size_t i = 0; i < variant->recipient_count; i++) {

@@ -41,7 +41,8 @@ const char *message_state_word(enum message_state state);
     X(QUARANTINED, "quarantined") /* `text`: why */                                                          \
     X(RELEASED, "released")       /* `text`: the id that it goes on as */                                    \
     X(DELETED, "deleted")         /* by an administrator */                                                  \
-    X(NOTIFIED, "notified")       /* its sender; `text`: the notification's id */
+    X(NOTIFIED, "notified")       /* its sender; `text`: the notification's id */                            \
+    X(HELD, "held")               /* by an administrator */
 
 enum message_event_type {
 #define X(name, word) MESSAGE_EVENT_##name,

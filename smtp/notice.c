@@ -27,7 +27,7 @@ bool notice_is_due(const struct dispatch *x)
 {
     const struct spool_envelope *e = x->envelope;
     return (e->flags & SPOOL_NOTICE) != 0 && (e->flags & SPOOL_NOTIFICATION) == 0 && e->sender.len > 0 &&
-           !x->state.noticed && !x->entry->doomed;
+           !x->state.noticed && x->entry->order != ORDER_DELETE;
 }
 
 static const char *words_of(struct slice protection)

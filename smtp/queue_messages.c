@@ -83,11 +83,7 @@ static void after_look(uv_work_t *work, int error)
     if (error != 0) {
         l->status = STATUS_INTERNAL;
     }
-    c->lookups--;
-    s->lookups--;
-    if (c->closing) {
-        queue_client_free_perhaps(c);
-    } else {
+    if (queue_client_end(c)) {
         const char *text = l->failure.text[0] != '\0' ? l->failure.text : status_text(l->status);
         queue_answer(c, l->type, l->request, l->status, l->status == STATUS_OK ? "" : text,
                      l->status == STATUS_OK ? &l->extra : NULL);
@@ -95,7 +91,7 @@ static void after_look(uv_work_t *work, int error)
     buf_release(&l->extra);
     arena_release(&l->arena);
     free(l);
-    queue_server_closed_perhaps(s);
+    queue_client_over(s);
 }
 
 /* An id that is none finds nothing. */
@@ -145,10 +141,8 @@ bool queue_messages_run(struct queue_client *c, enum queue_request type, uint64_
         look_free(l);
         return false;
     }
-    if (!good_id || s->delivery == NULL) {
-        enum status status = s->delivery == NULL          ? STATUS_UNAVAILABLE
-                             : type == QUEUE_MESSAGE_LIST ? STATUS_INVALID
-                                                          : STATUS_NOT_FOUND;
+    if (!good_id) {
+        enum status status = type == QUEUE_MESSAGE_LIST ? STATUS_INVALID : STATUS_NOT_FOUND;
         queue_answer(c, type, request, status,
                      status == STATUS_INVALID ? "that is no message id" : status_text(status), NULL);
         look_free(l);
@@ -160,8 +154,7 @@ bool queue_messages_run(struct queue_client *c, enum queue_request type, uint64_
     l->request = request;
     l->extra = BUF_INIT(2 * PLAIN_MAX);
     l->work.data = l;
-    c->lookups++;
-    s->lookups++;
+    queue_client_begin(c);
     if (uv_queue_work(s->options.loop, &l->work, look, after_look) != 0) {
         after_look(&l->work, UV_ENOMEM);
     }

@@ -1,8 +1,9 @@
 /*
- * The queue for the api role (smtp/queue_server.h). One frame is one request; STATS, RETRY, RELEASE and
- * DELETE are answered at once, LIST and SHOW after the envelopes have been read from the spool on the thread
- * pool. A client is another role of this node, not trusted with the form of its frames. Answers wait in a
- * bounded queue while the client's socket is full.
+ * The queue for the api role and for other nodes' (smtp/queue_server.h): clients, their frames and their
+ * answers. One frame is one question; the files queue_*.c answer them, at once, after a walk over the queue
+ * in slices (queue_walk.h) or after a look into the spool on the thread pool. A client is another role of
+ * this node, not trusted with the form of its frames. Answers wait in a bounded queue while its socket is
+ * full.
  */
 #include "smtp/queue_server_internal.h"
 
@@ -13,35 +14,12 @@
 
 #include <unistd.h>
 
-#define ANSWERS_MAX        64
-#define RECIPIENTS_OF_LIST 50 /* shown of each message in a list; SHOW has all */
-
-/* What the schedule knew of a message when it was asked. */
-struct wanted {
-    uint8_t id[ID_SIZE];
-    enum schedule_state state;
-    uint64_t next_ms, bytes, expire_ms;
-    uint32_t attempts;
-};
-
-/* LIST or SHOW: entries read on the thread pool. */
-struct lookup {
-    uv_work_t work;
-    struct queue_client *client;
-    struct spool *spool;
-    enum queue_request type;
-    uint64_t request;
-    struct wanted *wanted;
-    size_t count;
-    enum status status;
-    struct failure failure;
-    struct buf entries;
-    size_t entry_count;
-};
+#define ANSWERS_MAX 64
+#define FIELDS_MAX  9 /* of a question */
 
 static void on_client(uv_poll_t *poll, int status, int events);
 
-void queue_server_closed_perhaps(struct queue_server *s)
+static void closed_perhaps(struct queue_server *s)
 {
     if (s->closing && !s->told && s->handles == 0 && s->lookups == 0) {
         s->told = true;
@@ -49,12 +27,34 @@ void queue_server_closed_perhaps(struct queue_server *s)
     }
 }
 
-void queue_client_free_perhaps(struct queue_client *c)
+static void client_free_perhaps(struct queue_client *c)
 {
     if (c->fd >= 0 || c->lookups > 0) {
         return;
     }
     free(c);
+}
+
+void queue_client_begin(struct queue_client *c)
+{
+    c->lookups++;
+    c->server->lookups++;
+}
+
+bool queue_client_end(struct queue_client *c)
+{
+    bool there = !c->closing;
+    c->lookups--;
+    c->server->lookups--;
+    if (!there) {
+        client_free_perhaps(c);
+    }
+    return there;
+}
+
+void queue_client_over(struct queue_server *s)
+{
+    closed_perhaps(s);
 }
 
 static void on_client_closed(uv_handle_t *handle)
@@ -63,9 +63,9 @@ static void on_client_closed(uv_handle_t *handle)
     struct queue_server *s = c->server;
     (void)close(c->fd);
     c->fd = -1;
-    queue_client_free_perhaps(c);
+    client_free_perhaps(c);
     s->handles--;
-    queue_server_closed_perhaps(s);
+    closed_perhaps(s);
 }
 
 static void client_drop(struct queue_client *c)
@@ -74,6 +74,7 @@ static void client_drop(struct queue_client *c)
         return;
     }
     c->closing = true;
+    queue_followers_drop(c->server, c);
     for (struct queue_client **at = &c->server->clients; *at != NULL; at = &(*at)->next) {
         if (*at == c) {
             *at = c->next;
@@ -149,343 +150,140 @@ void queue_answer(struct queue_client *c, enum queue_request type, uint64_t requ
     answers_send(c);
 }
 
-static void answer_number(struct queue_client *c, enum queue_request type, uint64_t request,
-                          enum status status, const char *text, uint64_t number)
+void queue_answer_number(struct queue_client *c, enum queue_request type, uint64_t request,
+                         enum status status, const char *text, uint64_t number)
 {
     struct buf extra = BUF_INIT(64);
     struct msgpack_writer w;
     msgpack_writer_init(&w, &extra);
     write_u64(&w, number);
-    queue_answer(c, type, request, status, text, msgpack_writer_status(&w) == STATUS_OK ? &extra : NULL);
+    bool good = status == STATUS_OK && msgpack_writer_status(&w) == STATUS_OK;
+    queue_answer(c, type, request, status, text, good ? &extra : NULL);
     buf_release(&extra);
 }
 
-/* --- STATS --- */
-
-static void stats(struct queue_client *c, uint64_t request)
+bool queue_selection_ready(struct queue_client *c, enum queue_request type, uint64_t request,
+                           const struct queue_selection *selection, bool needs_facts, bool *ours)
 {
-    const struct queue_server_options *o = &c->server->options;
-    const struct statistics *n = o->statistics;
-    struct spool_counts spool = {0};
-    struct message_log_counts log;
-    message_log_counts_get(c->server->log, &log);
-    struct job_counts jobs = job_server_counts(o->jobs);
-    struct schedule empty = {0};
-    const struct schedule *schedule =
-        c->server->delivery != NULL ? delivery_schedule(c->server->delivery) : &empty;
-    if (c->server->spool != NULL) {
-        spool_counts_get(c->server->spool, &spool);
+    size_t unread = delivery_schedule(c->server->delivery)->index.unread;
+    *ours = selection->node.len == 0 || slice_equal(selection->node, slice_of_text(c->server->options.node));
+    if (selection->state.len > 0 && !queue_state_exists(selection->state)) {
+        queue_answer(c, type, request, STATUS_INVALID, "there is no such state of a message", NULL);
+        return false;
     }
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-#define X(name) {#name, n->name},
-        STATISTICS_TABLE(X)
-#undef X
-            {"queue_messages", schedule->count},
-        {"queue_bytes", schedule->bytes},
-        {"queue_active", schedule->active},
-        {"queue_quarantined", schedule->quarantined},
-        {"spool_syncs", spool.syncs},
-        {"spool_groups", spool.groups},
-        {"spool_segments", spool.segments},
-        {"spool_damaged", spool.damaged},
-        {"spool_torn", spool.torn},
-        {"spool_copied", spool.copied},
-        {"message_log_written", log.written},
-        {"message_log_dropped", log.dropped},
-        {"message_log_expired", log.expired},
-        {"message_log_bytes", log.bytes},
-        {"jobs", jobs.jobs},
-        {"jobs_waiting", jobs.waiting},
-        {"workers", jobs.workers},
-        {"worker_deaths", jobs.worker_deaths},
-        {"memory_bytes", o->budget->used},
-    };
-    struct buf extra = BUF_INIT(8192);
-    struct msgpack_writer w;
-    msgpack_writer_init(&w, &extra);
-    write_map(&w, sizeof rows / sizeof rows[0]);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        write_text(&w, slice_of_text(rows[i].name));
-        write_u64(&w, rows[i].value);
+    if (*ours && unread > 0 && (needs_facts || queue_selection_needs_facts(selection))) {
+        char text[160];
+        (void)!snprintf(
+            text, sizeof text,
+            "the node has just started and still reads its queue: %zu messages are left; ask again", unread);
+        queue_answer(c, type, request, STATUS_BUSY, text, NULL);
+        return false;
     }
-    if (msgpack_writer_status(&w) == STATUS_OK) {
-        queue_answer(c, QUEUE_STATS, request, STATUS_OK, "", &extra);
-    }
-    buf_release(&extra);
+    return true;
 }
 
-/* --- LIST and SHOW --- */
+/* --- one message --- */
 
-static const char *const recipient_states[] = {"waiting", "delivered", "failed"};
-
-static void recipient_fill(struct queue_recipient *r, const struct spool_loaded *l, size_t position,
-                           struct slice protection, bool quarantined)
+static enum status change_one(struct queue_server *s, enum queue_request type, const uint8_t id[ID_SIZE],
+                              uint64_t *count, struct failure *f)
 {
-    const struct spool_recipient *state = &l->state.recipients[position];
-    const char *text = recipient_states[state->state];
-    *r = (struct queue_recipient){
-        .address = l->envelope.recipients[position],
-        .state = slice_of_text(quarantined && state->state == RECIPIENT_WAITING ? "quarantined" : text),
-        .protection = protection,
-        .last_reply = state->reply,
-        .next_hop = state->next_hop,
-    };
-}
-
-static void recipients_fill(struct queue_recipient *recipients, const struct spool_loaded *l,
-                            bool quarantined)
-{
-    const struct spool_envelope *e = &l->envelope;
-    for (size_t v = 0; v < e->variant_count; v++) {
-        const struct spool_variant *variant = &e->variants[v];
-        bool held = variant->quarantine && !l->state.released;
-        for (size_t i = 0; i < variant->recipient_count; i++) {
-            struct queue_recipient *r = &recipients[variant->recipients[i]];
-            recipient_fill(r, l, variant->recipients[i], variant->protection, quarantined || held);
-            if (held && r->last_reply.len == 0) {
-                r->last_reply = variant->quarantine_reason;
-            }
-        }
-    }
-    for (size_t i = 0; i < e->refusal_count; i++) {
-        recipients[e->refusals[i].recipient] =
-            (struct queue_recipient){.address = e->recipients[e->refusals[i].recipient],
-                                     .state = SLICE_LITERAL("refused"),
-                                     .protection = SLICE_LITERAL("none"),
-                                     .last_reply = e->refusals[i].reason};
+    *count = 1;
+    switch (type) {
+    case QUEUE_RETRY:
+        delivery_wake(s->delivery);
+        return delivery_retry(s->delivery, id, count, f);
+    case QUEUE_RELEASE:
+        return delivery_release(s->delivery, id, f);
+    case QUEUE_HOLD:
+        return delivery_hold(s->delivery, id, f);
+    case QUEUE_BOUNCE:
+        return delivery_bounce(s->delivery, id, f);
+    default:
+        return delivery_delete(s->delivery, id, f);
     }
 }
 
-static enum status entry_write(struct lookup *l, const struct wanted *w)
-{
-    struct spool_loaded loaded;
-    struct failure f = {0};
-    char id[ID_TEXT_SIZE];
-    id_format(w->id, id);
-    bool quarantined = w->state == SCHEDULE_QUARANTINED;
-    struct queue_entry e = {
-        .id = slice_of_text(id),
-        .state = slice_of_text(quarantined       ? "quarantined"
-                               : w->attempts > 0 ? "deferred"
-                                                 : "active"),
-        .next_attempt_ms = w->next_ms,
-        .attempts = w->attempts,
-        .size = w->bytes,
-    };
-    enum status status = spool_load(l->spool, w->id, &loaded, &f);
-    if (status == STATUS_NOT_FOUND) {
-        return l->type == QUEUE_LIST
-                   ? STATUS_OK
-                   : failure_set(&l->failure, status, "%s", f.text); /* gone in the meantime */
-    }
-    if (status != STATUS_OK) {
-        l->entry_count++;
-        return queue_entry_encode(&e, &l->entries); /* damaged: what is known without reading it */
-    }
-    const struct spool_envelope *envelope = &loaded.envelope;
-    size_t shown = l->type == QUEUE_LIST && envelope->recipient_count > RECIPIENTS_OF_LIST
-                       ? RECIPIENTS_OF_LIST
-                       : envelope->recipient_count;
-    e.sender = envelope->sender;
-    e.arrived_ms = envelope->arrived_ms;
-    e.expires_ms = envelope->arrived_ms + w->expire_ms;
-    e.size = spool_envelope_size(envelope);
-    e.recipients = arena_alloc_array(&loaded.arena, envelope->recipient_count + 1, sizeof *e.recipients);
-    e.recipient_count = shown;
-    e.trace = l->type == QUEUE_SHOW ? envelope->trace : slice_of(NULL, 0);
-    status = e.recipients == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-    if (status == STATUS_OK) {
-        recipients_fill(e.recipients, &loaded, quarantined);
-    }
-    if (status == STATUS_OK) {
-        l->entry_count++;
-        status = queue_entry_encode(&e, &l->entries);
-    }
-    spool_loaded_release(&loaded);
-    return status;
-}
-
-static void look_up(uv_work_t *work)
-{
-    struct lookup *l = work->data;
-    l->status = STATUS_OK;
-    for (size_t i = 0; i < l->count && l->status == STATUS_OK; i++) {
-        l->status = entry_write(l, &l->wanted[i]);
-    }
-}
-
-static void lookup_answer(struct lookup *l)
-{
-    if (l->type == QUEUE_SHOW) {
-        queue_answer(l->client, l->type, l->request, l->status, l->status == STATUS_OK ? "" : l->failure.text,
-                     l->status == STATUS_OK ? &l->entries : NULL);
-        return;
-    }
-    struct buf list = BUF_INIT(QUEUE_ANSWER_MAX);
-    struct msgpack_writer w;
-    msgpack_writer_init(&w, &list);
-    write_array(&w, l->status == STATUS_OK ? l->entry_count : 0);
-    enum status status = msgpack_writer_status(&w);
-    if (status == STATUS_OK && l->status == STATUS_OK) {
-        status = buf_append_slice(&list, buf_slice(&l->entries));
-    }
-    status = l->status != STATUS_OK ? l->status : status;
-    queue_answer(l->client, l->type, l->request, status, status == STATUS_OK ? "" : status_text(status),
-                 &list);
-    buf_release(&list);
-}
-
-static void after_look_up(uv_work_t *work, int error)
-{
-    struct lookup *l = work->data;
-    struct queue_client *c = l->client;
-    struct queue_server *s = c->server;
-    if (error != 0) {
-        l->status = STATUS_INTERNAL;
-    }
-    c->lookups--;
-    s->lookups--;
-    if (c->closing) {
-        queue_client_free_perhaps(c);
-    } else {
-        lookup_answer(l);
-    }
-    buf_release(&l->entries);
-    free(l->wanted);
-    free(l);
-    queue_server_closed_perhaps(s);
-}
-
-static void lookup_start(struct queue_client *c, enum queue_request type, uint64_t request,
-                         struct schedule_entry **entries, size_t count)
+/* By its id: RETRY, DELETE, RELEASE, HOLD, BOUNCE, SHOW. */
+static bool one_run(struct queue_client *c, enum queue_request type, uint64_t request, size_t fields,
+                    struct msgpack_reader *r)
 {
     struct queue_server *s = c->server;
-    struct settings_source *settings = s->options.settings;
-    struct lookup *l = calloc(1, sizeof *l);
-    struct wanted *wanted = calloc(count + 1, sizeof *wanted);
-    uint64_t expire = 0;
-    if (settings->begin != NULL && settings->begin(settings->context)) {
-        expire = settings_expire(settings, slice_of(NULL, 0));
-        settings->end(settings->context);
-    }
-    if (l == NULL || wanted == NULL) {
-        free(l);
-        free(wanted);
-        queue_answer(c, type, request, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), NULL);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const struct schedule_entry *e = entries[i];
-        wanted[i] = (struct wanted){.state = e->state,
-                                    .next_ms = e->next_ms,
-                                    .bytes = e->bytes,
-                                    .attempts = e->attempts,
-                                    .expire_ms = expire};
-        memcpy(wanted[i].id, e->id, ID_SIZE);
-    }
-    l->client = c;
-    l->spool = s->spool;
-    l->type = type;
-    l->request = request;
-    l->wanted = wanted;
-    l->count = count;
-    l->entries = BUF_INIT(QUEUE_ANSWER_MAX - 4096);
-    l->work.data = l;
-    c->lookups++;
-    s->lookups++;
-    if (uv_queue_work(s->options.loop, &l->work, look_up, after_look_up) != 0) {
-        after_look_up(&l->work, UV_ENOMEM);
-    }
-}
-
-static void list(struct queue_client *c, uint64_t request, uint64_t limit, struct slice after)
-{
-    uint8_t after_id[ID_SIZE] = {0};
-    if (after.len > 0 && !id_parse(after, after_id)) {
-        queue_answer(c, QUEUE_LIST, request, STATUS_INVALID, "that is no message id", NULL);
-        return;
-    }
-    struct schedule_entry *entries[QUEUE_LIST_MAX];
-    size_t max = limit == 0 || limit > QUEUE_LIST_MAX ? QUEUE_LIST_MAX : (size_t)limit;
-    size_t count = schedule_list(delivery_schedule(c->server->delivery), after_id, entries, max);
-    lookup_start(c, QUEUE_LIST, request, entries, count);
-}
-
-static void show(struct queue_client *c, uint64_t request, struct slice text)
-{
-    uint8_t id[ID_SIZE];
-    struct schedule_entry *e =
-        id_parse(text, id) ? schedule_find(delivery_schedule(c->server->delivery), id) : NULL;
-    if (e == NULL) {
-        queue_answer(c, QUEUE_SHOW, request, STATUS_NOT_FOUND,
-                     "there is no such message in this node's queue", NULL);
-        return;
-    }
-    lookup_start(c, QUEUE_SHOW, request, &e, 1);
-}
-
-static void change(struct queue_client *c, enum queue_request type, uint64_t request, struct slice text)
-{
     uint8_t id[ID_SIZE];
     uint64_t count = 0;
     struct failure f = {0};
-    enum status status = STATUS_OK;
-    bool all = type == QUEUE_RETRY && text.len == 0;
-    if (!all && !id_parse(text, id)) {
-        status = failure_set(&f, STATUS_NOT_FOUND, "there is no such message in this node's queue");
-    } else if (type == QUEUE_RETRY) {
-        status = delivery_retry(c->server->delivery, all ? NULL : id, &count, &f);
-    } else if (type == QUEUE_RELEASE) {
-        status = delivery_release(c->server->delivery, id, &f);
-        count = status == STATUS_OK;
-    } else {
-        status = delivery_delete(c->server->delivery, id, &f);
-        count = status == STATUS_OK;
+    struct slice text = read_text(r, ID_TEXT_SIZE);
+    if (fields != 3 || msgpack_reader_status(r, true) != STATUS_OK) {
+        return false;
     }
-    answer_number(c, type, request, status, f.text, count);
+    const struct schedule_entry *e =
+        id_parse(text, id) ? schedule_find(delivery_schedule(s->delivery), id) : NULL;
+    if (e == NULL) {
+        queue_answer(c, type, request, STATUS_NOT_FOUND, "there is no such message in this node's queue",
+                     NULL);
+    } else if (type == QUEUE_SHOW) {
+        struct queue_wanted *wanted = calloc(1, sizeof *wanted);
+        if (wanted == NULL) {
+            queue_answer(c, type, request, STATUS_NO_MEMORY, status_text(STATUS_NO_MEMORY), NULL);
+            return true;
+        }
+        queue_wanted_set(wanted, e);
+        queue_lookup_start(c, type, request, wanted, 1, false);
+    } else {
+        enum status status = change_one(s, type, id, &count, &f);
+        queue_answer_number(c, type, request, status, f.text, count);
+    }
+    return true;
+}
+
+static bool stats_run(struct queue_client *c, enum queue_request type, uint64_t request, size_t fields,
+                      struct msgpack_reader *r)
+{
+    (void)type;
+    if (fields != 2 || msgpack_reader_status(r, true) != STATUS_OK) {
+        return false;
+    }
+    queue_stats_run(c, request);
+    return true;
 }
 
 /* --- requests --- */
+
+static const queue_question questions[QUEUE_REQUEST_END] = {
+    [QUEUE_SHOW] = one_run,
+    [QUEUE_RETRY] = one_run,
+    [QUEUE_DELETE] = one_run,
+    [QUEUE_STATS] = stats_run,
+    [QUEUE_RELEASE] = one_run,
+    [QUEUE_MESSAGE_LIST] = queue_messages_run,
+    [QUEUE_MESSAGE_SHOW] = queue_messages_run,
+    [QUEUE_HOLD] = one_run,
+    [QUEUE_BOUNCE] = one_run,
+    [QUEUE_FIND] = queue_find_run,
+    [QUEUE_SUMMARY] = queue_summary_run,
+    [QUEUE_OPERATE] = queue_operate_run,
+    [QUEUE_OPERATIONS] = queue_operations_run,
+    [QUEUE_CANCEL] = queue_cancel_run,
+    [QUEUE_FOLLOW] = queue_follow_run,
+    [QUEUE_CONTENT] = queue_content_run,
+};
 
 static bool request_run(struct queue_client *c, struct slice frame)
 {
     struct msgpack_reader r;
     msgpack_reader_init(&r, frame);
-    size_t fields = read_array(&r, 9);
-    uint64_t type = read_u64(&r), request = read_u64(&r), limit = 0;
-    struct slice text = {0};
-    if (type == QUEUE_MESSAGE_LIST || type == QUEUE_MESSAGE_SHOW) {
-        return queue_messages_run(c, (enum queue_request)type, request, fields, &r);
-    }
-    if (type == QUEUE_LIST && fields == 4) {
-        limit = read_u64(&r);
-        text = read_text(&r, ID_TEXT_SIZE);
-    } else if ((type == QUEUE_SHOW || type == QUEUE_RETRY || type == QUEUE_DELETE || type == QUEUE_RELEASE) &&
-               fields == 3) {
-        text = read_text(&r, ID_TEXT_SIZE);
-    } else if (type != QUEUE_STATS || fields != 2) {
-        return false;
-    }
-    if (msgpack_reader_status(&r, true) != STATUS_OK) {
+    size_t fields = read_array(&r, FIELDS_MAX);
+    uint64_t type = read_u64(&r), request = read_u64(&r);
+    if (msgpack_reader_status(&r, false) != STATUS_OK || type >= QUEUE_REQUEST_END ||
+        questions[type] == NULL) {
         return false;
     }
     if (c->server->delivery == NULL) {
         /* STATS too: whoever asks must not take a service that refuses clients for one that is ready. */
         queue_answer(c, (enum queue_request)type, request, STATUS_UNAVAILABLE,
                      status_text(STATUS_UNAVAILABLE), NULL);
-    } else if (type == QUEUE_STATS) {
-        stats(c, request);
-    } else if (type == QUEUE_LIST) {
-        list(c, request, limit, text);
-    } else if (type == QUEUE_SHOW) {
-        show(c, request, text);
-    } else {
-        change(c, (enum queue_request)type, request, text);
+        return true;
     }
-    return true;
+    return questions[type](c, (enum queue_request)type, request, fields, &r);
 }
 
 static void on_client(uv_poll_t *poll, int status, int events)
@@ -546,7 +344,9 @@ enum status queue_server_new(const struct queue_server_options *options, struct 
     }
     s->options = *options;
     s->accept.data = s;
-    s->handles = 1;
+    s->handles = 3;
+    queue_walks_init(&s->walks, options->loop);
+    (void)uv_timer_init(options->loop, &s->follow_timer);
     channel_frame_init(&s->frame);
     (void)uv_poll_start(&s->accept, UV_READABLE, on_accept);
     *out = s;
@@ -559,13 +359,19 @@ void queue_server_open(struct queue_server *s, struct delivery *delivery, struct
     s->delivery = delivery;
     s->spool = spool;
     s->log = log;
+    s->walks.schedule = delivery != NULL ? delivery_schedule(delivery) : NULL;
+    if (delivery == NULL) {
+        queue_walks_end(&s->walks);
+        queue_followers_drop(s, NULL);
+        (void)uv_timer_stop(&s->follow_timer);
+    }
 }
 
-static void on_accept_closed(uv_handle_t *handle)
+static void on_own_closed(uv_handle_t *handle)
 {
     struct queue_server *s = handle->data;
     s->handles--;
-    queue_server_closed_perhaps(s);
+    closed_perhaps(s);
 }
 
 void queue_server_close(struct queue_server *s, void (*closed)(void *context), void *context)
@@ -576,12 +382,17 @@ void queue_server_close(struct queue_server *s, void (*closed)(void *context), v
     while (s->clients != NULL) {
         client_drop(s->clients);
     }
-    uv_close((uv_handle_t *)&s->accept, on_accept_closed);
+    s->walks.timer.data = s;
+    s->follow_timer.data = s;
+    uv_close((uv_handle_t *)&s->accept, on_own_closed);
+    uv_close((uv_handle_t *)&s->walks.timer, on_own_closed);
+    uv_close((uv_handle_t *)&s->follow_timer, on_own_closed);
 }
 
 void queue_server_free(struct queue_server *s)
 {
     if (s != NULL) {
+        queue_operations_free(s);
         (void)close(s->options.listener);
         channel_frame_release(&s->frame);
         free(s);

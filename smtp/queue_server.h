@@ -17,6 +17,7 @@ struct queue_server_options {
     struct job_server *jobs;
     struct memory_budget *budget;
     struct settings_source *settings;
+    const char *node; /* its name; "": unknown. Borrowed */
 };
 enum status queue_server_new(const struct queue_server_options *options, struct queue_server **out,
                              struct failure *f) MUST_CHECK;

@@ -34,10 +34,10 @@ static void release_end(struct release *r, enum status status, const char *text)
     struct delivery *d = r->delivery;
     char id[ID_TEXT_SIZE];
     id_format(r->entry->id, id);
-    if (status == STATUS_OK || r->entry->doomed) {
+    if (status == STATUS_OK) {
         spool_delete(d->options.spool, r->entry->id);
         schedule_remove(&d->schedule, r->entry);
-    } else {
+    } else if (r->entry->order != ORDER_DELETE || !order_carried_out(d, r->entry, NULL)) {
         log_event(LOG_WARN, "a message stays in quarantine", LOG_TEXT("id", id), LOG_TEXT("error", text));
         schedule_quarantine(&d->schedule, r->entry);
     }
@@ -106,7 +106,7 @@ static void let_go(struct release *r)
     struct schedule_entry *e = r->entry;
     char id[ID_TEXT_SIZE];
     id_format(e->id, id);
-    if (!e->doomed) {
+    if (!order_carried_out(d, e, &r->loaded.state)) {
         struct spool_state *state = &r->loaded.state;
         state->released = true;
         state->state = SPOOL_DEFERRED;
@@ -116,9 +116,6 @@ static void let_go(struct release *r)
         e->released = true;
         delivery_log(d, e->id, MESSAGE_EVENT_RELEASED, slice_of_text(id));
         schedule_wait(&d->schedule, e, 0);
-    } else {
-        spool_delete(d->options.spool, e->id);
-        schedule_remove(&d->schedule, e);
     }
     spool_loaded_release(&r->loaded);
     free(r);

@@ -16,7 +16,8 @@
 
 static bool tells(const struct dispatch *x)
 {
-    return x->envelope->sender.len > 0 && (x->envelope->flags & SPOOL_NOTIFICATION) == 0 && !x->entry->doomed;
+    return x->envelope->sender.len > 0 && (x->envelope->flags & SPOOL_NOTIFICATION) == 0 &&
+           x->entry->order != ORDER_DELETE;
 }
 
 /* No NOTIFY at all means failures, and delays at our discretion (RFC 3461 section 4.1). */

@@ -1,4 +1,4 @@
-/* The schedule (smtp/schedule.h): a binary heap and a chained table. */
+/* The schedule (smtp/schedule.h): a binary heap, a chained table, and the order of ids. */
 #include "smtp/schedule.h"
 
 #include "smtp/spool_format.h"
@@ -16,11 +16,14 @@ void schedule_release(struct schedule *s)
         while (s->buckets[i] != NULL) {
             struct schedule_entry *e = s->buckets[i];
             s->buckets[i] = e->chain;
+            queue_facts_free(&s->index, e->facts);
             free(e);
         }
     }
     free(s->buckets);
     free(s->heap);
+    id_order_release(&s->order);
+    queue_index_release(&s->index);
     *s = (struct schedule){0};
 }
 
@@ -121,6 +124,9 @@ static void leave_state(struct schedule *s, struct schedule_entry *e)
     case SCHEDULE_QUARANTINED:
         s->quarantined--;
         break;
+    case SCHEDULE_HELD:
+        s->held--;
+        break;
     }
 }
 
@@ -137,6 +143,10 @@ static void enter_state(struct schedule *s, struct schedule_entry *e, enum sched
         break;
     case SCHEDULE_QUARANTINED:
         s->quarantined++;
+        e->order = ORDER_NONE;
+        break;
+    case SCHEDULE_HELD:
+        s->held++;
         break;
     }
 }
@@ -152,6 +162,10 @@ struct schedule_entry *schedule_add(struct schedule *s, const uint8_t id[ID_SIZE
         return NULL;
     }
     memcpy(e->id, id, ID_SIZE);
+    if (!id_order_add(&s->order, e)) {
+        free(e);
+        return NULL;
+    }
     e->bytes = bytes;
     e->attempts = attempts;
     e->next_ms = next_ms;
@@ -179,6 +193,8 @@ struct schedule_entry *schedule_find(const struct schedule *s, const uint8_t id[
 void schedule_remove(struct schedule *s, struct schedule_entry *e)
 {
     leave_state(s, e);
+    id_order_remove(&s->order, e);
+    queue_facts_free(&s->index, e->facts);
     struct schedule_entry **at = &s->buckets[bucket_of(s, e->id)];
     while (*at != e) {
         at = &(*at)->chain;
@@ -224,53 +240,18 @@ void schedule_quarantine(struct schedule *s, struct schedule_entry *e)
     enter_state(s, e, SCHEDULE_QUARANTINED);
 }
 
-/* Keeps the `max` smallest so far as a heap with the greatest on top, then sorts them: no array of all ids.
- */
-static int compare_ids(const void *a, const void *b)
+void schedule_hold(struct schedule *s, struct schedule_entry *e)
 {
-    const struct schedule_entry *x = *(struct schedule_entry *const *)a,
-                                *y = *(struct schedule_entry *const *)b;
-    return memcmp(x->id, y->id, ID_SIZE);
+    leave_state(s, e);
+    enter_state(s, e, SCHEDULE_HELD);
 }
 
-size_t schedule_list(const struct schedule *s, const uint8_t after[ID_SIZE], struct schedule_entry **out,
-                     size_t max)
+void schedule_move_earlier(struct schedule *s, uint64_t by_ms)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < s->bucket_count; i++) {
-        for (struct schedule_entry *e = s->buckets[i]; e != NULL; e = e->chain) {
-            if (memcmp(e->id, after, ID_SIZE) <= 0) {
-                continue;
-            }
-            if (n == max && (max == 0 || memcmp(e->id, out[0]->id, ID_SIZE) >= 0)) {
-                continue;
-            }
-            size_t at = n;
-            if (n < max) {
-                out[n++] = e;
-                while (at > 0 && memcmp(out[(at - 1) / 2]->id, e->id, ID_SIZE) < 0) {
-                    out[at] = out[(at - 1) / 2];
-                    at = (at - 1) / 2;
-                }
-                out[at] = e;
-                continue;
-            }
-            for (at = 0;;) {
-                size_t child = 2 * at + 1;
-                if (child + 1 < n && memcmp(out[child + 1]->id, out[child]->id, ID_SIZE) > 0) {
-                    child++;
-                }
-                if (child >= n || memcmp(out[child]->id, e->id, ID_SIZE) <= 0) {
-                    break;
-                }
-                out[at] = out[child];
-                at = child;
-            }
-            out[at] = e;
-        }
+    /* All by the same, so that the heap stays one; those at 0 are due anyway. */
+    for (size_t i = 0; i < s->heap_count; i++) {
+        s->heap[i]->next_ms = s->heap[i]->next_ms > by_ms ? s->heap[i]->next_ms - by_ms : 0;
     }
-    qsort(out, n, sizeof(struct schedule_entry *), compare_ids);
-    return n;
 }
 
 uint64_t schedule_jitter(uint64_t delay_ms, uint16_t random)

@@ -145,7 +145,9 @@ enum status smtp_service_new(const struct smtp_service_options *options, struct 
                                              .statistics = &s->statistics,
                                              .jobs = s->jobs,
                                              .budget = &s->budget,
-                                             .settings = &s->settings.source};
+                                             .settings = &s->settings.source,
+                                             .node =
+                                                 s->options.node_name != NULL ? s->options.node_name : ""};
         status = queue_server_new(&queue, &s->queue, f);
     }
     if (status == STATUS_OK) {
@@ -266,6 +268,7 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
     }
     delivery_set_spool(s->delivery, s->spool);
     disk_space_start(&s->disk, s->options.loop, s->options.spool_dir);
+    delivery_index_start(s->delivery);
     log_begin(s);
     s->transactions.spool = s->spool;
     server_set_node(s->server, node_id);

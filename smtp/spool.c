@@ -69,6 +69,7 @@ enum status spool_open(const struct spool_options *options, spool_found_cb found
     s->plain = malloc(CHUNK_PLAIN_SIZE);
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_cond_init(&s->work, NULL);
+    (void)pthread_cond_init(&s->published, NULL);
     enum status status = STATUS_INVALID;
     int n = snprintf(s->dir, sizeof s->dir, "%s", options->dir);
     if (n < 0 || (size_t)n >= sizeof s->dir || options->key.len != SPOOL_KEY_SIZE) {
@@ -134,6 +135,7 @@ void spool_free(struct spool *s)
     }
     (void)pthread_mutex_destroy(&s->lock);
     (void)pthread_cond_destroy(&s->work);
+    (void)pthread_cond_destroy(&s->published);
     free(s);
 }
 
@@ -166,6 +168,10 @@ static void note_put(struct spool *s, struct spool_note *note)
     note->next = NULL;
     pthread_mutex_lock(&s->lock);
     bool idle = s->adds == NULL && s->notes == NULL;
+    struct spool_place *place = note->type == SPOOL_NOTE_STATE ? spool_table_find(&s->table, note->id) : NULL;
+    if (place != NULL && place->states_pending < UINT16_MAX) {
+        place->states_pending++;
+    }
     *s->notes_tail = note;
     s->notes_tail = &note->next;
     if (idle) {

@@ -31,6 +31,7 @@ struct spool_place {
     uint32_t state_length;
     uint8_t commit_flags;
     bool damaged;
+    uint16_t states_pending; /* noted, not yet written: whoever loads waits for them */
 };
 
 /* Open addressing by the id's random bytes; a removed slot is filled by moving its followers. */
@@ -64,7 +65,7 @@ struct spool {
 
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t work;
+    pthread_cond_t work, published;
     bool stopping, stopped, thread_started;
     void (*closed)(void *context);
     void *closed_context;

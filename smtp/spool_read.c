@@ -5,7 +5,10 @@
 #include "crypto/chunk_cipher.h"
 
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
+
+#define STATE_WAIT_S 2
 
 static enum status read_at(int fd, uint64_t offset, uint8_t *out, size_t len, struct failure *f)
 {
@@ -110,16 +113,36 @@ static enum status load_state(struct spool_loaded *l, const struct spool_segment
     return status;
 }
 
+/* The newest state may be noted and not written yet: what was delivered would be forgotten. The lock is held;
+ * NULL: it is gone. BUSY in *status: the disk takes no writes. */
+static const struct spool_place *settled_place(struct spool *s, const uint8_t id[ID_SIZE],
+                                               enum status *status)
+{
+    struct timespec until;
+    const struct spool_place *place = spool_table_find(&s->table, id);
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STATE_WAIT_S;
+    *status = STATUS_OK;
+    while (place != NULL && place->states_pending > 0 && *status == STATUS_OK) {
+        if (pthread_cond_timedwait(&s->published, &s->lock, &until) != 0) {
+            *status = STATUS_BUSY;
+        }
+        place = spool_table_find(&s->table, id);
+    }
+    return place;
+}
+
 enum status spool_load(struct spool *s, const uint8_t id[ID_SIZE], struct spool_loaded *out,
                        struct failure *f)
 {
     *out = (struct spool_loaded){.spool = s};
     arena_init(&out->arena, (size_t)64 << 20);
     pthread_mutex_lock(&s->lock);
-    const struct spool_place *found = spool_table_find(&s->table, id);
+    enum status status = STATUS_OK;
+    const struct spool_place *found = settled_place(s, id, &status);
     struct spool_place place = {0};
     struct spool_segment *state_segment = NULL;
-    if (found != NULL) {
+    if (found != NULL && status == STATUS_OK) {
         place = *found;
         out->segment = place.segment;
         place.segment->refs++;
@@ -132,8 +155,11 @@ enum status spool_load(struct spool *s, const uint8_t id[ID_SIZE], struct spool_
     if (found == NULL) {
         return failure_set(f, STATUS_NOT_FOUND, "there is no such message in the queue");
     }
-    enum status status = place.damaged ? failure_set(f, STATUS_CORRUPT, "the message is damaged")
-                                       : load_envelope(out, place.offset, id, f);
+    if (status != STATUS_OK) {
+        return failure_set(f, status, "the spool cannot be written, and the newest state waits for it");
+    }
+    status = place.damaged ? failure_set(f, STATUS_CORRUPT, "the message is damaged")
+                           : load_envelope(out, place.offset, id, f);
     if (status == STATUS_OK && state_segment != NULL) {
         status = load_state(out, state_segment, place.state_offset, id, f);
     } else if (status == STATUS_OK) {

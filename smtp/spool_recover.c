@@ -330,7 +330,7 @@ static void found_tell(struct spool *s, const struct spool_place *place, spool_f
             (ssize_t)sizeof fixed) {
         /* Whole and good: recovery checked its CRC. Only the fixed part is needed here. */
         const uint8_t *p = fixed + SPOOL_RECORD_HEADER;
-        found.state = p[1] <= SPOOL_QUARANTINED ? (enum spool_message_state)p[1] : SPOOL_QUARANTINED;
+        found.state = p[1] <= SPOOL_HELD ? (enum spool_message_state)p[1] : SPOOL_QUARANTINED;
         found.notice_due = found.notice_due && (p[2] & SPOOL_STATE_NOTICED) == 0;
         found.attempts = spool_get_u32(p + 4);
         found.next_attempt_ms = spool_get_u64(p + 8);

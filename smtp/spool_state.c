@@ -76,7 +76,7 @@ enum status spool_state_decode(struct slice in, struct arena *a, struct spool_st
 {
     *s = (struct spool_state){0};
     if (in.len < SPOOL_STATE_FIXED || in.data[0] == 0 || in.data[0] > STATE_VERSION ||
-        in.data[1] > SPOOL_QUARANTINED) {
+        in.data[1] > SPOOL_HELD) {
         return STATUS_CORRUPT;
     }
     s->state = (enum spool_message_state)in.data[1];

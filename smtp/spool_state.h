@@ -20,7 +20,13 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-enum spool_message_state { SPOOL_ACTIVE = 0, SPOOL_DEFERRED = 1, SPOOL_QUARANTINED = 2 };
+enum spool_message_state {
+    SPOOL_ACTIVE = 0,
+    SPOOL_DEFERRED = 1,
+    SPOOL_QUARANTINED = 2,
+    SPOOL_HELD = 3 /* by an administrator; a release that does not know it takes the message for damaged and
+                      does not deliver it */
+};
 enum spool_state_flags {
     SPOOL_STATE_RELEASED = 1, /* its quarantined variants may leave */
     SPOOL_STATE_NOTICED = 2   /* the notice to its sender is durable */

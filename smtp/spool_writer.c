@@ -54,6 +54,7 @@ static void publish_note(struct spool *s, const struct spool_note *note, uint64_
         place->state_segment = s->current;
         place->state_offset = offset;
         place->state_length = length;
+        place->states_pending = (uint16_t)(place->states_pending - (place->states_pending > 0));
     }
 }
 
@@ -154,6 +155,7 @@ static void group_succeeded(struct spool *s, struct group *g, const struct writt
         publish_note(s, note, w->note_offsets[n], w->note_lengths[n]);
     }
     finish_adds(s, g->adds);
+    (void)pthread_cond_broadcast(&s->published);
     spool_segments_collect(s);
     pthread_mutex_unlock(&s->lock);
     notes_free(g->notes);

@@ -9,6 +9,8 @@
  *   removing one removes its settings, of whichever area.
  * - Releasing from quarantine is work of every day, dropping a message is not: queue.release is not in
  *   queue.write.
+ * - What is in the queue may have been decrypted here: reading it is nobody's but admin's, though whoever
+ *   exports a private key could read it too. Headers name subjects: they are for those who search for faults.
  * - Tokens are made and removed by admin alone: who makes tokens can have any role.
  */
 #include "store/permission.h"
@@ -73,8 +75,10 @@ static const struct permission permissions[] = {
 
     {"message.read", EVERYONE, "see what became of messages"},
     {"queue.read", EVERYONE, "see the queue"},
-    {"queue.write", OPERATOR, "try again, drop messages"},
-    {"queue.release", SECURITY | OPERATOR | HELPDESK, "deliver a message that is in quarantine"},
+    {"queue.headers", SECURITY | OPERATOR, "read the header of a message in the queue"},
+    {"queue.body", ADMIN, "read a whole message in the queue, also one that was decrypted here"},
+    {"queue.write", OPERATOR, "hold, try again, bounce and drop messages"},
+    {"queue.release", SECURITY | OPERATOR | HELPDESK, "deliver a message that is held or in quarantine"},
 
     {"token.read", SECURITY | AUDITOR, "see whose tokens there are and what they may; never a token"},
     {"token.write", ADMIN, "make and remove tokens"},

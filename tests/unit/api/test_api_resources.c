@@ -328,41 +328,6 @@ static void core_answers_become_json(void **state)
     ASK(200, "GET", "/v1/users?barrier=true", NULL);
 }
 
-static void the_queue_is_shown(void **state)
-{
-    struct queue_recipient recipient = {.address = SLICE_LITERAL("b@x.example"),
-                                        .state = SLICE_LITERAL("waiting")};
-    struct queue_entry entry = {.id = SLICE_LITERAL("id1"),
-                                .sender = SLICE_LITERAL("a@x.example"),
-                                .state = SLICE_LITERAL("deferred"),
-                                .size = 10,
-                                .arrived_ms = 1000,
-                                .recipients = &recipient,
-                                .recipient_count = 1,
-                                .trace = SLICE_LITERAL("{\"version\": 1}")};
-    struct msgpack_writer m;
-    (void)state;
-    msgpack_writer_init(&m, &w.answer_body);
-    write_array(&m, 1);
-    assert_int_equal(queue_entry_encode(&entry, &w.answer_body), STATUS_OK);
-    ASK(200, "GET", "/v1/queue?limit=1", NULL);
-    assert_string_equal(world_text(&w, "items.0.recipients.0.address"), "b@x.example");
-    assert_string_equal(world_text(&w, "next"), "id1");
-    buf_reset(&w.answer_body);
-    assert_int_equal(queue_entry_encode(&entry, &w.answer_body), STATUS_OK);
-    ASK(200, "GET", "/v1/queue/id1", NULL);
-    assert_string_equal(world_text(&w, "arrived"), "1970-01-01T00:00:01Z");
-    assert_int_equal(json_integer_value(world_json(&w, "trace.version")), 1);
-    buf_reset(&w.answer_body);
-    msgpack_writer_init(&m, &w.answer_body);
-    write_u64(&m, 4);
-    ASK(200, "POST", "/v1/queue/retry", NULL);
-    assert_int_equal(json_integer_value(world_json(&w, "count")), 4);
-    assert_int_equal(w.asked->type, QUEUE_RETRY);
-    w.answer_status = STATUS_NOT_FOUND;
-    ASK(404, "DELETE", "/v1/queue/id2", NULL);
-}
-
 static void node_answers(struct msgpack_writer *m, const char *node, enum status status, const char *text,
                          struct slice body)
 {
@@ -371,6 +336,125 @@ static void node_answers(struct msgpack_writer *m, const char *node, enum status
     write_u64(m, status);
     write_text(m, slice_of_text(text));
     write_bytes(m, body);
+}
+
+/* What a node says of FIND: entries whose ids are the letters. */
+static void queue_of(struct msgpack_writer *m, const char *node, const char *letters, bool more)
+{
+    struct queue_recipient recipient = {.address = SLICE_LITERAL("b@x.example"),
+                                        .state = SLICE_LITERAL("waiting")};
+    struct buf body = BUF_INIT(1 << 16);
+    struct msgpack_writer b;
+    msgpack_writer_init(&b, &body);
+    write_array(&b, 2);
+    write_bool(&b, more);
+    write_array(&b, strlen(letters));
+    for (const char *c = letters; *c != '\0'; c++) {
+        char cursor[64];
+        struct queue_entry entry = {.id = slice_of(c, 1),
+                                    .sender = SLICE_LITERAL("a@x.example"),
+                                    .state = SLICE_LITERAL("deferred"),
+                                    .arrived_ms = 1000,
+                                    .recipients = &recipient,
+                                    .recipient_count = 1};
+        (void)!snprintf(cursor, sizeof(cursor), "%016x:%c", 1, *c);
+        write_array(&b, 2);
+        write_text(&b, slice_of_text(cursor));
+        assert_int_equal(msgpack_writer_status(&b), STATUS_OK);
+        assert_int_equal(queue_entry_encode(&entry, &body), STATUS_OK);
+    }
+    node_answers(m, node, STATUS_OK, "", buf_slice(&body));
+    buf_release(&body);
+}
+
+static const char *ids(void)
+{
+    static char text[64];
+    size_t i;
+    json_t *item;
+    text[0] = '\0';
+    json_array_foreach(world_json(&w, "items"), i, item)
+    {
+        (void)!snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s",
+                        json_string_value(json_object_get(item, "id")));
+    }
+    return text;
+}
+
+static void the_queues_of_all_nodes_are_one(void **state)
+{
+    struct msgpack_writer m;
+    (void)state;
+    msgpack_writer_init(&m, &w.answer_body);
+    write_array(&m, 3);
+    queue_of(&m, "one", "ace", true); /* it has more behind e: what is behind that waits */
+    queue_of(&m, "two", "bdf", false);
+    node_answers(&m, "three", STATUS_TIMEOUT, "did not answer", slice_of(NULL, 0));
+    ASK(200, "GET", "/v1/queue?limit=50", NULL);
+    assert_int_equal(w.asked->type, CORE_MESSAGES);
+    assert_string_equal(ids(), "abcde");
+    assert_string_equal(world_text(&w, "next"), "0000000000000001:e");
+    assert_string_equal(world_text(&w, "items.1.node"), "two");
+    assert_string_equal(world_text(&w, "items.0.recipients.0.address"), "b@x.example");
+    assert_string_equal(world_text(&w, "silent.0.node"), "three");
+    ASK(200, "GET", "/v1/queue?limit=2", NULL);
+    assert_string_equal(ids(), "ab");
+    assert_string_equal(world_text(&w, "next"), "0000000000000001:b");
+    ASK(200, "GET", "/v1/queue?limit=2&descending=true", NULL);
+    assert_string_equal(ids(), "fe");
+    ASK(400, "GET", "/v1/queue?older_than=soon", NULL);
+    ASK(400, "GET", "/v1/queue?state=lost", NULL);
+    ASK(400, "GET", "/v1/queue?colour=red", NULL);
+}
+
+static void one_message_is_found_wherever_it_is(void **state)
+{
+    struct msgpack_writer m;
+    static const char *const path = "/v1/queue/00000000000000000000000001/hold";
+    (void)state;
+    for (int there = 0; there < 3; there++) {
+        buf_reset(&w.answer_body);
+        msgpack_writer_init(&m, &w.answer_body);
+        write_array(&m, 2);
+        node_answers(&m, "one", STATUS_NOT_FOUND, "none", slice_of(NULL, 0));
+        node_answers(&m, "two",
+                     there == 0   ? STATUS_OK
+                     : there == 1 ? STATUS_CONFLICT
+                                  : STATUS_TIMEOUT,
+                     there == 0 ? "" : "two says why",
+                     there == 0 ? SLICE_LITERAL("\x01") : slice_of(NULL, 0));
+        ASK(there == 0 ? 200 : there == 1 ? 409 : 503, "POST", path, NULL);
+        if (there == 0) {
+            assert_int_equal(json_integer_value(world_json(&w, "count")), 1);
+        } else {
+            assert_non_null(strstr(world_text(&w, "detail"), "two says why"));
+        }
+    }
+    buf_reset(&w.answer_body);
+    msgpack_writer_init(&m, &w.answer_body);
+    write_array(&m, 1);
+    node_answers(&m, "one", STATUS_NOT_FOUND, "none", slice_of(NULL, 0));
+    ASK(404, "POST", path, NULL);
+    ASK(404, "POST", "/v1/queue/nonsense/hold", NULL);
+}
+
+static void many_must_be_named_and_confirmed(void **state)
+{
+    struct msgpack_writer m;
+    (void)state;
+    msgpack_writer_init(&m, &w.answer_body);
+    write_array(&m, 2);
+    node_answers(&m, "one", STATUS_OK, "", SLICE_LITERAL("\x03"));
+    node_answers(&m, "two", STATUS_OK, "", SLICE_LITERAL("\x04"));
+    ASK(400, "POST", "/v1/queue/delete", "{}");
+    ASK(400, "POST", "/v1/queue/delete", "{\"all\": true, \"sender\": \"a@b.example\"}");
+    ASK(200, "POST", "/v1/queue/delete", "{\"sender\": \"a@b.example\"}");
+    assert_int_equal(json_integer_value(world_json(&w, "messages")), 7);
+    assert_true(json_is_null(world_json(&w, "operation")));
+    ASK(200, "POST", "/v1/queue/delete", "{\"sender\": \"a@b.example\", \"confirm\": true}");
+    assert_int_equal(strlen(world_text(&w, "operation")), ID_TEXT_SIZE - 1);
+    ASK(200, "POST", "/v1/queue/retry", NULL);
+    assert_int_equal(strlen(world_text(&w, "operation")), ID_TEXT_SIZE - 1);
 }
 
 static void what_is_fetched_is_told(void **state)
@@ -537,7 +621,9 @@ int main(void)
         TEST(tokens_sign_in_until_they_end),
         TEST(the_policy_is_explained),
         TEST(core_answers_become_json),
-        TEST(the_queue_is_shown),
+        TEST(the_queues_of_all_nodes_are_one),
+        TEST(one_message_is_found_wherever_it_is),
+        TEST(many_must_be_named_and_confirmed),
         TEST(what_is_fetched_is_told),
         TEST(answers_of_responders_are_named_to_be_forgotten),
         TEST(readiness_tells_what_is_wrong),

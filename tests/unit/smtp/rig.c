@@ -496,33 +496,85 @@ bool client_closed(int fd)
 
 /* --- the queue --- */
 
-void rig_queue_ask(struct rig *r, const char *text_after, enum queue_request type, bool has_limit,
-                   struct channel_frame *frame)
+void rig_queue_question(struct rig *r, enum queue_request type, const struct buf *args, size_t count,
+                        struct channel_frame *frame)
 {
     char path[108];
-    struct buf out = BUF_INIT(256);
+    struct buf out = BUF_INIT(16384);
     struct msgpack_writer w;
     struct failure f = {0};
     int queue_fd = -1;
     (void)!snprintf(path, sizeof path, "%s/queue.sock", r->dir);
     CHECK(channel_connect(path, &queue_fd, &f) == STATUS_OK);
     msgpack_writer_init(&w, &out);
-    write_array(&w, type == QUEUE_STATS ? 2 : has_limit ? 4 : 3);
+    write_array(&w, 2 + count);
     write_u64(&w, type);
     write_u64(&w, 7);
-    if (has_limit) {
-        write_u64(&w, 10);
-    }
-    if (type != QUEUE_STATS) {
-        write_text(&w, slice_of_text(text_after));
-    }
     CHECK(msgpack_writer_status(&w) == STATUS_OK);
+    CHECK(args->len == 0 || buf_append_slice(&out, buf_slice(args)) == STATUS_OK);
     CHECK(channel_send(queue_fd, buf_slice(&out), NULL, 0) == STATUS_OK);
     buf_release(&out);
-    CHECK(channel_wait_readable(queue_fd, 5000) == STATUS_OK);
+    CHECK(channel_wait_readable(queue_fd, 10000) == STATUS_OK);
     channel_frame_init(frame);
     CHECK(channel_receive(queue_fd, frame) == STATUS_OK);
     (void)close(queue_fd);
+}
+
+void rig_queue_ask(struct rig *r, const char *id, enum queue_request type, struct channel_frame *frame)
+{
+    struct buf args = BUF_INIT(256);
+    struct msgpack_writer w;
+    msgpack_writer_init(&w, &args);
+    if (type != QUEUE_STATS) {
+        write_text(&w, slice_of_text(id));
+    }
+    CHECK(msgpack_writer_status(&w) == STATUS_OK);
+    rig_queue_question(r, type, &args, type != QUEUE_STATS, frame);
+    buf_release(&args);
+}
+
+uint64_t rig_operate(struct rig *r, const char *action, const struct queue_selection *selection)
+{
+    uint8_t id[ID_SIZE];
+    char text[ID_TEXT_SIZE];
+    struct buf args = BUF_INIT(16384);
+    struct msgpack_writer w;
+    struct channel_frame frame;
+    struct queue_operation_told told = {0};
+    uint64_t done = 0;
+    random_bytes(id, sizeof id);
+    id_format(id, text);
+    CHECK(queue_selection_encode(selection, &args) == STATUS_OK);
+    msgpack_writer_init(&w, &args);
+    write_text(&w, slice_of_text(action));
+    write_text(&w, slice_of_text(text));
+    write_text(&w, SLICE_LITERAL("test"));
+    write_bool(&w, true);
+    CHECK(msgpack_writer_status(&w) == STATUS_OK);
+    rig_queue_question(r, QUEUE_OPERATE, &args, 5, &frame);
+    buf_release(&args);
+    channel_frame_release(&frame);
+    for (bool over = false; !over;) {
+        struct msgpack_reader m;
+        rig_queue_ask(r, text, QUEUE_OPERATIONS, &frame);
+        msgpack_reader_init(&m, buf_slice(&frame.payload));
+        CHECK(read_array(&m, 5) == 5);
+        (void)read_u64(&m);
+        (void)read_u64(&m);
+        CHECK(read_u64(&m) == STATUS_OK);
+        (void)read_text(&m, 100);
+        CHECK(read_array(&m, 1) == 1);
+        queue_operation_read(&m, &told);
+        CHECK(msgpack_reader_status(&m, true) == STATUS_OK);
+        over = slice_equal(told.state, SLICE_LITERAL("done"));
+        done = told.done;
+        CHECK(!over || told.looked <= told.messages);
+        channel_frame_release(&frame);
+        if (!over) {
+            (void)usleep(5000);
+        }
+    }
+    return done;
 }
 
 uint64_t rig_stat(struct rig *rig, const char *name)
@@ -530,7 +582,7 @@ uint64_t rig_stat(struct rig *rig, const char *name)
     struct channel_frame frame;
     struct msgpack_reader r;
     uint64_t found = UINT64_MAX;
-    rig_queue_ask(rig, "", QUEUE_STATS, false, &frame);
+    rig_queue_ask(rig, "", QUEUE_STATS, &frame);
     msgpack_reader_init(&r, buf_slice(&frame.payload));
     CHECK(read_array(&r, 5) == 5);
     CHECK(read_u64(&r) == QUEUE_STATS);

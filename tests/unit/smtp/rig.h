@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "mail/job.h"
 #include "smtp/queue_protocol.h"
+#include "smtp/queue_selection.h"
 #include "smtp/service.h"
 
 #include <pthread.h>
@@ -104,9 +105,13 @@ int client_command(int fd, const char *line); /* "NOOP" -> code */
 /* A whole message in one session; the code of the last reply, its text in `reply` if not NULL. */
 int client_deliver(uint16_t port, const char *from, const char *to, const char *body, char *reply,
                    size_t size);
-/* One request to the queue and its answer; release the frame. `has_limit`: of QUEUE_LIST. */
-void rig_queue_ask(struct rig *r, const char *text_after, enum queue_request type, bool has_limit,
-                   struct channel_frame *frame);
+/* One request to the queue and its answer; release the frame. With an id, or STATS without. */
+void rig_queue_ask(struct rig *r, const char *id, enum queue_request type, struct channel_frame *frame);
+/* The same with `count` arguments, raw MessagePack. */
+void rig_queue_question(struct rig *r, enum queue_request type, const struct buf *args, size_t count,
+                        struct channel_frame *frame);
+/* An operation on all that are meant, until it is over; how many it was done to. */
+uint64_t rig_operate(struct rig *r, const char *action, const struct queue_selection *selection);
 uint64_t rig_stat(struct rig *rig, const char *name);
 
 bool client_closed(int fd); /* the server has closed it (within five seconds) */

@@ -125,7 +125,7 @@ static void show(const char *id, struct arena *a, struct queue_entry *e)
     struct channel_frame frame;
     struct msgpack_reader r;
     struct slice kept;
-    rig_queue_ask(&rig, id, QUEUE_SHOW, false, &frame);
+    rig_queue_ask(&rig, id, QUEUE_SHOW, &frame);
     assert_true(arena_copy(a, buf_slice(&frame.payload), &kept));
     channel_frame_release(&frame);
     msgpack_reader_init(&r, kept);
@@ -142,7 +142,7 @@ static uint64_t change(const char *id, enum queue_request type)
 {
     struct channel_frame frame;
     struct msgpack_reader r;
-    rig_queue_ask(&rig, id, type, false, &frame);
+    rig_queue_ask(&rig, id, type, &frame);
     msgpack_reader_init(&r, buf_slice(&frame.payload));
     (void)read_array(&r, 5);
     (void)read_u64(&r);
@@ -176,7 +176,7 @@ static void test_quarantine_by_policy(void **state)
     rig.keep_dir = true;
     rig_start(&rig);
     assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
-    assert_int_equal(change("", QUEUE_RETRY), STATUS_OK);
+    rig_operate(&rig, "retry", &(struct queue_selection){0});
     assert_int_equal(change(id, QUEUE_RETRY), STATUS_CONFLICT);
     (void)usleep(1100000);
     assert_int_equal(sink.count, 1);
@@ -266,7 +266,7 @@ static void test_put_aside_as_it_came(void **state)
     rig.keep_dir = true;
     rig_start(&rig);
     assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
-    assert_int_equal(change("", QUEUE_RETRY), STATUS_OK);
+    rig_operate(&rig, "retry", &(struct queue_selection){0});
     atomic_store(&rig.still_aside, true);
     assert_int_equal(change(id, QUEUE_RELEASE), STATUS_OK); /* refused anew: it stays */
     assert_false(sink_wait(&sink, 1, 300));

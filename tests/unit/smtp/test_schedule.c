@@ -83,26 +83,65 @@ static void test_list(void **state)
     enum { COUNT = 1000, PAGE = 37 };
     struct schedule s = {0};
     struct schedule_entry *page[PAGE];
-    uint8_t after[ID_SIZE] = {0};
+    const uint8_t *after = NULL;
     for (uint64_t i = 0; i < COUNT; i++) {
         uint8_t id[ID_SIZE];
         id_of((i * 7919) % COUNT, id);
-        assert_non_null(schedule_add(&s, id, 1, i % 2 == 0 ? SCHEDULE_WAITING : SCHEDULE_QUARANTINED, 0, i));
+        assert_non_null(schedule_add(&s, id, 1, i % 2 == 0 ? SCHEDULE_WAITING : SCHEDULE_HELD, 0, i));
     }
     size_t seen = 0;
-    for (;;) {
-        size_t n = schedule_list(&s, after, page, PAGE);
-        if (n == 0) {
-            break;
-        }
+    for (size_t n; (n = id_order_after(&s.order, after, page, PAGE)) > 0; after = page[n - 1]->id) {
         for (size_t i = 0; i < n; i++) {
             uint8_t id[ID_SIZE];
             id_of(seen++, id);
             assert_memory_equal(page[i]->id, id, ID_SIZE);
         }
-        memcpy(after, page[n - 1]->id, ID_SIZE);
     }
     assert_int_equal(seen, COUNT);
+    after = NULL;
+    for (size_t n; (n = id_order_before(&s.order, after, page, PAGE)) > 0; after = page[n - 1]->id) {
+        for (size_t i = 0; i < n; i++) {
+            uint8_t id[ID_SIZE];
+            id_of(--seen, id);
+            assert_memory_equal(page[i]->id, id, ID_SIZE);
+        }
+    }
+    assert_int_equal(seen, 0);
+    /* Most go, in another order; those that are left are found from places that are gone. */
+    for (uint64_t i = 0; i < COUNT; i++) {
+        uint8_t id[ID_SIZE];
+        id_of((i * 331) % COUNT, id);
+        if ((i * 331) % COUNT % 50 != 7) {
+            schedule_remove(&s, schedule_find(&s, id));
+        }
+    }
+    assert_int_equal(s.held + s.heap_count, COUNT / 50);
+    uint8_t gone[ID_SIZE], next[ID_SIZE];
+    id_of(500, gone);
+    assert_int_equal(id_order_after(&s.order, gone, page, PAGE), 10);
+    id_of(507, next);
+    assert_memory_equal(page[0]->id, next, ID_SIZE);
+    assert_int_equal(id_order_before(&s.order, gone, page, PAGE), 10);
+    id_of(457, next);
+    assert_memory_equal(page[0]->id, next, ID_SIZE);
+    schedule_release(&s);
+}
+
+static void test_a_clock_that_is_set_back(void **state)
+{
+    (void)state;
+    struct schedule s = {0};
+    for (uint64_t i = 0; i < 100; i++) {
+        uint8_t id[ID_SIZE];
+        id_of(i, id);
+        assert_non_null(schedule_add(&s, id, 1, SCHEDULE_WAITING, 0, 1000 + (i * 37) % 100));
+    }
+    schedule_move_earlier(&s, 990);
+    assert_int_equal(schedule_next(&s), 10);
+    for (uint64_t due = 10; due < 110; due++) {
+        assert_null(schedule_take_due(&s, due - 1));
+        assert_non_null(schedule_take_due(&s, due));
+    }
     schedule_release(&s);
 }
 
@@ -200,9 +239,10 @@ static void test_envelope_codec(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),       cmocka_unit_test(test_due),
-        cmocka_unit_test(test_list),        cmocka_unit_test(test_jitter),
-        cmocka_unit_test(test_entry_codec), cmocka_unit_test(test_envelope_codec),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_due),
+        cmocka_unit_test(test_list),           cmocka_unit_test(test_a_clock_that_is_set_back),
+        cmocka_unit_test(test_jitter),         cmocka_unit_test(test_entry_codec),
+        cmocka_unit_test(test_envelope_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,17 +135,16 @@ static void test_killer_is_quarantined(void **state)
     assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
     /* all that wait: not what is held */
     struct channel_frame frame;
-    rig_queue_ask(&rig, "", QUEUE_RETRY, false, &frame);
-    channel_frame_release(&frame);
+    rig_operate(&rig, "retry", &(struct queue_selection){0});
     assert_false(sink_wait(&sink, 1, 300));
     /* by name: through a worker again, which refuses it now, and then does not */
     atomic_store(&rig.mode, RIG_REFUSE);
-    rig_queue_ask(&rig, quarantined_id, QUEUE_RETRY, false, &frame);
+    rig_queue_ask(&rig, quarantined_id, QUEUE_RETRY, &frame);
     channel_frame_release(&frame);
     assert_false(sink_wait(&sink, 1, 300));
     assert_int_equal(rig_stat(&rig, "queue_quarantined"), 1);
     atomic_store(&rig.mode, RIG_PASS);
-    rig_queue_ask(&rig, quarantined_id, QUEUE_RETRY, false, &frame);
+    rig_queue_ask(&rig, quarantined_id, QUEUE_RETRY, &frame);
     channel_frame_release(&frame);
     assert_true(sink_wait(&sink, 1, 5000));
     (void)usleep(200000);
@@ -496,81 +495,6 @@ static void test_smuggling_ends_the_session(void **state)
     assert_false(sink_wait(&sink, 1, 100));
 }
 
-/* --- the queue --- */
-
-static void test_queue(void **state)
-{
-    (void)state;
-    rig_set(&rig, "delivery.retry", "1h");
-    atomic_store(&sink.rcpt_code, 450);
-    rig_start(&rig);
-    for (int i = 0; i < 12; i++) {
-        assert_int_equal(client_deliver(rig.port, "a@a.test", "b@b.test,c@b.test", BODY, NULL, 0), 250);
-    }
-    (void)usleep(300000);
-    struct channel_frame frame;
-    struct msgpack_reader r;
-    struct arena a;
-    struct queue_entry e;
-    char first[ID_TEXT_SIZE] = "", last[ID_TEXT_SIZE] = "";
-    arena_init(&a, 1 << 20);
-    rig_queue_ask(&rig, "", QUEUE_LIST, true, &frame);
-    msgpack_reader_init(&r, buf_slice(&frame.payload));
-    assert_int_equal(read_array(&r, 5), 5);
-    assert_int_equal(read_u64(&r), QUEUE_LIST);
-    (void)read_u64(&r);
-    assert_int_equal(read_u64(&r), STATUS_OK);
-    (void)read_text(&r, 100);
-    assert_int_equal(read_array(&r, 100), 10);
-    for (int i = 0; i < 10; i++) {
-        queue_entry_read(&r, &a, &e);
-        assert_int_equal(r.status, STATUS_OK);
-        assert_true(slice_compare(e.id, slice_of_text(last)) > 0);
-        (void)!snprintf(last, sizeof last, "%.*s", SLICE_ARGS(e.id));
-        if (i == 0) {
-            memcpy(first, last, sizeof first);
-        }
-        assert_true(slice_equal(e.sender, SLICE_LITERAL("a@a.test")));
-        assert_true(slice_equal(e.state, SLICE_LITERAL("deferred")));
-        assert_int_equal(e.attempts, 1);
-        assert_int_equal(e.recipient_count, 2);
-        assert_true(slice_equal(e.recipients[1].address, SLICE_LITERAL("c@b.test")));
-        assert_true(slice_starts_with(e.recipients[1].last_reply, SLICE_LITERAL("450 4.1.1 told so")));
-    }
-    assert_int_equal(msgpack_reader_status(&r, true), STATUS_OK);
-    channel_frame_release(&frame);
-    rig_queue_ask(&rig, last, QUEUE_LIST, true, &frame);
-    msgpack_reader_init(&r, buf_slice(&frame.payload));
-    (void)read_array(&r, 5);
-    (void)read_u64(&r);
-    (void)read_u64(&r);
-    (void)read_u64(&r);
-    (void)read_text(&r, 100);
-    assert_int_equal(read_array(&r, 100), 2);
-    channel_frame_release(&frame);
-    rig_queue_ask(&rig, first, QUEUE_SHOW, false, &frame);
-    msgpack_reader_init(&r, buf_slice(&frame.payload));
-    (void)read_array(&r, 5);
-    (void)read_u64(&r);
-    (void)read_u64(&r);
-    assert_int_equal(read_u64(&r), STATUS_OK);
-    (void)read_text(&r, 100);
-    queue_entry_read(&r, &a, &e);
-    assert_true(slice_equal(e.trace, SLICE_LITERAL("{}")));
-    channel_frame_release(&frame);
-    rig_queue_ask(&rig, first, QUEUE_DELETE, false, &frame);
-    channel_frame_release(&frame);
-    assert_int_equal(rig_stat(&rig, "queue_messages"), 11);
-    atomic_store(&sink.rcpt_code, 0);
-    rig_queue_ask(&rig, "", QUEUE_RETRY, false, &frame);
-    channel_frame_release(&frame);
-    assert_true(sink_wait(&sink, 11, 5000));
-    (void)usleep(200000);
-    assert_int_equal(sink.count, 11);
-    assert_int_equal(rig_stat(&rig, "queue_messages"), 0);
-    arena_release(&a);
-}
-
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, finish)
@@ -598,7 +522,6 @@ int main(void)
         CASE(test_stop_in_the_middle),
         CASE(test_commands),
         CASE(test_smuggling_ends_the_session),
-        CASE(test_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
