@@ -314,6 +314,7 @@ static const struct cli_column message_fields[] = {
 const struct cli_view view_messages = {message_fields, "items", message_columns, "no message fits"};
 
 static const struct cli_column queue_columns[] = {{"ID", "id", SHOW_TEXT},
+                                                  {"NODE", "node", SHOW_TEXT},
                                                   {"STATE", "state", SHOW_TEXT},
                                                   {"SIZE", "size", SHOW_BYTES},
                                                   {"ARRIVED", "arrived", SHOW_TIME},
@@ -322,10 +323,24 @@ static const struct cli_column queue_columns[] = {{"ID", "id", SHOW_TEXT},
                                                   {"SENDER", "sender", SHOW_TEXT},
                                                   {"RECIPIENTS", "recipients.address", SHOW_LIST},
                                                   END};
-static const struct cli_column queue_fields[] = {{"node", "node", SHOW_TEXT}, END};
+static const struct cli_column queue_fields[] = {{"without the messages of", "silent.node", SHOW_LIST}, END};
 const struct cli_view view_queue = {queue_fields, "items", queue_columns, "the queue is empty"};
 
-static const struct cli_column count_fields[] = {{"messages", "count", SHOW_TEXT}, END};
+static const struct cli_column operation_columns[] = {{"OPERATION", "operation", SHOW_TEXT},
+                                                      {"ACTION", "action", SHOW_TEXT},
+                                                      {"STATE", "state", SHOW_TEXT},
+                                                      {"STARTED", "started", SHOW_TIME},
+                                                      {"LOOKED", "looked", SHOW_TEXT},
+                                                      {"OF", "messages", SHOW_TEXT},
+                                                      {"DONE", "done", SHOW_TEXT},
+                                                      {"REFUSED", "refused", SHOW_TEXT},
+                                                      {"BY", "by", SHOW_TEXT},
+                                                      END};
+const struct cli_view view_queue_operations = {queue_fields, "items", operation_columns,
+                                               "there are no operations"};
+
+static const struct cli_column count_fields[] = {
+    {"messages", "count", SHOW_TEXT}, {"operation", "operation", SHOW_TEXT}, END};
 const struct cli_view view_count = {count_fields, NULL, NULL, NULL};
 
 static const struct cli_column token_columns[] = {{"NAME", "name", SHOW_TEXT},

@@ -6,8 +6,9 @@
 
 extern const struct cli_view view_cluster, view_verify, view_transfer, view_nodes, view_node_token,
     view_removed, view_setting, view_setting_told, view_domains, view_domain, view_users, view_user,
-    view_imported, view_certificates, view_certificate, view_queue, view_count, view_token, view_tokens,
-    view_rules, view_rule, view_groups, view_group, view_group_members, view_policy_test;
+    view_imported, view_certificates, view_certificate, view_queue, view_queue_operations, view_count,
+    view_token, view_tokens, view_rules, view_rule, view_groups, view_group, view_group_members,
+    view_policy_test;
 extern const struct cli_view view_messages;
 extern const struct cli_view view_fetch, view_fetch_due, view_ocsp_answers;
 extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issuer_crls;
