@@ -226,8 +226,8 @@ static char many[8000]; /* commands of 8 bytes */
 
 static void many_fill(void)
 {
-    for (size_t i = 0; i < sizeof many; i += 8) {
-        memcpy(many + i, "EHLO a\r\n", 8);
+    for (size_t i = 0; i < sizeof many; i++) {
+        many[i] = "EHLO a\r\n"[i % 8];
     }
 }
 

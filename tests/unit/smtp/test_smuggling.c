@@ -91,7 +91,8 @@ static void test_content(void **state)
                 size_t head = strlen(before[b]), whole = head + len + 2;
                 memcpy(text, before[b], head);
                 sequence(n, len, text + head);
-                memcpy(text + head + len, "b\n", 2); /* never right: so a CR at the end is decided, too */
+                text[head + len] = 'b'; /* a bare LF is never right: so a CR at the end is decided, too */
+                text[head + len + 1] = '\n';
                 long wanted = end_of(text, whole);
                 read_as(text, whole, whole, 1, wanted);
                 read_as(text, whole, 1, 1, wanted);
