@@ -79,6 +79,9 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_CA_REVOKE_CA:
     case COMMAND_CA_IMPORT:
     case COMMAND_CA_REQUEST_COMPLETE:
+    case COMMAND_DKIM_STATE:
+    case COMMAND_REWRITE_SET:
+    case COMMAND_REWRITE_REMOVE:
         return true;
     default:
         return false;

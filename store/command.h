@@ -193,6 +193,21 @@ enum command_number {
     COMMAND_STS_FAILED = 112,
     /* domain: its policy is forgotten */
     COMMAND_STS_REMOVE = 113,
+    /* --- 120 to 124: DKIM keys; see store/records_dkim.h --- */
+    /* domain, selector, algorithm (enum dkim_algorithm), bits, id (32: SHA-256 of the public key), public key
+       (SubjectPublicKeyInfo), private key (sealed). It signs nothing yet */
+    COMMAND_DKIM_ADD = 120,
+    /* domain, selector, state (enum dkim_state) that it gets: active makes the active one of the same
+       algorithm rest; retired takes the private key away */
+    COMMAND_DKIM_STATE = 121,
+    /* domain, selector; not an active one */
+    COMMAND_DKIM_REMOVE = 122,
+    /* --- 125 to 129: rewriting of addresses; see store/records_rewrite.h --- */
+    /* kind (enum rewrite_kind), pattern, target (or ""), flags (enum rewrite_flags). Replaces what is there
+     */
+    COMMAND_REWRITE_SET = 125,
+    /* kind, pattern */
+    COMMAND_REWRITE_REMOVE = 126,
     COMMAND_NUMBER_END
 };
 

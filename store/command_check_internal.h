@@ -44,6 +44,13 @@ enum status check_domain_dns_seen(const struct command *c, struct failure *f);
 enum status check_notice_claim(const struct command *c, struct failure *f);
 enum status check_notice_end(const struct command *c, struct failure *f);
 enum status check_notice_forget(const struct command *c, struct failure *f);
+/* store/apply_dkim.c */
+enum status check_dkim_add(const struct command *c, struct failure *f);
+enum status check_dkim_state(const struct command *c, struct failure *f);
+enum status check_dkim_remove(const struct command *c, struct failure *f);
+/* store/apply_rewrite.c */
+enum status check_rewrite_set(const struct command *c, struct failure *f);
+enum status check_rewrite_remove(const struct command *c, struct failure *f);
 /* store/command_check_ca.c */
 enum status check_ca_add(const struct command *c, struct failure *f);
 enum status check_ca_issue(const struct command *c, struct failure *f);

@@ -5,9 +5,11 @@
 #include "store/apply_internal.h"
 #include "store/command_check_internal.h"
 #include "store/records_ca.h"
+#include "store/records_dkim.h"
 #include "store/records_dns.h"
 #include "store/records_notice.h"
 #include "store/records_sts.h"
+#include "store/records_rewrite.h"
 #include "store/records_trust.h"
 
 #define HASH_SIZE 32
@@ -311,6 +313,33 @@ static const struct command_field ca_request_complete_fields[] = {
     BYTES("key", 1, 64 << 10, "private key, sealed for this certificate"),
 };
 
+#define DKIM_NAMES                                                                                           \
+    TEXT("domain", 1, DOMAIN_MAX, "domain that is signed for"),                                              \
+        TEXT("selector", 1, DKIM_SELECTOR_MAX, "name of the key below _domainkey")
+static const struct command_field dkim_add_fields[] = {
+    DKIM_NAMES,
+    U64("algorithm", "1 rsa-sha256, 2 ed25519-sha256"),
+    U64("bits", "of the public key"),
+    BYTES("id", DKIM_KEY_ID_SIZE, DKIM_KEY_ID_SIZE, "SHA-256 of the public key"),
+    BYTES("public_key", 1, DKIM_PUBLIC_KEY_MAX, "SubjectPublicKeyInfo, DER"),
+    BYTES("key", 1, 64 << 10, "private key, sealed for this id"),
+};
+static const struct command_field dkim_state_fields[] = {
+    DKIM_NAMES,
+    U64("state", "2 active, 3 resting, 4 retired"),
+};
+static const struct command_field dkim_fields[] = {DKIM_NAMES};
+
+#define REWRITE_NAMES                                                                                        \
+    U64("kind", "1 canonical, 2 masquerade, 3 exception"),                                                   \
+        TEXT("pattern", 1, ADDRESS_MAX + 1, "address, domain, @domain or local part@")
+static const struct command_field rewrite_set_fields[] = {
+    REWRITE_NAMES,
+    TEXT("target", 0, ADDRESS_MAX + 1, "what a canonical pattern becomes"),
+    U64("flags", "1 senders, 2 recipients, 4 envelope, 8 header"),
+};
+static const struct command_field rewrite_fields[] = {REWRITE_NAMES};
+
 /* `v`: the command set that brought it. */
 #define ROW_OF(v, n, t, p, f, c, a, h)                                                                       \
     {                                                                                                        \
@@ -459,6 +488,16 @@ static const struct command_type types[] = {
            "forget an OCSP answer"),
     ROW_OF(2, COMMAND_OCSP_SWEEP, "ocsp.sweep", "ca.write", ocsp_sweep_fields, NULL, apply_ocsp_sweep,
            "take away OCSP answers that have ended"),
+    ROW_OF(2, COMMAND_DKIM_ADD, "dkim.add", "dkim.write", dkim_add_fields, check_dkim_add, apply_dkim_add,
+           "add a DKIM key, which signs nothing yet"),
+    ROW_OF(2, COMMAND_DKIM_STATE, "dkim.state", "dkim.write", dkim_state_fields, check_dkim_state,
+           apply_dkim_state, "let a DKIM key sign, rest or retire"),
+    ROW_OF(2, COMMAND_DKIM_REMOVE, "dkim.remove", "dkim.write", dkim_fields, check_dkim_remove,
+           apply_dkim_remove, "remove a DKIM key"),
+    ROW_OF(2, COMMAND_REWRITE_SET, "rewrite.set", "rewrite.write", rewrite_set_fields, check_rewrite_set,
+           apply_rewrite_set, "rewrite addresses"),
+    ROW_OF(2, COMMAND_REWRITE_REMOVE, "rewrite.remove", "rewrite.write", rewrite_fields, check_rewrite_remove,
+           apply_rewrite_remove, "rewrite them no longer"),
 };
 
 const struct command_type *command_type_of(enum command_number number)

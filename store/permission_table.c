@@ -73,6 +73,11 @@ static const struct permission permissions[] = {
 
     {"fetch.run", SECURITY | OPERATOR, "fetch revocation lists and OCSP answers now, not on schedule"},
 
+    {"dkim.read", EVERYONE, "see DKIM keys and their DNS records"},
+    {"dkim.write", SECURITY, "make, import, activate, retire and remove DKIM keys"},
+    {"rewrite.read", EVERYONE, "see what addresses are rewritten to"},
+    {"rewrite.write", SECURITY | OPERATOR, "change what addresses are rewritten to"},
+
     {"message.read", EVERYONE, "see what became of messages"},
     {"queue.read", EVERYONE, "see the queue"},
     {"queue.headers", SECURITY | OPERATOR, "read the header of a message in the queue"},

@@ -837,6 +837,42 @@ static const struct setting settings[] = {
         RANGE("dns.refresh", SETTING_DURATION, "6h", MINUTES(1), DAYS(7), G, SETTING_OF_NODE,
               "how often the fingerprints of partner domains are looked up in DNS",
               ABOUT(2, TRUST, "short: requests for each watched domain; long: changes are seen late")),
+
+    [SETTING_DKIM_SIGN] = FLAG(
+        "dkim.sign", "yes", GD, SETTING_OF_SENDER,
+        "whether mail of the domain that leaves is signed by DKIM, once the domain has an active key",
+        ABOUT(2, FORMAT,
+              "one key operation for each copy of a message, by each active key; no: partners that ask for "
+              "DMARC may refuse the domain's mail")),
+    [SETTING_DKIM_SELECTOR] = RANGE("dkim.selector", SETTING_TEXT, "sealpost", 1, 40, GD, SETTING_OF_SENDER,
+                                    "how selectors begin that dkim create and dkim rotate choose",
+                                    ABOUT(2, FORMAT, "only the names of new keys change")),
+    [SETTING_DKIM_SUBDOMAINS] = FLAG(
+        "dkim.subdomains", "yes", GD, SETTING_OF_SENDER,
+        "whether mail of a domain without an active key is signed with that of the nearest domain above it "
+        "that is ours and has one (d= is that domain; DMARC's relaxed alignment takes it)",
+        ABOUT(2, FORMAT, "no: mail of a subdomain without a key of its own leaves unsigned")),
+    [SETTING_DKIM_CANONICALIZATION] = CHOICE(
+        "dkim.canonicalization", "relaxed/relaxed",
+        "simple/simple|simple/relaxed|relaxed/simple|relaxed/relaxed", GD, SETTING_OF_SENDER,
+        "which changes on the way DKIM signatures bear, of header and body: none but those that SMTP allows, "
+        "or of white space and line breaks as well",
+        ABOUT(2, FORMAT, "simple: servers that fold or re-space fields break the signature")),
+    [SETTING_DKIM_TIMESTAMP] =
+        FLAG("dkim.timestamp", "yes", GD, SETTING_OF_SENDER,
+             "whether DKIM signatures say when they were made (t=)",
+             ABOUT(2, FORMAT, "some bytes; the time when the gateway took the message is told")),
+    [SETTING_DKIM_EXPIRE] =
+        RANGE("dkim.expire", SETTING_DURATION, "0s", 0, DAYS(365), GD, SETTING_OF_SENDER,
+              "how long after it was made a DKIM signature holds (x=); 0s: for ever",
+              ABOUT(2, FORMAT,
+                    "shorter than delivery.expire: mail that waits in a queue arrives with a signature that "
+                    "has ended")),
+    [SETTING_POSTMASTER_ADDRESS] =
+        RANGE("postmaster.address", SETTING_ADDRESSES, "", 0, 1, GD, SETTING_OF_RECIPIENT,
+              "who gets what is written to postmaster and abuse of our own domains, and to <postmaster> "
+              "without a domain; empty: these addresses themselves",
+              ABOUT(2, TRANSPORT, "it must be read by somebody: RFC 2142, RFC 5321 section 4.5.1")),
 };
 
 _Static_assert(sizeof(settings) / sizeof(settings[0]) == SETTING_COUNT, "each id has its row");

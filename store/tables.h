@@ -62,6 +62,9 @@
  *   groups: name -> [added ms]
  *   group_members: group, NUL, member (address, domain or *.domain) -> nothing
  *   member_groups: member, NUL, group -> nothing
+ *   dkim_keys: domain, NUL, selector -> [algorithm, state, bits, id (32 bytes) bin, public key bin, key
+ *     sealed bin, added ms, activated ms, ended ms] (store/records_dkim.h)
+ *   rewrites: kind (1 byte), pattern -> [target, flags, added ms] (store/records_rewrite.h)
  */
 #ifndef SEALPOST_STORE_TABLES_H
 #define SEALPOST_STORE_TABLES_H
@@ -109,6 +112,8 @@ enum table {
     TABLE_CA_REQUEST_ADDRESS,
     TABLE_NOTICES,
     TABLE_STS,
+    TABLE_DKIM_KEYS,
+    TABLE_REWRITES,
     TABLE_COUNT
 };
 

@@ -4,7 +4,9 @@
 #include "base/msgpack_read.h"
 #include "store/permission.h"
 #include "store/records_ca.h"
+#include "store/records_dkim.h"
 #include "store/records_dns.h"
+#include "store/records_rewrite.h"
 
 static struct buf record = BUF_INIT(COMMAND_MAX); /* made once */
 static struct buf list = BUF_INIT(COMMAND_MAX);
@@ -125,6 +127,17 @@ static void fill(struct command *c, const struct command_type *type)
         c->values[2].number = 2;
         c->values[3].number = 86400;
         c->values[4].bytes = SLICE_LITERAL("mx.far.example *.far.example");
+    } else if (type->number == COMMAND_DKIM_ADD || type->number == COMMAND_DKIM_STATE ||
+               type->number == COMMAND_DKIM_REMOVE) {
+        c->values[0].bytes = SLICE_LITERAL("example.org");
+        c->values[2].number = type->number == COMMAND_DKIM_REMOVE ? 0 : 2;
+    } else if (type->number == COMMAND_REWRITE_SET || type->number == COMMAND_REWRITE_REMOVE) {
+        c->values[0].number = REWRITE_CANONICAL;
+        c->values[1].bytes = SLICE_LITERAL("@a.example");
+        if (type->number == COMMAND_REWRITE_SET) {
+            c->values[2].bytes = SLICE_LITERAL("@b.example");
+            c->values[3].number = REWRITE_ALL;
+        }
     }
 }
 

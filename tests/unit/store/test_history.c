@@ -7,6 +7,7 @@
 #include "test_support.h"
 
 #include "store/records_ca.h"
+#include "store/records_dkim.h"
 #include "store/records_dns.h"
 #include "store/records_notice.h"
 
@@ -259,6 +260,22 @@ static struct command random_command(struct words *w, unsigned time)
             c.values[3].number = pick(100000);
             c.values[4].bytes = SLICE_LITERAL("mx.example");
         }
+        break;
+    case COMMAND_DKIM_ADD:
+    case COMMAND_DKIM_STATE:
+    case COMMAND_DKIM_REMOVE:
+        c.values[0].bytes = slice_of_text(pick(2) == 0 ? "a.example" : "b.example");
+        c.values[1].bytes = slice_of_text(pick(2) == 0 ? "one" : "two");
+        c.values[2].number = c.number == COMMAND_DKIM_ADD ? 1 + pick(2) : DKIM_ACTIVE + pick(3);
+        c.values[4].bytes = slice_of(w->hash, DKIM_KEY_ID_SIZE);
+        c.values[5].bytes = c.values[6].bytes = SLICE_LITERAL("key");
+        break;
+    case COMMAND_REWRITE_SET:
+    case COMMAND_REWRITE_REMOVE:
+        c.values[0].number = 1; /* canonical */
+        c.values[1].bytes = slice_of_text(pick(2) == 0 ? "@a.example" : "x@b.example");
+        c.values[2].bytes = SLICE_LITERAL("y@c.example");
+        c.values[3].number = 15;
         break;
     case COMMAND_NOTICE_CLAIM:
     case COMMAND_NOTICE_END:
