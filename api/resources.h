@@ -80,6 +80,15 @@ void sts_get(struct exchange *x);
 void sts_refresh(struct exchange *x);
 void sts_remove(struct exchange *x);
 
+/* resource_dkim.c */
+extern const struct api_object dkim_request_object, dkim_state_object, dkim_key_object, dkim_keys_object;
+void dkim_list_all(struct exchange *x);
+void dkim_list(struct exchange *x);
+void dkim_get(struct exchange *x);
+void dkim_create(struct exchange *x);
+void dkim_rotate(struct exchange *x);
+void dkim_state_set(struct exchange *x);
+void dkim_remove(struct exchange *x);
 /* resource_domain_dns.c */
 extern const struct api_object domain_dns_object, domains_dns_object;
 void domains_dns_list(struct exchange *x);

@@ -842,6 +842,58 @@ static const struct cli_parameter token_parameters[] = {
     {.name = "NAME", .place = PLACE_PATH, .field = "name", .flags = CLI_REQUIRED, .help = "of the token"},
 };
 
+/* --- DKIM keys --- */
+
+#define DKIM_DOMAIN                                                                                          \
+    {                                                                                                        \
+        .name = "DOMAIN", .place = PLACE_PATH, .field = "domain", .flags = CLI_REQUIRED,                     \
+        .help = "that is signed for"                                                                         \
+    }
+#define DKIM_SELECTOR                                                                                        \
+    {                                                                                                        \
+        .name = "SELECTOR", .place = PLACE_PATH, .field = "selector", .flags = CLI_REQUIRED,                 \
+        .help = "name of the key below _domainkey"                                                           \
+    }
+#define DKIM_SELECTOR_OPTION                                                                                 \
+    {                                                                                                        \
+        .name = "selector", .kind = CLI_OPTION, .place = PLACE_BODY, .field = "selector", .value = "S",      \
+        .help = "name of the key below _domainkey; a free one as the setting dkim.selector says if not "     \
+                "given"                                                                                      \
+    }
+static const struct cli_parameter dkim_create_parameters[] = {
+    DKIM_DOMAIN,
+    DKIM_SELECTOR_OPTION,
+    {.name = "type",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY,
+     .field = "type",
+     .value = "T",
+     .choices = "rsa|ed25519",
+     .help = "kind of the key; rsa if not given"},
+    {.name = "bits",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY_NUMBER,
+     .field = "bits",
+     .value = "N",
+     .help = "of an RSA key, 2048 to 4096; 2048 if not given"},
+};
+static const struct cli_parameter dkim_import_parameters[] = {
+    DKIM_DOMAIN,
+    {.name = "key",
+     .kind = CLI_OPTION,
+     .place = PLACE_BODY_FILE,
+     .field = "key",
+     .flags = CLI_REQUIRED,
+     .value = "FILE",
+     .help = "the private key in PEM"},
+    DKIM_SELECTOR_OPTION,
+};
+static const struct cli_parameter dkim_domain_parameters[] = {DKIM_DOMAIN};
+static const struct cli_parameter dkim_list_parameters[] = {
+    {.name = "DOMAIN", .place = PLACE_PATH, .field = "domain", .help = "that is signed for"},
+};
+static const struct cli_parameter dkim_key_parameters[] = {DKIM_DOMAIN, DKIM_SELECTOR};
+
 static const struct cli_command commands[] = {
     {.noun = "cluster",
      .verb = "status",
@@ -975,6 +1027,74 @@ static const struct cli_command commands[] = {
      .path = "/v1/domains-dns",
      .view = &view_domains_dns,
      .help = "The partner domains that are looked up in DNS, and which need a review."},
+
+    {.noun = "dkim",
+     .verb = "create",
+     .method = "POST",
+     .path = "/v1/domains/{domain}/dkim",
+     PARAMETERS(dkim_create_parameters),
+     .view = &view_dkim,
+     .help = "Make a DKIM key and print its DNS record; it signs from when it is activated."},
+    {.noun = "dkim",
+     .verb = "import",
+     .method = "POST",
+     .path = "/v1/domains/{domain}/dkim",
+     PARAMETERS(dkim_import_parameters),
+     .view = &view_dkim,
+     .help = "Store a DKIM key that is there already; it signs from when it is activated."},
+    {.noun = "dkim",
+     .verb = "list",
+     .method = "GET",
+     .path = "/v1/domains/{domain}/dkim",
+     .path_without = "/v1/dkim",
+     PARAMETERS(dkim_list_parameters),
+     .view = &view_dkims,
+     .help = "List the DKIM keys of a domain, or of all."},
+    {.noun = "dkim",
+     .verb = "show",
+     .method = "GET",
+     .path = "/v1/domains/{domain}/dkim/{selector}",
+     PARAMETERS(dkim_key_parameters),
+     .view = &view_dkim,
+     .help = "Show a DKIM key and its DNS record."},
+    {.noun = "dkim",
+     .verb = "activate",
+     .method = "PUT",
+     .path = "/v1/domains/{domain}/dkim/{selector}",
+     .body = "{\"state\":\"active\"}",
+     PARAMETERS(dkim_key_parameters),
+     .view = &view_dkim,
+     .help = "Sign with it from now on; what signed by the same algorithm rests."},
+    {.noun = "dkim",
+     .verb = "rest",
+     .method = "PUT",
+     .path = "/v1/domains/{domain}/dkim/{selector}",
+     .body = "{\"state\":\"resting\"}",
+     PARAMETERS(dkim_key_parameters),
+     .view = &view_dkim,
+     .help = "Sign with it no more; its DNS record stays until mail under way has arrived."},
+    {.noun = "dkim",
+     .verb = "rotate",
+     .method = "POST",
+     .path = "/v1/domains/{domain}/dkim-rotation",
+     PARAMETERS(dkim_domain_parameters),
+     .view = &view_dkims,
+     .help = "Make a key beside each active one, to publish and then to activate."},
+    {.noun = "dkim",
+     .verb = "retire",
+     .method = "PUT",
+     .path = "/v1/domains/{domain}/dkim/{selector}",
+     .body = "{\"state\":\"retired\"}",
+     PARAMETERS(dkim_key_parameters),
+     .view = &view_dkim,
+     .help = "Take its private key away for good; the DNS record may be withdrawn."},
+    {.noun = "dkim",
+     .verb = "remove",
+     .method = "DELETE",
+     .path = "/v1/domains/{domain}/dkim/{selector}",
+     PARAMETERS(dkim_key_parameters),
+     .view = &view_removed,
+     .help = "Remove a DKIM key that does not sign."},
 
     {.noun = "user",
      .verb = "list",
@@ -1563,6 +1683,7 @@ static const struct {
     {"node", "the nodes that it consists of"},
     {"settings", "what can be set, at which level"},
     {"domain", "domains, ours and partners'"},
+    {"dkim", "keys that sign what leaves (DKIM), and their DNS records"},
     {"user", "addresses with settings of their own"},
     {"cert", "certificates"},
     {"key", "private keys"},

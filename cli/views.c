@@ -252,6 +252,20 @@ const struct cli_view view_certificate_use = {use_fields, NULL, NULL, NULL};
 static const struct cli_column publication_fields[] = {{"", "zone", SHOW_BLOCK}, END};
 const struct cli_view view_publication = {publication_fields, NULL, NULL, NULL};
 
+static const struct cli_column dkim_fields[] = {
+    {"domain", "domain", SHOW_TEXT},       {"selector", "selector", SHOW_TEXT},
+    {"state", "state", SHOW_TEXT},         {"algorithm", "algorithm", SHOW_TEXT},
+    {"bits", "bits", SHOW_TEXT},           {"made", "added", SHOW_TIME},
+    {"activated", "activated", SHOW_TIME}, {"stopped", "ended", SHOW_TIME},
+    {"DNS record", "zone", SHOW_BLOCK},    END};
+static const struct cli_column dkim_columns[] = {
+    {"DOMAIN", "domain", SHOW_TEXT},       {"SELECTOR", "selector", SHOW_TEXT},
+    {"STATE", "state", SHOW_TEXT},         {"ALGORITHM", "algorithm", SHOW_TEXT},
+    {"BITS", "bits", SHOW_TEXT},           {"MADE", "added", SHOW_TIME},
+    {"ACTIVATED", "activated", SHOW_TIME}, END};
+const struct cli_view view_dkim = {dkim_fields, NULL, NULL, NULL};
+const struct cli_view view_dkims = {NULL, "items", dkim_columns, "there is no DKIM key"};
+
 static const struct cli_column domain_dns_fields[] = {{"domain", "domain", SHOW_TEXT},
                                                       {"state", "state", SHOW_TEXT},
                                                       {"to be reviewed", "review", SHOW_YES},

@@ -15,6 +15,7 @@ extern const struct cli_view view_ctls, view_ctl, view_crls, view_crl, view_issu
 extern const struct cli_view view_cas, view_ca, view_issued, view_revoked, view_csr, view_csrs, view_exported;
 extern const struct cli_view view_certificate_use, view_publication, view_domain_dns, view_domains_dns;
 extern const struct cli_view view_sts, view_sts_list;
+extern const struct cli_view view_dkim, view_dkims;
 extern const struct cli_view view_reminders, view_reminder_mails;
 
 void show_settings(const json_t *answer, const struct cli_input *input);

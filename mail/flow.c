@@ -290,6 +290,9 @@ static enum status make_variant(struct flow *fl, const struct flow_group *g, str
         status = g->direction == POLICY_OUTGOING ? outgoing_make(fl, g, v, content, f)
                                                  : incoming_make(fl, g, v, content, f);
     }
+    if (status == STATUS_OK && g->direction == POLICY_OUTGOING) {
+        status = dkim_variant(fl, v, content, f);
+    }
     json_put_text(&fl->trace, "protection", v->protection);
     json_put_bool(&fl->trace, "unchanged", v->unchanged);
     json_close_object(&fl->trace);

@@ -74,6 +74,13 @@ void mail_process(const struct mail_environment *env, const struct job_message *
 /* The answer to TO_7BIT: one variant, with no recipients; UNSUPPORTED when a signed part would have to
  * change. */
 void mail_to_7bit(uint64_t job, struct slice message, struct arena *a, struct mail_output *out);
+/* The DKIM signatures that this cluster put in front of a message: ours stand before the first Received
+ * field, where nobody else writes. Takes no part of what follows; "" if there are none. */
+struct slice dkim_own_fields(struct slice message);
+/* After the bytes behind them were changed: signs `content` anew for the domain that `own` names, with the
+ * keys that are active now (none: nothing is done). `env` NULL: UNAVAILABLE. */
+enum status dkim_renew(const struct mail_environment *env, uint64_t now_ms, struct slice own, struct arena *a,
+                       struct buf *content, struct failure *f) MUST_CHECK;
 void mail_output_release(struct mail_output *out);
 
 #endif

@@ -145,6 +145,10 @@ enum status notice_decide(struct flow *fl, struct failure *f) MUST_CHECK;
 /* After the decision: a sender without a key may get one, and it is decided anew (mail/flow_issue.c). */
 enum status flow_issue(struct flow *fl, struct policy_facts *facts, struct failure *f) MUST_CHECK;
 
+/* --- DKIM, as the last step on a variant that goes out (mail/flow_dkim.c) --- */
+enum status dkim_variant(struct flow *fl, struct job_variant *v, struct buf *content,
+                         struct failure *f) MUST_CHECK;
+
 /* --- composing (mail/compose.c) --- */
 enum compose_fields {
     COMPOSE_WITHOUT_CONTENT = 1, /* Content-* and MIME-Version stay out */

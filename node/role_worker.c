@@ -321,6 +321,41 @@ static void process(struct worker *w, const struct job_message *job, struct slic
     store_view_end(w->view); /* texts of the result may point into the view until it was sent */
 }
 
+/* Our DKIM signatures are of the message before: they are made anew. */
+static void sign_anew(struct worker *w, struct slice own, struct mail_output *out)
+{
+    struct failure f = {.status = STATUS_OK};
+    struct store_view *view = NULL;
+    enum status status = w->store == NULL ? failure_set(&f, STATUS_UNAVAILABLE, "the store is not open yet")
+                                          : store_view_begin(w->store, &view, &f);
+    if (status == STATUS_OK) {
+        status = keys_refresh(w, view, &f);
+    }
+    struct mail_environment env = {.view = view, .keys = &w->keyring, .known = w->known};
+    if (status == STATUS_OK) {
+        status = dkim_renew(&env, clock_wall_ms(), own, &w->arena, &out->contents[0], &f);
+    }
+    store_view_end(view);
+    if (status != STATUS_OK) {
+        log_event(LOG_ERROR, "a converted message cannot be signed by DKIM", LOG_TEXT("reason", f.text));
+        mail_output_release(out);
+        out->result.status = STATUS_UNAVAILABLE;
+        out->result.text = SLICE_LITERAL("the mail gateway is not ready");
+    }
+}
+
+static void convert(struct worker *w, uint64_t job, struct slice message, int input)
+{
+    struct mail_output out;
+    struct slice own = dkim_own_fields(message);
+    mail_to_7bit(job, slice_of(message.data + own.len, message.len - own.len), &w->arena, &out);
+    if (own.len > 0 && out.result.status == STATUS_OK && !out.result.variants[0].unchanged) {
+        sign_anew(w, own, &out);
+    }
+    answer(w, &out, input);
+    mail_output_release(&out);
+}
+
 /* The number of a job whose frame is otherwise not well formed: it can still be answered. */
 static bool job_number(struct slice frame, uint64_t *job)
 {
@@ -366,10 +401,7 @@ static void do_job(struct worker *w, struct channel_frame *frame)
     if (type == JOB_MESSAGE) {
         process(w, &message, mapping_slice(&input), frame->fds[0]);
     } else {
-        struct mail_output out;
-        mail_to_7bit(job, mapping_slice(&input), &w->arena, &out);
-        answer(w, &out, frame->fds[0]);
-        mail_output_release(&out);
+        convert(w, job, mapping_slice(&input), frame->fds[0]);
     }
     bool large = mapping_slice(&input).len > WORKER_KEPT_MESSAGE;
     mapping_close(&input);

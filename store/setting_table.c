@@ -868,11 +868,6 @@ static const struct setting settings[] = {
               ABOUT(2, FORMAT,
                     "shorter than delivery.expire: mail that waits in a queue arrives with a signature that "
                     "has ended")),
-    [SETTING_POSTMASTER_ADDRESS] =
-        RANGE("postmaster.address", SETTING_ADDRESSES, "", 0, 1, GD, SETTING_OF_RECIPIENT,
-              "who gets what is written to postmaster and abuse of our own domains, and to <postmaster> "
-              "without a domain; empty: these addresses themselves",
-              ABOUT(2, TRANSPORT, "it must be read by somebody: RFC 2142, RFC 5321 section 4.5.1")),
 };
 
 _Static_assert(sizeof(settings) / sizeof(settings[0]) == SETTING_COUNT, "each id has its row");
