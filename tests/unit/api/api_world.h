@@ -32,7 +32,7 @@ struct api_world {
     int status;
     uint64_t answer_index;
     json_t *json; /* owned */
-    char text[65536];
+    char text[131072];
 };
 
 #define WORLD_TOKEN "sealpost-test-token"
