@@ -8,8 +8,8 @@
 #include "store/records_dkim.h"
 #include "store/records_dns.h"
 #include "store/records_notice.h"
-#include "store/records_sts.h"
 #include "store/records_rewrite.h"
+#include "store/records_sts.h"
 #include "store/records_trust.h"
 
 #define HASH_SIZE 32
