@@ -7,64 +7,66 @@
 
 #include "base/log.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #define GREETING_TIMEOUT_MS ((uint64_t)60000)
 
-static void host_try(struct client_session *c);
-
-static void all_failed(struct client_session *c)
+static bool source_of(struct client_session *c, union mx_sockaddr *out)
 {
-    struct destination *t = c->destination;
-    char error[sizeof c->error];
-    bool refuse = c->tls.settings.require_tls && !c->other_failure;
-    (void)!snprintf(error, sizeof error, "%s", c->error);
-    client_leave(c);
-    if (refuse) { /* trying again would not help (RFC 8689 section 4.2.1) */
-        destination_refused(t, "5.7.30", error);
+    struct setting_value list = {.setting = setting_at(SETTING_DELIVERY_SOURCE_ADDRESS),
+                                 .text = c->destination->source};
+    struct slice item;
+    for (size_t i = 0; setting_item_at(&list, i, &item); i++) {
+        char text[64];
+        (void)!snprintf(text, sizeof text, "%.*s", SLICE_ARGS(item));
+        bool v6 = strchr(text, ':') != NULL;
+        if ((v6 ? AF_INET6 : AF_INET) != c->address->ai_family ||
+            (v6 ? uv_ip6_addr(text, 0, &out->v6) : uv_ip4_addr(text, 0, &out->v4)) != 0) {
+            continue;
+        }
+        int fd = socket(c->address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool ours = fd >= 0 && bind(fd, &out->any, v6 ? sizeof out->v6 : sizeof out->v4) == 0;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        if (ours) {
+            return true;
+        }
     }
-    destination_failed(t, error);
+    return false;
 }
 
 void client_address_try(struct client_session *c)
 {
+    union mx_sockaddr source;
+    bool bound = c->destination->source.len > 0;
+    memset(&source, 0, sizeof source);
+    while (bound && c->address != NULL && !source_of(c, &source)) {
+        (void)!snprintf(c->error, sizeof c->error, "%s: this node has none of delivery.source_address for %s",
+                        c->next_hop, c->address->ai_family == AF_INET ? "IPv4" : "IPv6");
+        c->other_failure = true;
+        c->address = c->address->ai_next;
+    }
     if (c->address == NULL) {
-        c->host_index++;
-        host_try(c);
+        client_host_failed(c);
+        client_host_try(c);
         return;
     }
     client_move(c, CLIENT_CONNECTING);
     c->helo_said = false;
     c->secure = false;
     c->offers = (struct ehlo_offers){0};
-    c->stream =
-        stream_connect(client_delivery(c)->options.loop, c->address->ai_addr, client_stream_events(), c);
+    c->stream = stream_connect(client_delivery(c)->options.loop, bound ? &source.any : NULL,
+                               c->address->ai_addr, client_stream_events(), c);
     if (c->stream == NULL) {
+        c->other_failure = true;
         (void)!snprintf(c->error, sizeof c->error, "%s: out of memory", c->next_hop);
-        all_failed(c);
+        c->address = NULL;
+        client_address_try(c);
         return;
     }
     stream_set_timeout(c->stream, c->destination->connect_timeout_ms);
-}
-
-static void on_resolved(uv_getaddrinfo_t *request, int error, struct addrinfo *found)
-{
-    struct client_session *c = request->data;
-    c->resolving = false;
-    if (c->state == CLIENT_CLOSED) {
-        uv_freeaddrinfo(found);
-        free(c);
-        return;
-    }
-    if (error != 0) {
-        (void)!snprintf(c->error, sizeof c->error, "the name %s cannot be resolved: %s", c->host,
-                        uv_strerror(error));
-        c->other_failure = true;
-        c->host_index++;
-        host_try(c);
-        return;
-    }
-    c->addresses = found;
-    c->address = found;
-    client_tls_prepare(c);
 }
 
 void client_tls_decided(struct client_session *c)
@@ -72,53 +74,10 @@ void client_tls_decided(struct client_session *c)
     if (c->tls.demand.skip != NULL) {
         c->other_failure = true;
         (void)!snprintf(c->error, sizeof c->error, "%s: %s", c->next_hop, c->tls.demand.skip);
-        c->host_index++;
-        host_try(c);
+        client_host_try(c);
         return;
     }
     client_address_try(c);
-}
-
-static void host_try(struct client_session *c)
-{
-    struct destination *t = c->destination;
-    struct setting_value hosts = {.setting = setting_find(SLICE_LITERAL("delivery.next_hop")),
-                                  .text = t->hosts};
-    struct slice host;
-    uint16_t port = 0;
-    if (c->addresses != NULL) {
-        uv_freeaddrinfo(c->addresses);
-        c->addresses = NULL;
-        c->address = NULL;
-    }
-    if (!setting_host_at(&hosts, c->host_index, &host, &port) || host.len >= sizeof c->host) {
-        all_failed(c);
-        return;
-    }
-    client_move(c, CLIENT_RESOLVING);
-    c->no_tls = false;
-    memcpy(c->host, host.data, host.len);
-    c->host[host.len] = '\0';
-    c->port = port != 0 ? port : 25;
-    char service[8];
-    (void)!snprintf(service, sizeof service, "%u", c->port);
-    (void)!snprintf(c->next_hop, sizeof c->next_hop, strchr(c->host, ':') != NULL ? "[%s]:%s" : "%s:%s",
-                    c->host, service);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    struct in6_addr number;
-    if (uv_inet_pton(AF_INET, c->host, &number) == 0 || uv_inet_pton(AF_INET6, c->host, &number) == 0) {
-        hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    }
-    c->resolve.data = c;
-    int error =
-        uv_getaddrinfo(client_delivery(c)->options.loop, &c->resolve, on_resolved, c->host, service, &hints);
-    if (error != 0) {
-        (void)!snprintf(c->error, sizeof c->error, "the name %s cannot be resolved: %s", c->host,
-                        uv_strerror(error));
-        all_failed(c);
-        return;
-    }
-    c->resolving = true;
 }
 
 void client_session_open(struct destination *t)
@@ -134,7 +93,27 @@ void client_session_open(struct destination *t)
     t->connecting++;
     t->delivery->options.statistics->connections++;
     t->delivery->options.statistics->connections_open++;
-    host_try(c);
+    client_hosts_begin(c);
+}
+
+const char *client_helo_name(const struct client_session *c, char out[HOST_MAX])
+{
+    struct setting_value names = {.setting = setting_at(SETTING_DELIVERY_HELO_NAME),
+                                  .text = c->destination->helo};
+    struct slice name;
+    uint16_t port;
+    if (!setting_host_at(&names, 0, &name, &port) || name.len >= HOST_MAX) {
+        return client_delivery(c)->options.hostname;
+    }
+    (void)!snprintf(out, HOST_MAX, "%.*s", SLICE_ARGS(name));
+    return out;
+}
+
+void client_say_hello(struct client_session *c)
+{
+    char name[HOST_MAX];
+    client_say(c, c->destination->lmtp ? "LHLO" : "EHLO", client_helo_name(c, name));
+    stream_flush(c->stream);
 }
 
 static bool wants_tls(const struct client_session *c)
@@ -150,12 +129,14 @@ static bool needs_tls(const struct client_session *c)
 void client_hello_answered(struct client_session *c, const struct remote_reply *r)
 {
     if (r->code >= 300) {
-        if (c->helo_said || r->code < 500) {
-            client_broken(c, "it does not answer EHLO and HELO with 250");
+        char name[HOST_MAX];
+        if (c->helo_said || r->code < 500 || c->destination->lmtp) {
+            client_broken(c, c->destination->lmtp ? "it does not answer LHLO with 250"
+                                                  : "it does not answer EHLO and HELO with 250");
             return;
         }
         c->helo_said = true;
-        client_say(c, "HELO", client_delivery(c)->options.hostname);
+        client_say(c, "HELO", client_helo_name(c, name));
         stream_flush(c->stream);
         return;
     }
@@ -219,6 +200,5 @@ void client_secured(void *context)
     c->offers = (struct ehlo_offers){0};
     client_delivery(c)->options.statistics->tls_sessions_out++;
     client_move(c, CLIENT_HELLO);
-    client_say(c, "EHLO", client_delivery(c)->options.hostname);
-    stream_flush(c->stream);
+    client_say_hello(c);
 }

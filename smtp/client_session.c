@@ -55,10 +55,7 @@ void client_leave(struct client_session *c)
     client_tls_release(c);
     body_free(c->body);
     c->body = NULL;
-    if (c->addresses != NULL) {
-        uv_freeaddrinfo(c->addresses);
-        c->addresses = NULL;
-    }
+    client_hosts_release(c);
     if (c->resolving) {
         (void)uv_cancel((uv_req_t *)&c->resolve);
         return; /* freed by its callback */
@@ -143,6 +140,8 @@ void client_become_idle(struct client_session *c)
         t->connecting--;
         client_tls_release(c); /* the host is chosen */
         destination_worked(t);
+        neighbours_host_worked(t->delivery->neighbours, c->next_hop);
+        client_hosts_release(c);
     }
     client_move(c, CLIENT_IDLE);
     stream_set_timeout(c->stream, t->idle_timeout_ms > 0 ? t->idle_timeout_ms : 1);
@@ -212,7 +211,8 @@ static void chunk_prepare(struct client_session *c)
     const struct group *g = c->group;
     uint64_t size = g->seven_bit >= 0 ? g->seven_bit_size : g->dispatch->envelope->variants[g->variant].size;
     c->chunk = false;
-    if (c->offers.chunking && c->offers.pipelining && size > 0 && size <= CHUNK_MAX) {
+    if (!c->destination->lmtp && c->offers.chunking && c->offers.pipelining && size > 0 &&
+        size <= CHUNK_MAX) {
         c->body = body_new(c->group, on_chunk_ready, c);
     }
     if (c->body == NULL) {
@@ -253,6 +253,7 @@ void client_session_take(struct client_session *c, struct group *g)
     c->said = 0;
     c->answered = 0;
     c->accepted = 0;
+    c->dots = 0;
     c->empty_data = false;
     c->messages++;
     chunk_prepare(c);
@@ -372,9 +373,37 @@ static void envelope_over(struct client_session *c)
     stream_flush(c->stream);
 }
 
+/* LMTP (RFC 2033 section 4.2): a reply for each recipient that was accepted, in their order. */
+static void lmtp_dot_answered(struct client_session *c, const struct remote_reply *r, struct slice text)
+{
+    struct group *g = c->group;
+    size_t i = 0;
+    while (i < g->count && g->outcomes[i].result != RESULT_NONE) {
+        i++;
+    }
+    if (i < g->count) {
+        bool odd = r->code >= 300 && r->code < 400;
+        outcome_set(g, i, odd ? RESULT_DEFERRED : result_of(r->code), enhanced_of(r), text, c->next_hop);
+    }
+    if (++c->dots >= c->accepted) {
+        destination_progressed(c->destination);
+        transaction_over(c);
+        client_become_idle(c);
+    }
+}
+
 static void dot_answered(struct client_session *c, const struct remote_reply *r, struct slice text)
 {
     enum recipient_result result = result_of(r->code);
+    if (c->destination->lmtp && !c->empty_data) {
+        lmtp_dot_answered(c, r, text);
+        return;
+    }
+    if (r->code < 300) {
+        destination_progressed(c->destination);
+    } else if (r->code < 500) {
+        destination_pushed_back(c->destination);
+    }
     if (!c->empty_data) {
         for (size_t i = 0; i < c->group->count; i++) {
             c->group->outcomes[i].tells = c->offers.dsn;
@@ -399,6 +428,9 @@ static void envelope_answered(struct client_session *c, const struct remote_repl
     size_t step = c->answered++;
     enum recipient_result result = result_of(r->code);
     if (step == 0) {
+        if (r->code >= 400 && r->code < 500) {
+            destination_pushed_back(c->destination);
+        }
         if (r->code >= 300) {
             group_settle(g, result == RESULT_DELIVERED ? RESULT_DEFERRED : result, enhanced_of(r), text,
                          c->next_hop);
@@ -466,8 +498,7 @@ static void answered(struct client_session *c, const struct remote_reply *r)
             return;
         }
         client_move(c, CLIENT_HELLO);
-        client_say(c, "EHLO", client_delivery(c)->options.hostname);
-        stream_flush(c->stream);
+        client_say_hello(c);
         break;
     case CLIENT_HELLO:
         client_hello_answered(c, r);

@@ -1,7 +1,8 @@
 /*
  * What the files of a client's session share. smtp/client_state.h has the states; all on the loop's thread.
  *
- *   client_connect.c  RESOLVING to the last EHLO: hosts, addresses, greeting, STARTTLS
+ *   client_connect.c  RESOLVING to the last EHLO: addresses, greeting, STARTTLS
+ *   client_hosts.c    which hosts, and which is next
  *   client_tls.c      what TLS must be, and whether it is
  *   client_envelope.c what MAIL and RCPT say, and whether a message can go this way
  *   client_session.c  IDLE and on: envelope, body, dot, the end
@@ -23,7 +24,10 @@ struct client_session {
     struct stream *stream;
     enum client_state state;
     /* where */
-    size_t host_index;
+    uint64_t tried;             /* bits by position: hosts that had their turn */
+    struct host_search *search; /* of the domain's hosts, under way */
+    struct mx_plan *plan;       /* until the session is ready; NULL: hosts are named by a setting or rule */
+    struct addrinfo nodes[MX_ADDRESSES_MAX];
     char host[HOST_MAX], next_hop[HOST_MAX + 8]; /* "host:port" */
     uint16_t port;
     uv_getaddrinfo_t resolve;
@@ -40,6 +44,7 @@ struct client_session {
     struct group *group;
     size_t said, answered; /* of MAIL, RCPT..., DATA: 0 .. count + 1 */
     size_t accepted;       /* recipients */
+    size_t dots;           /* LMTP: replies after the dot */
     bool any_reply;        /* to this group */
     bool served;           /* at least one group before */
     bool empty_data;       /* 354 though nobody was accepted */
@@ -58,6 +63,14 @@ void client_say_rcpt(struct client_session *c, size_t i);
 
 /* --- client_connect.c --- */
 
+void client_hosts_begin(struct client_session *c); /* of a new session; ends with client_host_try() */
+/* The next host; when there is none, the destination is told and the session is gone. */
+void client_host_try(struct client_session *c);
+/* The host cannot be talked to, as `error` says: it is tried last for a while. */
+void client_host_failed(struct client_session *c);
+void client_hosts_release(struct client_session *c);
+const char *client_helo_name(const struct client_session *c, char out[HOST_MAX]);
+void client_say_hello(struct client_session *c);   /* EHLO or LHLO */
 void client_address_try(struct client_session *c); /* the present address; behind the last: the next host */
 void client_connected(void *context);
 void client_secured(void *context);

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 
-#define ACTIVE_MAX       2000
 #define CONVERSIONS_MANY 64    /* under way: the next operation on many waits */
 #define BOUNCES_MANY     200   /* beside ACTIVE_MAX, so that deliveries do not keep them out */
 #define LOOK_MAX_MS      30000 /* the wall clock may jump: look at least so often */
@@ -67,6 +66,11 @@ enum status delivery_new(const struct delivery_options *options, struct delivery
     if (d == NULL) {
         return STATUS_NO_MEMORY;
     }
+    enum status status = neighbours_new(options->loop, options->hostname, &d->neighbours);
+    if (status != STATUS_OK) {
+        free(d);
+        return status;
+    }
     d->options = *options;
     d->timer.data = d;
     (void)uv_timer_init(options->loop, &d->timer);
@@ -77,6 +81,11 @@ enum status delivery_new(const struct delivery_options *options, struct delivery
 void delivery_set_spool(struct delivery *d, struct spool *spool)
 {
     d->options.spool = spool;
+}
+
+void delivery_add_listener(struct delivery *d, int fd)
+{
+    neighbours_add_listener(d->neighbours, fd);
 }
 
 void delivery_set_log(struct delivery *d, struct message_log *log)
@@ -109,9 +118,8 @@ bool delivery_has_room(const struct delivery *d)
 
 void delivery_wake(struct delivery *d)
 {
-    for (struct destination *t = d->destinations; t != NULL; t = t->next) {
-        destination_worked(t);
-    }
+    neighbours_each(d->neighbours, destination_worked);
+    neighbours_forget_failures(d->neighbours);
 }
 
 void delivery_facts_renew(struct delivery *d, struct schedule_entry *e, const struct spool_envelope *envelope,
@@ -251,9 +259,11 @@ void delivery_stopped_perhaps(struct delivery *d)
         d->closed == NULL) {
         return;
     }
+    struct neighbours *n = d->neighbours;
     void (*closed)(void *context) = d->closed;
     d->closed = NULL;
-    closed(d->closed_context);
+    d->neighbours = NULL;
+    neighbours_close(n, closed, d->closed_context);
 }
 
 void delivery_stop(struct delivery *d, void (*closed)(void *context), void *context)
@@ -261,9 +271,7 @@ void delivery_stop(struct delivery *d, void (*closed)(void *context), void *cont
     d->stopping = true;
     d->closed = closed;
     d->closed_context = context;
-    for (struct destination *t = d->destinations; t != NULL; t = t->next) {
-        destination_stop(t);
-    }
+    neighbours_each(d->neighbours, destination_stop);
     uv_close((uv_handle_t *)&d->timer, on_timer_closed);
 }
 
@@ -271,11 +279,6 @@ void delivery_free(struct delivery *d)
 {
     if (d == NULL) {
         return;
-    }
-    while (d->destinations != NULL) {
-        struct destination *t = d->destinations;
-        d->destinations = t->next;
-        destination_free(t);
     }
     schedule_release(&d->schedule);
     queue_events_release(&d->events);

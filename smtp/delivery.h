@@ -42,6 +42,8 @@ struct delivery_options {
 };
 
 enum status delivery_new(const struct delivery_options *options, struct delivery **out) MUST_CHECK;
+/* A socket that mail comes in by: who is reached there is us, which delivery by MX must not try. */
+void delivery_add_listener(struct delivery *d, int fd);
 void delivery_set_log(struct delivery *d, struct message_log *log);
 /* Recovery tells what it finds before the spool is there to be used. */
 void delivery_set_spool(struct delivery *d, struct spool *spool);

@@ -19,7 +19,9 @@
 #define SEALPOST_SMTP_DELIVERY_INTERNAL_H
 
 #include "mail/dsn.h"
+#include "smtp/concurrency.h"
 #include "smtp/delivery.h"
+#include "smtp/neighbours.h"
 #include "smtp/stream.h"
 
 struct group;
@@ -174,29 +176,44 @@ enum status delivery_let_go(struct delivery *d, struct schedule_entry *e, struct
 /* --- destination.c --- */
 
 struct destination {
-    struct destination *next;
+    struct destination *next; /* of its bucket */
     struct delivery *delivery;
-    char *key;               /* hosts and TLS mode */
-    struct slice hosts, tls; /* within key */
-    uint64_t max_connections, max_messages, connect_timeout_ms, timeout_ms,
+    char *text;                /* of what follows: */
+    struct slice key;          /* route_key() */
+    struct slice hosts;        /* HOSTS text; empty: by the MX records of */
+    struct slice domain, tls;  /* */
+    struct slice source, helo; /* as in struct delivery_settings */
+    bool lmtp;
+    uint16_t mx_port;
+    uint64_t max_connections, max_messages, max_rate, connect_timeout_ms, timeout_ms,
         idle_timeout_ms; /* as last planned */
+    struct concurrency concurrency;
+    uint64_t used_ms;      /* uv_now: last planned */
+    uint64_t rate_next_us; /* when the next message may leave */
+    unsigned converting;   /* groups on their way to 7 bit */
     struct group *queue, **queue_tail;
     size_t queued;
     struct client_session *connections; /* all */
     size_t connection_count, connecting;
     uint64_t pause_until_ms; /* uv_now */
     uint64_t pause_ms;
-    char last_error[640];
+    char last_enhanced[12], last_error[640];
     bool pumping, pump_again;
 };
-struct destination *destination_find(struct delivery *d, const struct delivery_settings *settings);
+/* NULL: memory is short, or there are too many. */
+struct destination *destination_find(struct delivery *d, const struct delivery_settings *settings,
+                                     struct arena *a);
+bool destination_is_busy(const struct destination *t);
 void destination_enqueue(struct destination *t, struct group *g);
 void destination_requeue(struct destination *t, struct group *g); /* first in line */
 void destination_pump(struct destination *t);
 /* No host could be reached, or none wanted to talk. */
-void destination_failed(struct destination *t, const char *error);
-/* No host does what these messages must have: what waits fails for good. */
-void destination_refused(struct destination *t, const char *enhanced, const char *why);
+void destination_failed(struct destination *t, const char *enhanced, const char *error);
+/* It will never take this mail: everything that waits fails. */
+void destination_refused(struct destination *t, const char *enhanced, const char *error);
+/* Of a connection that works: a transaction went through; it asks for less. */
+void destination_progressed(struct destination *t);
+void destination_pushed_back(struct destination *t);
 void destination_worked(struct destination *t);
 void destination_convert(struct destination *t, struct group *g); /* to 7 bit; comes back into the queue */
 void destination_stop(struct destination *t);
@@ -214,6 +231,8 @@ void client_session_stop(struct client_session *c);
 
 /* --- delivery.c --- */
 
+#define ACTIVE_MAX 2000 /* messages on their way at a time */
+
 struct delivery {
     struct delivery_options options;
     struct schedule schedule;
@@ -221,7 +240,7 @@ struct delivery {
     uv_timer_t timer;
     struct dispatch *dispatches;
     size_t dispatch_count;
-    struct destination *destinations;
+    struct neighbours *neighbours; /* NULL: closed */
     bool stopping, timer_closed;
     unsigned conversions;           /* and releases, holds, look-ups for the index: under way */
     uint64_t wall_ms, monotonic_ms; /* of the last look at the clocks */

@@ -1,6 +1,7 @@
 /*
  * A next hop: groups that wait for it, connections that serve them. More connections are opened while more
- * groups wait than connections are on their way to them. When no host can be reached and no connection works,
+ * groups wait than connections are on their way to them, as many as smtp/concurrency.h allows; with
+ * delivery.max_rate a group waits for its time. When no host can be reached and no connection works,
  * everything that waits is deferred with the reason, and so is what comes during a pause that doubles: a dead
  * destination costs the others nothing.
  */
@@ -9,42 +10,72 @@
 #include "base/channel.h"
 #include "base/log.h"
 #include "mail/job.h"
+#include "smtp/route.h"
 
 #include <unistd.h>
 
 #define QUEUE_MAX      1000 /* groups */
+#define SHARE_LEAST    10
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   30000
 
-struct destination *destination_find(struct delivery *d, const struct delivery_settings *settings)
+/* `from`, copied to `*at`, which moves on. */
+static struct slice laid(struct slice from, char **at)
 {
-    struct destination *t = d->destinations;
-    while (t != NULL && !(slice_equal(t->hosts, settings->next_hop) && slice_equal(t->tls, settings->tls))) {
-        t = t->next;
+    struct slice out = slice_of(*at, from.len);
+    memcpy(*at, from.data != NULL ? (const char *)from.data : "", from.len);
+    *at += from.len;
+    return out;
+}
+
+static struct destination *destination_new(struct delivery *d, const struct delivery_settings *s,
+                                           struct slice key)
+{
+    struct destination *t = calloc(1, sizeof *t);
+    char *text =
+        malloc(key.len + s->next_hop.len + s->domain.len + s->tls.len + s->source.len + s->helo.len + 1);
+    if (t == NULL || text == NULL) {
+        free(t);
+        free(text);
+        return NULL;
     }
-    if (t == NULL) {
-        t = calloc(1, sizeof *t);
-        char *key = malloc(settings->next_hop.len + settings->tls.len + 1);
-        if (t == NULL || key == NULL) {
-            free(t);
-            free(key);
-            return NULL;
-        }
-        memcpy(key, settings->next_hop.data, settings->next_hop.len);
-        memcpy(key + settings->next_hop.len, settings->tls.data, settings->tls.len);
-        t->key = key;
-        t->hosts = slice_of(key, settings->next_hop.len);
-        t->tls = slice_of(key + settings->next_hop.len, settings->tls.len);
-        t->delivery = d;
-        t->queue_tail = &t->queue;
-        t->next = d->destinations;
-        d->destinations = t;
+    t->text = text;
+    t->key = laid(key, &text);
+    t->hosts = laid(s->next_hop, &text);
+    t->domain = laid(s->domain, &text);
+    t->tls = laid(s->tls, &text);
+    t->source = laid(s->source, &text);
+    t->helo = laid(s->helo, &text);
+    t->lmtp = s->lmtp;
+    t->mx_port = s->mx_port;
+    t->delivery = d;
+    t->queue_tail = &t->queue;
+    concurrency_init(&t->concurrency);
+    if (!neighbours_add(d->neighbours, t)) {
+        destination_free(t);
+        return NULL;
     }
-    t->max_connections = settings->max_connections;
-    t->max_messages = settings->max_messages_per_connection;
-    t->connect_timeout_ms = settings->connect_timeout_ms;
-    t->timeout_ms = settings->timeout_ms;
-    t->idle_timeout_ms = settings->idle_timeout_ms;
+    return t;
+}
+
+struct destination *destination_find(struct delivery *d, const struct delivery_settings *settings,
+                                     struct arena *a)
+{
+    struct slice key;
+    if (route_key(settings, a, &key) != STATUS_OK) {
+        return NULL;
+    }
+    struct destination *t = neighbours_find(d->neighbours, key);
+    t = t != NULL ? t : destination_new(d, settings, key);
+    if (t != NULL) {
+        t->max_connections = settings->max_connections;
+        t->max_messages = settings->max_messages_per_connection;
+        t->max_rate = settings->max_rate;
+        t->connect_timeout_ms = settings->connect_timeout_ms;
+        t->timeout_ms = settings->timeout_ms;
+        t->idle_timeout_ms = settings->idle_timeout_ms;
+        t->used_ms = uv_now(d->options.loop);
+    }
     return t;
 }
 
@@ -62,23 +93,14 @@ static struct group *pop(struct destination *t)
     return g;
 }
 
-static void defer_all(struct destination *t, const char *enhanced, const char *why)
+static void settle_all(struct destination *t, enum recipient_result result, const char *enhanced,
+                       const char *why)
 {
     /* Only what is here now: settling a group may bring new ones. */
     for (size_t n = t->queued; n > 0 && t->queue != NULL; n--) {
         struct group *g = pop(t);
         g->dispatch->any_tried = true;
-        group_settle(g, RESULT_DEFERRED, enhanced, slice_of_text(why), NULL);
-        group_finished(g);
-    }
-}
-
-void destination_refused(struct destination *t, const char *enhanced, const char *why)
-{
-    for (size_t n = t->queued; n > 0 && t->queue != NULL; n--) {
-        struct group *g = pop(t);
-        g->dispatch->any_tried = true;
-        group_settle(g, RESULT_FAILED, enhanced, slice_of_text(why), NULL);
+        group_settle(g, result, enhanced, slice_of_text(why), NULL);
         group_finished(g);
     }
 }
@@ -89,19 +111,52 @@ static bool pausing(const struct destination *t)
     return uv_now(t->delivery->options.loop) < t->pause_until_ms;
 }
 
+bool destination_is_busy(const struct destination *t)
+{
+    return t->queue != NULL || t->connections != NULL || t->converting > 0 || t->pumping || pausing(t);
+}
+
+/* May the next message leave now? Up to a second's worth may leave at once. */
+static bool rate_allows(struct destination *t)
+{
+    uint64_t now = uv_now(t->delivery->options.loop) * 1000;
+    if (t->max_rate == 0) {
+        return true;
+    }
+    if (t->rate_next_us > now) {
+        neighbours_wake(t->delivery->neighbours);
+        return false;
+    }
+    return true;
+}
+
+static void rate_count(struct destination *t)
+{
+    uint64_t now = uv_now(t->delivery->options.loop) * 1000;
+    if (t->max_rate > 0) {
+        uint64_t earliest = now > 1000000 ? now - 1000000 : 0;
+        uint64_t from = t->rate_next_us > earliest ? t->rate_next_us : earliest;
+        t->rate_next_us = from + (uint64_t)60 * 1000000 / t->max_rate;
+    }
+}
+
 static void serve(struct destination *t)
 {
     for (struct client_session *c = t->connections; c != NULL && t->queue != NULL;) {
         struct client_session *next = client_session_next(c);
         if (client_session_is_idle(c)) {
+            if (!rate_allows(t)) {
+                return;
+            }
+            rate_count(t);
             struct group *g = pop(t);
             g->dispatch->any_tried = true;
             client_session_take(c, g);
         }
         c = next;
     }
-    size_t room =
-        t->max_connections > t->connection_count ? (size_t)t->max_connections - t->connection_count : 0;
+    size_t most = concurrency_limit(&t->concurrency, t->max_connections);
+    size_t room = most > t->connection_count ? most - t->connection_count : 0;
     while (room > 0 && t->queued > t->connecting && !pausing(t) && !t->delivery->stopping) {
         room--;
         client_session_open(t);
@@ -124,7 +179,7 @@ void destination_pump(struct destination *t)
                 group_finished(g);
             }
         } else if (t->queue != NULL && t->connection_count == 0 && pausing(t)) {
-            defer_all(t, "4.4.1", t->last_error);
+            settle_all(t, RESULT_DEFERRED, t->last_enhanced, t->last_error);
         } else {
             serve(t);
         }
@@ -132,9 +187,18 @@ void destination_pump(struct destination *t)
     t->pumping = false;
 }
 
+/* How many groups may wait for one destination: as many as there are places free for messages on their way,
+ * so that some are always left for others, however many destinations are slow (dynamic thresholds, Choudhury
+ * and Hahne 1998). */
+static size_t share(const struct delivery *d)
+{
+    size_t room = d->dispatch_count < ACTIVE_MAX ? ACTIVE_MAX - d->dispatch_count : 0;
+    return room < SHARE_LEAST ? SHARE_LEAST : room < QUEUE_MAX ? room : QUEUE_MAX;
+}
+
 void destination_enqueue(struct destination *t, struct group *g)
 {
-    if (t->queued >= QUEUE_MAX) {
+    if (t->queued >= share(t->delivery)) {
         group_settle(g, RESULT_DEFERRED, "4.3.2", SLICE_LITERAL("too much waits for this next hop already"),
                      NULL);
         group_finished(g);
@@ -157,17 +221,35 @@ void destination_requeue(struct destination *t, struct group *g)
     t->queued++;
 }
 
-void destination_failed(struct destination *t, const char *error)
+void destination_failed(struct destination *t, const char *enhanced, const char *error)
 {
+    (void)!snprintf(t->last_enhanced, sizeof t->last_enhanced, "%s", enhanced);
     (void)!snprintf(t->last_error, sizeof t->last_error, "%s",
                     error[0] != '\0' ? error : "the next hop cannot be reached");
-    log_event(LOG_WARN, "next hop failed", LOG_SLICE("next_hop", t->hosts), LOG_TEXT("error", t->last_error));
+    log_event(LOG_WARN, "next hop failed", LOG_SLICE("next_hop", t->hosts.len > 0 ? t->hosts : t->domain),
+              LOG_TEXT("error", t->last_error));
+    destination_pushed_back(t);
     if (!pausing(t)) { /* several that failed together are one failure */
         uint64_t longer = t->pause_ms == 0 ? PAUSE_FIRST_MS : 2 * t->pause_ms;
         t->pause_ms = longer < PAUSE_MAX_MS ? longer : PAUSE_MAX_MS;
         t->pause_until_ms = uv_now(t->delivery->options.loop) + t->pause_ms;
     }
     destination_pump(t); /* connections that work go on with the queue; without any, it is deferred */
+}
+
+void destination_refused(struct destination *t, const char *enhanced, const char *error)
+{
+    settle_all(t, RESULT_FAILED, enhanced, error);
+}
+
+void destination_progressed(struct destination *t)
+{
+    concurrency_worked(&t->concurrency, t->max_connections);
+}
+
+void destination_pushed_back(struct destination *t)
+{
+    concurrency_failed(&t->concurrency, t->max_connections, uv_now(t->delivery->options.loop));
 }
 
 void destination_worked(struct destination *t)
@@ -196,6 +278,7 @@ static void conversion_end(struct conversion *v, enum status status, int seven_b
     }
     free(v);
     t->delivery->conversions--;
+    t->converting--;
     dispatch_unpin(g->dispatch);
     if (status == STATUS_OK) {
         g->seven_bit = seven_bit;
@@ -282,6 +365,7 @@ void destination_convert(struct destination *t, struct group *g)
     v->group = g;
     v->fd = -1;
     t->delivery->conversions++;
+    t->converting++;
     dispatch_pin(g->dispatch);
     if (g->dispatch->hot != NULL) {
         v->fd = g->dispatch->hot->variants[g->variant];
@@ -305,6 +389,6 @@ void destination_stop(struct destination *t)
 
 void destination_free(struct destination *t)
 {
-    free(t->key);
+    free(t->text);
     free(t);
 }

@@ -5,6 +5,7 @@
 #include "smtp/delivery_internal.h"
 
 #include "base/log.h"
+#include "smtp/route.h"
 #include "smtp/tls_settings.h"
 
 static struct group *group_for(struct dispatch *x, struct group **groups, struct destination *t,
@@ -80,7 +81,8 @@ static void plan_recipient(struct dispatch *x, struct group **groups, size_t var
     struct delivery *d = x->delivery;
     struct delivery_settings settings;
     enum status status =
-        settings_for_delivery(d->options.settings, x->envelope->recipients[position], &x->arena, &settings);
+        route_choose(d->options.settings, x->envelope->sender, x->envelope->recipients[position],
+                     x->envelope->variants[variant].next_hop, &x->arena, &settings);
     bool require_tls = (x->envelope->promises & SPOOL_REQUIRETLS) != 0 && x->envelope->sender.len > 0;
     if (status == STATUS_OK && require_tls) { /* RFC 8689; a notification is not lost for it (section 5) */
         status = tls_settings_require(settings.tls, &x->arena, &settings.tls);
@@ -91,14 +93,11 @@ static void plan_recipient(struct dispatch *x, struct group **groups, size_t var
         defer_here(x, position, "4.3.0", "the settings of this recipient could not be read");
         return;
     }
-    if (x->envelope->variants[variant].next_hop.len > 0) { /* a rule's route */
-        settings.next_hop = x->envelope->variants[variant].next_hop;
-    }
-    if (settings.next_hop.len == 0) {
-        defer_here(x, position, "4.3.5", "no delivery.next_hop is set for this recipient's domain");
+    if (settings.paused) {
+        defer_here(x, position, "4.3.2", "delivery to this recipient's domain is paused (delivery.paused)");
         return;
     }
-    struct destination *t = destination_find(d, &settings);
+    struct destination *t = destination_find(d, &settings, &x->arena);
     struct group *g = t != NULL ? group_for(x, groups, t, variant) : NULL;
     if (g == NULL) {
         defer_here(x, position, "4.3.1", status_text(STATUS_NO_MEMORY));
@@ -121,6 +120,7 @@ void dispatch_plan(struct dispatch *x)
         dispatch_over(x);
         return;
     }
+    resolver_configure(neighbours_resolver(x->delivery->neighbours), s);
     plan_refusals(x);
     plan_held(x);
     if (x->entry->order == ORDER_BOUNCE) {

@@ -183,25 +183,46 @@ void settings_sender_rates(struct settings_source *s, struct slice sender, uint6
     s->end(s->context);
 }
 
+static bool choice_is(struct settings_source *s, const char *name, struct slice scope, const char *text)
+{
+    struct setting_value value;
+    return s->get(s->context, name, scope, &value) == STATUS_OK &&
+           slice_equal(value.text, slice_of_text(text));
+}
+
+static enum status text_of(struct settings_source *s, const char *name, struct slice scope, struct arena *a,
+                           struct slice *out)
+{
+    struct setting_value value;
+    enum status status = s->get(s->context, name, scope, &value);
+    return status != STATUS_OK ? status : arena_copy(a, value.text, out) ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 enum status settings_for_delivery(struct settings_source *s, struct slice address, struct arena *a,
                                   struct delivery_settings *out)
 {
-    struct setting_value value;
     char normal[ADDRESS_MAX + 1];
     struct slice scope = scope_of(address, normal);
     *out = (struct delivery_settings){
+        .lmtp = choice_is(s, "delivery.protocol", scope, "lmtp"),
+        .paused = choice_is(s, "delivery.paused", scope, "yes"),
+        .mx_port = (uint16_t)number_of(s, "delivery.mx_port", scope, 25),
+        .max_rate = number_of(s, "delivery.max_rate", scope, 0),
         .max_connections = number_of(s, "delivery.max_connections", scope, 20),
         .max_messages_per_connection = number_of(s, "delivery.max_messages_per_connection", scope, 100),
         .connect_timeout_ms = number_of(s, "delivery.connect_timeout", scope, 30000),
         .timeout_ms = number_of(s, "delivery.timeout", scope, 300000),
         .idle_timeout_ms = number_of(s, "delivery.idle_timeout", scope, 5000),
     };
-    enum status status = s->get(s->context, "delivery.next_hop", scope, &value);
+    enum status status = text_of(s, "delivery.next_hop", scope, a, &out->next_hop);
+    if (status == STATUS_OK) {
+        status = text_of(s, "delivery.source_address", scope, a, &out->source);
+    }
+    if (status == STATUS_OK) {
+        status = text_of(s, "delivery.helo_name", scope, a, &out->helo);
+    }
     if (status != STATUS_OK) {
         return status;
-    }
-    if (!arena_copy(a, value.text, &out->next_hop)) {
-        return STATUS_NO_MEMORY;
     }
     return tls_settings_collect(s, scope, a, &out->tls);
 }

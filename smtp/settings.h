@@ -72,11 +72,17 @@ bool settings_hold(const struct settings_cache *c, enum settings_networks which,
  * the settings cannot be read. */
 void settings_sender_rates(struct settings_source *s, struct slice sender, uint64_t rates[RATE_KIND_COUNT]);
 
-/* How mail for an address leaves. Texts are copied into the arena. */
+/* How mail for an address leaves. Texts are copied into the arena. smtp/route.h fills the rest. */
 struct arena;
 struct delivery_settings {
-    struct slice next_hop; /* canonical HOSTS text; empty: none is set */
-    struct slice tls;      /* smtp/tls_settings.h */
+    struct slice next_hop; /* canonical HOSTS text; empty: by the MX records of `domain` */
+    struct slice domain;   /* lower case; empty when there is a next hop (smtp/route.h) */
+    struct slice source;   /* NETWORKS text: our own addresses to connect from; empty: any */
+    struct slice helo;     /* HOSTS text: the name to say; empty: the node's */
+    bool lmtp, paused;
+    uint16_t mx_port;
+    uint64_t max_rate; /* messages a minute; 0: any number */
+    struct slice tls;  /* smtp/tls_settings.h */
     uint64_t max_connections, max_messages_per_connection;
     uint64_t connect_timeout_ms, timeout_ms, idle_timeout_ms;
 };

@@ -655,7 +655,7 @@ static void on_connected(uv_connect_t *request, int error)
     s->events->connected(s->context);
 }
 
-struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address,
+struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
                               const struct stream_events *events, void *context)
 {
     struct stream *s = stream_new(loop, events, context);
@@ -663,7 +663,10 @@ struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address,
         return NULL;
     }
     s->connect.data = s;
-    int error = uv_tcp_connect(&s->connect, &s->tcp, address, on_connected);
+    int error = source != NULL ? uv_tcp_bind(&s->tcp, source, 0) : 0;
+    if (error == 0) {
+        error = uv_tcp_connect(&s->connect, &s->tcp, address, on_connected);
+    }
     if (error != 0) {
         end_uv(s, error);
     }

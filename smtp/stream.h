@@ -34,8 +34,9 @@ struct stream_events {
 
 /* The next connection of a listening handle; NULL if there is none. Reading begins with stream_resume(). */
 struct stream *stream_accept(uv_stream_t *listener, const struct stream_events *events, void *context);
-/* NULL when memory is short. The outcome comes by connected or ended, never from within the call. */
-struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *address,
+/* `source`: our own address to connect from; NULL: any. NULL when memory is short. The outcome comes by
+ * connected or ended, never from within the call. */
+struct stream *stream_connect(uv_loop_t *loop, const struct sockaddr *source, const struct sockaddr *address,
                               const struct stream_events *events, void *context);
 
 /* Appended to the output; nothing leaves before stream_flush(). A failure ends the stream (by `ended`,

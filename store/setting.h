@@ -23,8 +23,9 @@ enum setting_type {
     SETTING_DURATION,  /* 500ms, 30s, 10m, 4h, 5d; canonical: as given; range in ms */
     SETTING_DURATIONS, /* a list of durations, for retry schedules: "1m,5m,30m,2h" */
     SETTING_CHOICE,    /* one of `choices`, separated by | */
-    SETTING_NETWORKS,  /* list of CIDR, v4 and v6, comma or space separated; canonical: comma separated */
-    SETTING_HOSTS,     /* next hops: list of HOST[:PORT]; [v6]:PORT; "" = none */
+    SETTING_NETWORKS, /* list of CIDR, v4 and v6, comma or space separated; canonical: comma separated; max 1:
+                         single addresses only */
+    SETTING_HOSTS,    /* next hops: list of HOST[:PORT]; [v6]:PORT; "" = none */
     SETTING_TEXT,
     SETTING_CHOICES, /* a list of `choices`, each at most once, in the order that counts; "" = none */
     SETTING_TEXTS, /* a list of texts separated by commas, or /expressions/ in which a comma counts as such */
@@ -100,6 +101,13 @@ enum setting_id {
     SETTING_SMTP_DATA_TIMEOUT,
     SETTING_SMTP_TLS,
     SETTING_DELIVERY_NEXT_HOP,
+    SETTING_DELIVERY_PROTOCOL,
+    SETTING_DELIVERY_SOURCE_ADDRESS,
+    SETTING_DELIVERY_HELO_NAME,
+    SETTING_DELIVERY_PAUSED,
+    SETTING_DELIVERY_MAX_RATE,
+    SETTING_DELIVERY_MX_PORT,
+    SETTING_SENDER_NEXT_HOP,
     SETTING_DELIVERY_TLS,
     SETTING_DELIVERY_TLS_TRUST,
     SETTING_DELIVERY_TLS_LOWEST,
@@ -243,6 +251,8 @@ size_t setting_choice(const struct setting_value *value);   /* position in `choi
 uint64_t setting_duration_at(const struct setting_value *value, size_t i);
 /* NETWORKS: does the list hold this address (text form of v4 or v6; v4-mapped v6 counts as v4)? */
 bool setting_networks_hold(const struct setting_value *value, struct slice ip);
+/* Any list whose items have no commas or spaces in them: the i-th; false at the end. */
+bool setting_item_at(const struct setting_value *value, size_t i, struct slice *item);
 /* CHOICES, TEXTS and ADDRESSES: the i-th as it was written; false at the end. */
 bool setting_text_at(const struct setting_value *value, size_t i, struct slice *text);
 /* THUMBPRINTS: the i-th; false at the end. */

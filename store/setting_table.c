@@ -587,9 +587,44 @@ static const struct setting settings[] = {
 
     [SETTING_DELIVERY_NEXT_HOP] =
         RANGE("delivery.next_hop", SETTING_HOSTS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
-              "where mail for the recipient's domain goes: HOST:PORT, several are tried in order",
+              "where mail for the recipient's domain goes: HOST:PORT, several are tried in order; without "
+              "any: to the hosts of the domain's MX records",
               ABOUT(1, TRANSPORT,
                     "each further host is one more connection attempt when those before it are down")),
+    [SETTING_DELIVERY_PROTOCOL] =
+        CHOICE("delivery.protocol", "smtp", "smtp|lmtp", GD, SETTING_OF_RECIPIENT,
+               "what is spoken to the next hop; lmtp (RFC 2033): to a mailbox server, which answers for each "
+               "recipient",
+               ABOUT(2, TRANSPORT, "lmtp: mail waits when the next hop does not speak it")),
+    [SETTING_DELIVERY_SOURCE_ADDRESS] = RANGE(
+        "delivery.source_address", SETTING_NETWORKS, "", 0, 1, GD, SETTING_OF_RECIPIENT,
+        "the addresses that connections to the next hop come from, IPv4 and IPv6, of all nodes: each takes "
+        "the first that it has; without any: as the system chooses",
+        ABOUT(2, TRANSPORT, "mail waits on a node that has none of them, or none of the next hop's family")),
+    [SETTING_DELIVERY_HELO_NAME] =
+        RANGE("delivery.helo_name", SETTING_HOSTS, "", 0, 0, GD, SETTING_OF_RECIPIENT,
+              "the name in EHLO to the next hop, one host name; without any: the node's hostname",
+              ABOUT(2, TRANSPORT, "a name that is not that of the source address: some hosts refuse it")),
+    [SETTING_DELIVERY_PAUSED] = FLAG(
+        "delivery.paused", "no", GD,
+        SETTING_OF_RECIPIENT,
+        "yes: mail for the recipient's domain stays in the queue until this is taken back; delivery.expire "
+        "holds meanwhile",
+        ABOUT(2, TRANSPORT, "yes: disk for what waits; what waits too long is given up")),
+    [SETTING_DELIVERY_MAX_RATE] =
+        RANGE("delivery.max_rate", SETTING_INTEGER, "0", 0, 1000000, GD, SETTING_OF_RECIPIENT,
+              "most messages a minute from each node to one next hop; 0: as many as it takes",
+              ABOUT(2, TRANSPORT, "low: mail waits though the next hop would take it")),
+    [SETTING_DELIVERY_MX_PORT] =
+        RANGE("delivery.mx_port", SETTING_INTEGER, "25", 1, 65535, GD, SETTING_OF_RECIPIENT,
+              "the port of hosts that MX records name; another than 25 only in networks of one's own",
+              ABOUT(2, TRANSPORT, "other than 25: no host on the internet takes mail there")),
+    [SETTING_SENDER_NEXT_HOP] = RANGE(
+        "sender.next_hop", SETTING_HOSTS, "", 0, 0, GDU, SETTING_OF_SENDER,
+        "where mail of this sender goes, HOST:PORT, several are tried in order, for recipients whose domain "
+        "has no delivery.next_hop of its own",
+        ABOUT(2, TRANSPORT,
+              "mail for one recipient leaves by several ways, and each next hop has its own connections")),
     [SETTING_DELIVERY_TLS] = CHOICE(
         "delivery.tls", "dane", "none|opportunistic|dane|required|encrypt|verified|fingerprint|dane-only", GD,
         SETTING_OF_RECIPIENT,

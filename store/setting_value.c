@@ -141,7 +141,7 @@ static bool check_item(enum setting_type type, const struct setting *s, struct s
     case SETTING_THUMBPRINTS:
         return item.len == 2 * THUMBPRINT_SIZE && hex_parse(item, thumbprint, sizeof(thumbprint));
     case SETTING_NETWORKS:
-        return parse_network(item, &network);
+        return parse_network(item, &network) && (s->max == 0 || slice_find_byte(item, '/') == item.len);
     case SETTING_HOSTS:
         return endpoint_parse(item, &host, &port);
     default:
@@ -364,7 +364,10 @@ enum status setting_canonical(const struct setting *s, struct slice value, struc
     case SETTING_DURATIONS:
         return canonical_list(s, value, "times within its range, like 1m,5m,30m", out, f);
     case SETTING_NETWORKS:
-        return canonical_list(s, value, "networks look like 10.0.0.0/8 or 2001:db8::/32", out, f);
+        return canonical_list(s, value,
+                              s->max == 0 ? "networks look like 10.0.0.0/8 or 2001:db8::/32"
+                                          : "addresses look like 192.0.2.1 or 2001:db8::1",
+                              out, f);
     case SETTING_HOSTS:
         return canonical_list(s, value, "a next hop looks like mail.example.org:25 or [2001:db8::1]:25", out,
                               f);
@@ -434,6 +437,16 @@ bool setting_text_at(const struct setting_value *value, size_t i, struct slice *
     bool plain = value->setting->type == SETTING_CHOICES || value->setting->type == SETTING_ADDRESSES;
 
     for (size_t at = 0; plain ? next_item(&rest, text) : next_text(&rest, text); at++)
+        if (at == i)
+            return true;
+    return false;
+}
+
+bool setting_item_at(const struct setting_value *value, size_t i, struct slice *item)
+{
+    struct slice rest = value->text;
+
+    for (size_t at = 0; next_item(&rest, item); at++)
         if (at == i)
             return true;
     return false;

@@ -240,6 +240,7 @@ static enum status settings_get(void *context, const char *name, struct slice ad
             at < whole.len ? slice_of(whole.data + at + 1, whole.len - at - 1) : slice_of(NULL, 0);
         if (slice_equal(slice_of(whole.data, at), slice_of_text(name)) &&
             (at == whole.len || slice_equal(scope, domain))) {
+            out->level = at < whole.len ? SETTING_DOMAIN : SETTING_GLOBAL;
             out->text = slice_of_text(r->settings[i].text); /* a domain's own is set after the global one */
         }
     }

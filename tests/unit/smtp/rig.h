@@ -37,6 +37,9 @@ struct rig_setting {
 
 struct sink {
     int listener;
+    const char *address; /* where it listens; NULL: 127.0.0.1 */
+    bool lmtp;           /* a reply for each recipient after the dot: 452 for "full@" */
+    char hello[128];     /* the last one, behind the address that it came from */
     uint16_t port;
     pthread_t thread;
     pthread_mutex_t lock;

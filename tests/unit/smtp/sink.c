@@ -132,11 +132,37 @@ static bool data(struct connection *c, const char *bdat)
         return false;
     }
     char reply[64];
+    if (s->lmtp) {
+        for (const char *to = strstr(c->envelope, "RCPT"); to != NULL; to = strstr(to + 1, "RCPT")) {
+            put(c, strncmp(to, "RCPT TO:<full@", 14) == 0 ? "452 4.2.2 full\r\n" : "250 2.0.0 stored\r\n");
+        }
+        return true;
+    }
     (void)!snprintf(reply, sizeof reply,
                     code == 0 ? "250 2.0.0 taken\r\n" : "%d %d.3.9 told so by the test\r\n", code,
                     code / 100);
     put(c, reply);
     return true;
+}
+
+static void note_hello(struct connection *c, const char *line)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer;
+    socklen_t len = sizeof peer;
+    char address[64] = "";
+    if (getpeername(c->fd, &peer.any, &len) == 0) {
+        (void)!inet_ntop(peer.any.sa_family,
+                         peer.any.sa_family == AF_INET ? (void *)&peer.v4.sin_addr
+                                                       : (void *)&peer.v6.sin6_addr,
+                         address, sizeof address);
+    }
+    pthread_mutex_lock(&c->sink->lock);
+    (void)!snprintf(c->sink->hello, sizeof c->sink->hello, "%s %s", address, line);
+    pthread_mutex_unlock(&c->sink->lock);
 }
 
 static void session(struct connection *c)
@@ -145,8 +171,9 @@ static void session(struct connection *c)
     char reply[256];
     put(c, "220 sink\r\n");
     for (const char *line = line_get(c); line != NULL; line = line_get(c)) {
-        if (strncasecmp(line, "EHLO", 4) == 0) {
+        if (strncasecmp(line, s->lmtp ? "LHLO" : "EHLO", 4) == 0) {
             c->envelope[0] = '\0';
+            note_hello(c, line);
             put(c, "250-sink\r\n");
             put(c, atomic_load(&s->no_pipelining) ? "" : "250-PIPELINING\r\n");
             put(c, atomic_load(&s->no_8bitmime) ? "" : "250-8BITMIME\r\n");
@@ -244,17 +271,30 @@ static void *sink_main(void *context)
 
 void sink_start(struct sink *s)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(s->port)};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
     socklen_t len = sizeof address;
     int one = 1;
-    s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const char *at = s->address != NULL ? s->address : "127.0.0.1";
+    memset(&address, 0, sizeof address);
+    if (inet_pton(AF_INET, at, &address.v4.sin_addr) == 1) {
+        address.v4.sin_family = AF_INET;
+        address.v4.sin_port = htons(s->port);
+    } else {
+        address.v6.sin6_family = AF_INET6;
+        address.v6.sin6_port = htons(s->port);
+        (void)inet_pton(AF_INET6, at, &address.v6.sin6_addr);
+    }
+    s->listener = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     (void)setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(s->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(s->listener, 512) != 0 || getsockname(s->listener, (struct sockaddr *)&address, &len) != 0) {
+    if (bind(s->listener, &address.any, len) != 0 || listen(s->listener, 512) != 0 ||
+        getsockname(s->listener, &address.any, &len) != 0) {
         abort();
     }
-    s->port = ntohs(address.sin_port);
+    s->port = ntohs(address.v4.sin_port); /* at the same place in both */
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_cond_init(&s->changed, NULL);
     atomic_store(&s->stopping, false);
