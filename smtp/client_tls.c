@@ -44,7 +44,7 @@ static enum status policy_text(const struct client_tls *t, struct buf *out)
 
 static struct slice policy_domain(const struct client_session *c)
 {
-    return slice_of_text(c->host);
+    return slice_of_text(c->plan != NULL ? c->plan->domain : c->host);
 }
 
 /* `result` NULL: it went well. */
@@ -87,7 +87,8 @@ static void decide(struct client_session *c)
         .mode = t->settings.mode,
         .require_tls = t->settings.require_tls,
         .is_address = is_address(c->host),
-        .named_by_admin = true,
+        .named_by_admin = c->plan == NULL,
+        .mx_secure = c->plan != NULL && c->plan->secure,
         .host = slice_of_text(c->host),
         .tlsa = s != NULL ? s->tlsa : TLSA_NOT_ASKED,
         .records = s != NULL ? s->records : NULL,
@@ -125,8 +126,9 @@ void client_tls_prepare(struct client_session *c)
                                     .store = o->settings->store,
                                     .host = c->host,
                                     .port = c->port,
-                                    .tlsa = wants_tlsa(t->settings.mode),
-                                    .named = true};
+                                    .tlsa =
+                                        wants_tlsa(t->settings.mode) && (c->plan == NULL || c->plan->secure),
+                                    .named = c->plan == NULL};
     if (is_address(c->host)) {
         decide(c);
         return;

@@ -66,7 +66,7 @@ enum status delivery_new(const struct delivery_options *options, struct delivery
     if (d == NULL) {
         return STATUS_NO_MEMORY;
     }
-    enum status status = neighbours_new(options->loop, options->hostname, &d->neighbours);
+    enum status status = neighbours_new(options->loop, options->hostname, options->resolver, &d->neighbours);
     if (status != STATUS_OK) {
         free(d);
         return status;

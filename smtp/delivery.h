@@ -36,7 +36,7 @@ struct delivery_options {
     struct statistics *statistics;
     struct message_log *log; /* NULL: there is none */
     struct tls_client *tls;
-    struct resolver *resolver;        /* NULL: nothing is looked up */
+    struct resolver *resolver;
     struct fetch_line *fetch;         /* for MTA-STS; NULL: there is none */
     struct tls_report_store *reports; /* NULL: nothing is counted */
 };

@@ -24,7 +24,6 @@ struct neighbours {
         uint64_t host; /* its hash; two of one hash are tried last together */
         uint64_t until_ms;
     } failures[FAILURES];
-    bool wake_closed, resolver_closed;
     void (*closed)(void *context);
     void *closed_context;
 };
@@ -38,17 +37,14 @@ static uint64_t hash_of(struct slice text)
     return hash ^ hash >> 32;
 }
 
-enum status neighbours_new(uv_loop_t *loop, const char *hostname, struct neighbours **out)
+enum status neighbours_new(uv_loop_t *loop, const char *hostname, struct resolver *resolver,
+                           struct neighbours **out)
 {
-    struct neighbours *n = calloc(1, sizeof *n);
+    struct neighbours *n = resolver != NULL ? calloc(1, sizeof *n) : NULL;
     if (n == NULL) {
         return STATUS_NO_MEMORY;
     }
-    enum status status = resolver_new(loop, RESOLVER_TIMEOUT_MS, &n->resolver);
-    if (status != STATUS_OK) {
-        free(n);
-        return status;
-    }
+    n->resolver = resolver;
     n->loop = loop;
     n->own = (struct mx_own){.name = hostname, .addresses = n->own_addresses};
     n->wake.data = n;
@@ -177,11 +173,9 @@ void neighbours_wake(struct neighbours *n)
 
 /* --- the end --- */
 
-static void closed_perhaps(struct neighbours *n)
+static void on_wake_closed(uv_handle_t *handle)
 {
-    if (!n->wake_closed || !n->resolver_closed) {
-        return;
-    }
+    struct neighbours *n = handle->data;
     for (size_t i = 0; i < BUCKETS; i++) {
         while (n->buckets[i] != NULL) {
             struct destination *t = n->buckets[i];
@@ -195,24 +189,9 @@ static void closed_perhaps(struct neighbours *n)
     closed(context);
 }
 
-static void on_wake_closed(uv_handle_t *handle)
-{
-    struct neighbours *n = handle->data;
-    n->wake_closed = true;
-    closed_perhaps(n);
-}
-
-static void on_resolver_closed(void *context)
-{
-    struct neighbours *n = context;
-    n->resolver_closed = true;
-    closed_perhaps(n);
-}
-
 void neighbours_close(struct neighbours *n, void (*closed)(void *context), void *context)
 {
     n->closed = closed;
     n->closed_context = context;
     uv_close((uv_handle_t *)&n->wake, on_wake_closed);
-    resolver_close(n->resolver, on_resolver_closed, n);
 }

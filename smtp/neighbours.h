@@ -15,7 +15,9 @@ struct neighbours;
 
 #define OWN_ADDRESSES_MAX 64
 
-enum status neighbours_new(uv_loop_t *loop, const char *hostname, struct neighbours **out) MUST_CHECK;
+/* The resolver outlives it. */
+enum status neighbours_new(uv_loop_t *loop, const char *hostname, struct resolver *resolver,
+                           struct neighbours **out) MUST_CHECK;
 /* A socket that mail comes in by: where it listens is us. */
 void neighbours_add_listener(struct neighbours *n, int fd);
 struct resolver *neighbours_resolver(struct neighbours *n);
