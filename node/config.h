@@ -12,6 +12,8 @@
  *   [api]        listen = 127.0.0.1:2513      and advertise
  *   [smtp]       listen = 127.0.0.1:2511      and advertise; listen may be a list with commas
  *                lmtp_listen =                the same for LMTP (RFC 2033); not on the Internet
+ *                listeners =                  more by name: NAME@ADDRESS:PORT, ...; what holds for a name is
+ *                                             replicated (listen has the name relay, lmtp_listen lmtp)
  *                tls_names =                  more names for the service certificate
  *                workers = 0                  0: one a core
  *   [master_key] source = file:master.key     or credential:NAME
@@ -34,7 +36,8 @@ struct node_config {
     char cluster_listen[80], cluster_advertise[80];
     char api_listen[80], api_advertise[80];
     char smtp_listen[80], smtp_advertise[80];
-    char lmtp_listen[80]; /* "": nobody is to speak LMTP */
+    char lmtp_listen[80];      /* "": nobody is to speak LMTP */
+    char smtp_listeners[2048]; /* NAME@HOST:PORT with commas */
     char tls_names[1024];
     unsigned workers;
     char master_key_source[4096];

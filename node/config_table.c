@@ -8,6 +8,7 @@
 #include "node/config_table.h"
 
 #include "base/nearest.h"
+#include "store/records_listener.h"
 
 #include <ctype.h>
 
@@ -33,6 +34,10 @@ static const struct config_key table[] = {
      "mail comes in here; several with commas"},
     {"smtp", "lmtp_listen", CONFIG_ADDRESSES, MEMBER(lmtp_listen), "", 0, 0,
      "the same over LMTP (a reply for each recipient); not on port 25; default: nowhere"},
+    {"smtp", "listeners", CONFIG_LISTENERS, MEMBER(smtp_listeners), "", 0, 0,
+     "more of them by name, as submission@0.0.0.0:587; several with commas; what holds for a name: "
+     "sealpostctl "
+     "listener"},
     {"smtp", "advertise", CONFIG_ADDRESS, MEMBER(smtp_advertise), "", 0, 0,
      "shown to administrators; default: listen"},
     {"smtp", "tls_names", CONFIG_NAMES, MEMBER(tls_names), "", 0, 0,
@@ -166,6 +171,20 @@ static enum status address_check(const struct config_key *k, struct slice value,
     return STATUS_OK;
 }
 
+static enum status listener_check(const struct config_key *k, struct slice value, struct failure *f)
+{
+    size_t at = slice_find_byte(value, '@');
+    struct slice name = slice_of(value.data, at);
+    if (at == value.len || !listener_name_valid(name)) {
+        return failure_set(
+            f, STATUS_INVALID,
+            "'%.*s' for '%s' is not NAME@HOST:PORT, with a name of lower-case letters, digits and "
+            "hyphens (as in submission@0.0.0.0:587)",
+            SLICE_ARGS(value), k->key);
+    }
+    return address_check(k, slice_of(value.data + at + 1, value.len - at - 1), f);
+}
+
 /* Calls `check` for each part of a list with commas. */
 static enum status list_check(const struct config_key *k, struct slice value,
                               enum status (*check)(const struct config_key *, struct slice, struct failure *),
@@ -282,6 +301,9 @@ enum status config_key_set(const struct config_key *k, struct slice value, struc
     case CONFIG_ADDRESSES:
         status = list_check(k, value, address_check, f);
         break;
+    case CONFIG_LISTENERS:
+        status = list_check(k, value, listener_check, f);
+        break;
     case CONFIG_NAMES:
         status = list_check(k, value, name_check, f);
         break;
@@ -327,6 +349,7 @@ enum status config_key_text(const struct config_key *k, const struct node_config
     case CONFIG_PATH:
     case CONFIG_ADDRESS:
     case CONFIG_ADDRESSES:
+    case CONFIG_LISTENERS:
     case CONFIG_NAMES:
     case CONFIG_SOURCE:
         break;

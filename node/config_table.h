@@ -13,6 +13,7 @@ enum config_type {
     CONFIG_PATH,      /* not empty */
     CONFIG_ADDRESS,   /* HOST:PORT, [V6]:PORT; "" where the table says so */
     CONFIG_ADDRESSES, /* one or more, separated by commas */
+    CONFIG_LISTENERS, /* NAME@HOST:PORT, one or more, separated by commas */
     CONFIG_NAMES,     /* host names and IP addresses, separated by commas */
     CONFIG_SOURCE,    /* file:PATH or credential:NAME */
     CONFIG_UNSIGNED,

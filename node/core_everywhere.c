@@ -66,6 +66,10 @@ bool core_acts_at_once(enum command_number number)
     case COMMAND_GROUP_ADD:
     case COMMAND_GROUP_MEMBER_REMOVE:
     case COMMAND_GROUP_REMOVE:
+    case COMMAND_LISTENER_SET:
+    case COMMAND_LISTENER_UNSET:
+    case COMMAND_TLS_PUT:
+    case COMMAND_TLS_REMOVE:
     case COMMAND_CTL_SET:
     case COMMAND_CTL_REMOVE:
     case COMMAND_CRL_FORCE: /* also for the rows of a delta, which count at once: it comes after them */

@@ -65,7 +65,9 @@ static enum status put(struct listeners *l, const struct role_type *type, const 
         close(fd);
         return failure_set(f, STATUS_TOO_LARGE, "more than %d listening sockets", LISTENERS_MAX);
     }
-    l->list[l->count++] = (struct listener){.type = type, .name = name, .fd = fd};
+    struct listener *place = &l->list[l->count++];
+    *place = (struct listener){.type = type, .fd = fd};
+    (void)!snprintf(place->name, sizeof(place->name), "%s", name);
     return STATUS_OK;
 }
 
@@ -78,9 +80,17 @@ static enum status tcp_open(const struct node_config *config, const struct role_
     }
     for (;;) {
         int fd = -1;
+        char name[ROLE_LISTENER_NAME];
         size_t comma = slice_find_byte(rest, ',');
-        enum status status = address_listen(slice_trim(slice_of(rest.data, comma)), what->config_key, &fd, f);
-        status = status == STATUS_OK ? put(l, type, what->name, fd, f) : status;
+        struct slice address = slice_trim(slice_of(rest.data, comma));
+        size_t at = what->kind == ROLE_LISTENS_NAMED ? slice_find_byte(address, '@') : address.len;
+        (void)!snprintf(name, sizeof(name), "%s%.*s", what->name, at < address.len ? (int)at : 0,
+                        (const char *)address.data);
+        if (at < address.len) {
+            address = slice_of(address.data + at + 1, address.len - at - 1);
+        }
+        enum status status = address_listen(address, what->config_key, &fd, f);
+        status = status == STATUS_OK ? put(l, type, name, fd, f) : status;
         if (status != STATUS_OK || comma == rest.len) {
             return status;
         }
@@ -113,8 +123,8 @@ enum status listeners_open(const struct node_config *config, struct listeners *l
     for (size_t i = 0; (type = role_type_at(i)) != NULL; i++) {
         for (size_t j = 0; j < ROLE_LISTENINGS_MAX && type->listens[j].name != NULL; j++) {
             const struct role_listening *what = &type->listens[j];
-            enum status status = what->kind == ROLE_LISTENS_TCP ? tcp_open(config, type, what, l, f)
-                                                                : unix_open(config, type, what, l, f);
+            enum status status = what->kind == ROLE_LISTENS_UNIX ? unix_open(config, type, what, l, f)
+                                                                 : tcp_open(config, type, what, l, f);
             if (status != STATUS_OK) {
                 listeners_close(l);
                 return status;

@@ -9,7 +9,7 @@
 
 struct listener {
     const struct role_type *type; /* whose it is */
-    const char *name;
+    char name[ROLE_LISTENER_NAME];
     int fd; /* close-on-exec, non-blocking */
 };
 

@@ -12,7 +12,7 @@
  *   smtp     "spool", "transport", "tls-key"
  * Listening descriptors:
  *   core     "peers" (TCP), "core" (Unix)
- *   smtp     "smtp" (TCP, may be several), "lmtp" (TCP, none or several), "jobs", "queue" (Unix)
+ *   smtp     "smtp/NAME" (TCP, may be several; NAME is the listener's), "jobs", "queue" (Unix)
  *   api      "api" (TCP, may be several)
  *   fetch    "fetch" (Unix)
  *
@@ -30,10 +30,12 @@
 #include "base/secret.h"
 #include "node/config.h"
 
-#define ROLE_LISTENERS_MAX 16
+#define ROLE_LISTENERS_MAX   40
+#define ROLE_LISTENER_NAME   48 /* bytes with the NUL */
+#define SMTP_LISTENER_PREFIX "smtp/"
 
 struct role_listener {
-    char name[16];
+    char name[ROLE_LISTENER_NAME];
     int fd;
 };
 

@@ -213,21 +213,14 @@ static enum status service_start(struct smtp_role *r, struct failure *f)
         .jobs_listener = role_listener_fd(c, "jobs", 0),
         .queue_listener = role_listener_fd(c, "queue", 0),
     };
-    for (size_t i = 0; i < SMTP_LISTENERS_MAX; i++) {
-        int fd = role_listener_fd(c, "smtp", i);
-        if (fd < 0) {
-            break;
+    for (size_t i = 0; i < c->listener_count && options.listener_count < SERVER_LISTENERS_MAX; i++) {
+        const struct role_listener *l = &c->listeners[i];
+        if (strncmp(l->name, SMTP_LISTENER_PREFIX, sizeof(SMTP_LISTENER_PREFIX) - 1) == 0) {
+            options.listeners[options.listener_count].name = l->name + sizeof(SMTP_LISTENER_PREFIX) - 1;
+            options.listeners[options.listener_count++].fd = l->fd;
         }
-        options.smtp_listeners[options.smtp_listener_count++] = fd;
     }
-    for (size_t i = 0; i < SMTP_LISTENERS_MAX; i++) {
-        int fd = role_listener_fd(c, "lmtp", i);
-        if (fd < 0) {
-            break;
-        }
-        options.lmtp_listeners[options.lmtp_listener_count++] = fd;
-    }
-    if (options.jobs_listener < 0 || options.smtp_listener_count == 0) {
+    if (options.jobs_listener < 0 || options.listener_count == 0) {
         return failure_set(f, STATUS_INVALID, "a listening descriptor is missing");
     }
     if (smtp_server_tls(CHAIN_FILE, secret_slice(&c->tls_key), &options.tls, f) != STATUS_OK) {

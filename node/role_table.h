@@ -16,7 +16,11 @@ enum role_keys { /* flags */
                  ROLE_KEY_TRANSPORT = 16
 };
 
-enum role_listener_kind { ROLE_LISTENS_TCP, ROLE_LISTENS_UNIX };
+enum role_listener_kind {
+    ROLE_LISTENS_TCP,
+    ROLE_LISTENS_NAMED, /* TCP: a list of NAME@ADDRESS; the descriptor is named "smtp/NAME" */
+    ROLE_LISTENS_UNIX
+};
 
 struct role_listening {
     const char *name; /* of the descriptor, as in node/role.h */
@@ -26,7 +30,7 @@ struct role_listening {
     const char *path;       /* Unix */
 };
 
-#define ROLE_LISTENINGS_MAX 4
+#define ROLE_LISTENINGS_MAX 5
 
 struct role_type {
     const char *name;

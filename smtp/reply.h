@@ -73,6 +73,10 @@
     X(REQUIRETLS_NEEDS_TLS, 530, "5.7.10", "REQUIRETLS needs TLS: say STARTTLS first")                       \
     X(TLS_FIRST, 530, "5.7.0", "say STARTTLS first")                                                         \
     X(TOO_MANY_MESSAGES, 421, "4.7.0", "enough messages for one session, connect again")                     \
+    X(AUTH_FIRST, 530, "5.7.0", "authenticate first")                                                        \
+    X(NOT_OURS, 550, "5.7.1", "the recipient is not of this site, and you may not relay")                    \
+    X(ROUTE_DENIED, 550, "5.7.1", "an address with a route in it is relaying, which you may not")            \
+    X(SENDER_DENIED, 553, "5.7.1", "your account may not send as this sender")                               \
     X(RELAY_DENIED, 550, "5.7.1", "your address may not relay here")                                         \
     X(TOO_LARGE, 552, "5.3.4", "the message is too large")                                                   \
     X(HEADER_TOO_LARGE, 552, "5.3.4", "the header is too large")                                             \

@@ -3,23 +3,17 @@
 
 #include "base/log.h"
 #include "smtp/reply.h"
+#include "smtp/server_listener.h"
 #include "smtp/server_session.h"
 #include "smtp/trace_field.h"
 
 #include <unistd.h>
 
-#define LISTENERS_MAX 16
-#define BACKLOG       1024
-
-struct server_listener {
-    uv_tcp_t tcp;
-    struct server *server;
-    bool lmtp;
-};
+#define BACKLOG 1024
 
 struct server {
     struct server_services services;
-    struct server_listener listeners[LISTENERS_MAX];
+    struct server_listener listeners[SERVER_LISTENERS_MAX];
     size_t listener_count, listeners_open;
     struct server_session *sessions;
     struct admission *admission;
@@ -80,7 +74,6 @@ void server_session_ended(struct server *s, struct server_session *session)
 
 enum smtp_reply server_admit_client(struct server *s, struct server_session *session)
 {
-    session->may_relay = settings_may_relay(s->services.settings, slice_of_text(session->peer));
     return admission_client(s->admission, &session->client, session->peer);
 }
 
@@ -89,7 +82,8 @@ struct admission *server_admission(struct server *s)
     return s->admission;
 }
 
-static enum smtp_reply admit(struct server *s, struct server_session *session)
+static enum smtp_reply admit(struct server *s, struct server_listener *listener,
+                             struct server_session *session)
 {
     struct settings_cache *settings = s->services.settings;
     if (!s->services.ready(s->services.context) || !settings_refresh(settings)) {
@@ -100,7 +94,13 @@ static enum smtp_reply admit(struct server *s, struct server_session *session)
     if (s->services.statistics->sessions_open >= limits->max_sessions) {
         return REPLY_TOO_MANY_SESSIONS;
     }
+    struct listener_policy *policy = server_listener_policy(listener, settings, s->services.tls);
+    if (policy == NULL || (policy->tls == LISTENER_TLS_IMPLICIT && policy->tls_context == NULL)) {
+        return REPLY_NOT_READY;
+    }
     session->limits = *limits;
+    session->lmtp = policy->lmtp;
+    session->listener = listener_policy_hold(policy);
     if (session_awaits_proxy(session)) {
         session->state = SERVER_PROXY;
         return REPLY_NONE;
@@ -110,7 +110,7 @@ static enum smtp_reply admit(struct server *s, struct server_session *session)
 
 static void on_connection(uv_stream_t *stream, int status)
 {
-    const struct server_listener *listener = stream->data;
+    struct server_listener *listener = stream->data;
     struct server *s = listener->server;
     if (status < 0) {
         log_event(LOG_WARN, "a connection could not be taken", LOG_TEXT("error", uv_strerror(status)));
@@ -121,7 +121,6 @@ static void on_connection(uv_stream_t *stream, int status)
         return;
     }
     session->server = s;
-    session->lmtp = listener->lmtp;
     session->stream = stream_accept(stream, server_session_events(), session);
     if (session->stream == NULL) {
         free(session);
@@ -132,9 +131,15 @@ static void on_connection(uv_stream_t *stream, int status)
         free(session);
         return;
     }
-    enum smtp_reply refusal = s->stopping ? REPLY_STOPPING : admit(s, session);
+    enum smtp_reply refusal = s->stopping ? REPLY_STOPPING : admit(s, listener, session);
     if (refusal != REPLY_NONE) {
         s->services.statistics->sessions_refused++;
+        listener_policy_release(session->listener);
+        if (listener->policy != NULL && listener->policy->tls == LISTENER_TLS_IMPLICIT) {
+            stream_close(session->stream); /* who expects TLS takes no reply in plain text */
+            free(session);
+            return;
+        }
         (void)!reply_append(stream_output(session->stream), refusal);
         stream_finish(session->stream, true);
         free(session);
@@ -170,16 +175,16 @@ enum status server_new(const struct server_services *services, struct server **o
     return STATUS_OK;
 }
 
-enum status server_listen(struct server *s, int fd, bool lmtp, struct failure *f)
+enum status server_listen(struct server *s, int fd, const char *name, struct failure *f)
 {
-    if (s->listener_count == LISTENERS_MAX) {
+    if (s->listener_count == SERVER_LISTENERS_MAX) {
         (void)close(fd);
-        return failure_set(f, STATUS_TOO_LARGE, "more than %d listeners", LISTENERS_MAX);
+        return failure_set(f, STATUS_TOO_LARGE, "more than %d listeners", SERVER_LISTENERS_MAX);
     }
     struct server_listener *listener = &s->listeners[s->listener_count];
     uv_tcp_t *tcp = &listener->tcp;
     listener->server = s;
-    listener->lmtp = lmtp;
+    (void)!snprintf(listener->name, sizeof listener->name, "%s", name);
     int error = uv_tcp_init(s->services.loop, tcp);
     if (error == 0) {
         tcp->data = listener;
@@ -236,6 +241,9 @@ void server_stop(struct server *s, uint64_t grace_ms, void (*closed)(void *conte
 void server_free(struct server *s)
 {
     if (s != NULL) {
+        for (size_t i = 0; i < s->listener_count; i++) {
+            server_listener_release(&s->listeners[i]);
+        }
         admission_free(s->admission);
         free(s);
     }

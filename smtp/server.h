@@ -33,8 +33,9 @@ struct server_services {
 };
 
 enum status server_new(const struct server_services *services, struct server **out) MUST_CHECK;
-/* Takes the listening descriptor, also on failure. `lmtp`: what connects there speaks LMTP. */
-enum status server_listen(struct server *s, int fd, bool lmtp, struct failure *f) MUST_CHECK;
+#define SERVER_LISTENERS_MAX 32
+/* Takes the listening descriptor, also on failure. `name`: what holds for it (smtp/listener_policy.h). */
+enum status server_listen(struct server *s, int fd, const char *name, struct failure *f) MUST_CHECK;
 const struct server_services *server_services(const struct server *s);
 /* What our own Received fields are known by (smtp/trace_field.h), copied. */
 void server_set_mark(struct server *s, const char *mark);

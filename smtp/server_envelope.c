@@ -30,14 +30,46 @@ static bool path_copy(struct arena *a, const struct smtp_command *c, struct slic
     return idn_address_to_ascii(c->path, ascii) && arena_copy(a, slice_of_text(ascii), out);
 }
 
+/* What smtp/relay_policy.h asks of a client. */
+static struct relay_client client_of(const struct server_session *s)
+{
+    return (struct relay_client){.role = s->listener->role,
+                                 .auth = s->listener->auth,
+                                 .in_networks = s->in_networks,
+                                 .certificate_verified =
+                                     s->certificate_verified && s->listener->client_trust.text.len > 0,
+                                 .account = s->account};
+}
+
+static enum smtp_reply may_send_to(struct server_session *s, const struct smtp_command *c)
+{
+    const struct server_services *service = session_services(s);
+    struct relay_client client = client_of(s);
+    bool internal = false;
+    if (client.role == LISTENER_IS_INBOUND && c->domain.len > 0 &&
+        settings_internal(service->settings, c->domain, &internal) != STATUS_OK) {
+        return REPLY_INTERNAL;
+    }
+    enum smtp_reply reply = relay_policy_recipient(&client, c->path, internal);
+    service->statistics->relay_denied += reply != REPLY_NONE;
+    return reply;
+}
+
 enum smtp_reply session_mail(struct server_session *s, const struct smtp_command *c)
 {
     const struct server_services *service = session_services(s);
     if (service->stale(service->context)) {
         return REPLY_STALE;
     }
-    if (s->limits.require_tls && stream_ssl(s->stream) == NULL) {
+    if (s->listener->tls == LISTENER_TLS_REQUIRED && stream_ssl(s->stream) == NULL) {
         return REPLY_TLS_FIRST;
+    }
+    s->in_networks = listener_policy_admits(s->listener, slice_of_text(s->peer));
+    struct relay_client client = client_of(s);
+    enum smtp_reply refusal = relay_policy_sender(&client, c->path);
+    if (refusal != REPLY_NONE) {
+        service->statistics->relay_denied++;
+        return refusal;
     }
     if (c->has_size && c->size > s->limits.max_size) {
         return REPLY_TOO_LARGE;
@@ -48,7 +80,7 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
     if (service->budget->used + (c->has_size ? c->size : 0) >= service->budget->max) {
         return REPLY_MEMORY_FULL;
     }
-    enum smtp_reply refusal = promises_check(s, c);
+    refusal = promises_check(s, c);
     if (refusal != REPLY_NONE) {
         return refusal;
     }
@@ -149,9 +181,9 @@ static bool wish_merge(struct arena *a, struct spool_wish *wish, const struct sp
 enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command *c)
 {
     struct spool_envelope *e = &s->message->envelope;
-    if (!s->may_relay) {
-        session_services(s)->statistics->relay_denied++;
-        return REPLY_RELAY_DENIED;
+    enum smtp_reply refusal = may_send_to(s, c);
+    if (refusal != REPLY_NONE) {
+        return refusal;
     }
     if (e->recipient_count >= s->limits.max_recipients) {
         return REPLY_TOO_MANY_RECIPIENTS;

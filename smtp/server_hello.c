@@ -2,6 +2,9 @@
 #include "smtp/server_session.h"
 
 #include "smtp/xclient_command.h"
+
+#define HANDSHAKE_TIMEOUT_MS ((uint64_t)30000)
+
 static void offer(struct server_session *s, const char *extension)
 {
     (void)!reply_append_line(stream_output(s->stream), 250, "", slice_of_text(extension), false);
@@ -31,7 +34,7 @@ void session_hello(struct server_session *s, const struct smtp_command *c)
     (void)!reply_append_line(out, 250, "", name, false);
     offer(s, "PIPELINING");
     offer(s, size);
-    if (session_services(s)->tls != NULL && s->limits.offer_tls && ssl == NULL) {
+    if (s->listener->tls_context != NULL && ssl == NULL) {
         offer(s, "STARTTLS");
     }
     if (ssl != NULL) { /* RFC 8689 section 2: only there */
@@ -51,12 +54,11 @@ void session_hello(struct server_session *s, const struct smtp_command *c)
 
 void session_starttls(struct server_session *s, bool more)
 {
-    SSL_CTX *tls = s->limits.offer_tls ? session_services(s)->tls : NULL;
     if (more) {
         session_end(s, REPLY_TLS_PIPELINED, true);
         return;
     }
-    if (tls == NULL) {
+    if (s->listener->tls_context == NULL) {
         session_reply(s, REPLY_TLS_UNAVAILABLE);
         return;
     }
@@ -71,7 +73,15 @@ void session_starttls(struct server_session *s, bool more)
     session_reply(s, REPLY_STARTTLS_READY);
     stream_flush(s->stream);
     session_move(s, SERVER_HANDSHAKE);
-    if (stream_start_tls(s->stream, tls) != STATUS_OK) {
+    session_handshake(s);
+}
+
+void session_handshake(struct server_session *s)
+{
+    uint64_t limit = s->limits.command_timeout_ms;
+    if (stream_start_tls(s->stream, s->listener->tls_context) != STATUS_OK) {
         session_end(s, REPLY_INTERNAL, false);
+        return;
     }
+    stream_set_timeout(s->stream, limit < HANDSHAKE_TIMEOUT_MS ? limit : HANDSHAKE_TIMEOUT_MS);
 }

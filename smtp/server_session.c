@@ -72,6 +72,7 @@ static void session_gone(struct server_session *s)
         s->deciding->context = NULL; /* the transaction ends without us */
     }
     server_session_ended(s->server, s);
+    listener_policy_release(s->listener);
     free(s);
 }
 
@@ -333,6 +334,9 @@ static void on_secured(void *context)
     s->helo[0] = '\0';
     s->esmtp = false;
     session_move(s, SERVER_CONNECTED);
+    if (!s->greeted) {
+        session_greet(s);
+    }
     session_await_command(s);
 }
 
@@ -345,11 +349,17 @@ void session_greet(struct server_session *s)
     (void)!snprintf(greeting, sizeof greeting, "%s %s Sealpost", session_services(s)->hostname,
                     s->lmtp ? "LMTP" : "ESMTP");
     (void)!reply_append_line(stream_output(s->stream), 220, "", slice_of_text(greeting), true);
+    s->greeted = true;
     stream_flush(s->stream);
 }
 
 void session_begin(struct server_session *s)
 {
+    if (s->listener->tls == LISTENER_TLS_IMPLICIT) {
+        s->state = SERVER_HANDSHAKE;
+        session_handshake(s);
+        return;
+    }
     s->state = SERVER_CONNECTED;
     session_greet(s);
     session_await_command(s);
@@ -362,6 +372,10 @@ void server_session_start(struct server_session *s)
         stream_set_timeout(s->stream, limit < PROXY_TIMEOUT_MS ? limit : PROXY_TIMEOUT_MS);
     } else {
         session_begin(s);
+    }
+    if (s->state == SERVER_CLOSING) {
+        session_gone(s);
+        return;
     }
     stream_resume(s->stream);
 }

@@ -4,6 +4,7 @@
 #define SEALPOST_SMTP_SERVER_SESSION_H
 
 #include "smtp/data_reader.h"
+#include "smtp/relay_policy.h"
 #include "smtp/server.h"
 #include "smtp/server_state.h"
 #include "smtp/stream.h"
@@ -17,7 +18,12 @@ struct server_session {
     char peer[64]; /* IP address as text */
     char helo[256];
     bool lmtp; /* RFC 2033 instead of RFC 5321 */
-    bool esmtp, may_relay, stopping;
+    bool esmtp, stopping;
+    bool greeted;                        /* the greeting was sent; not yet during implicit TLS's handshake */
+    struct listener_policy *listener;    /* as it was when it began; a reference of our own */
+    const struct relay_account *account; /* who has authenticated; NULL: nobody has */
+    bool in_networks;             /* since MAIL: the client's address is one of the listener's networks */
+    bool certificate_verified;    /* since the handshake: see struct relay_client */
     bool rate_spent;              /* its client has made too many errors */
     bool choked;                  /* the client does not read its replies: no more commands are taken */
     bool xclient;                 /* who is connected has said XCLIENT */
@@ -54,6 +60,7 @@ void session_hello(struct server_session *s, const struct smtp_command *c);
 /* `more`: bytes came behind the command, before the handshake. They could have been put there by somebody in
  * between (the plaintext injection of CVE-2011-0411): nobody who means well sends any. */
 void session_starttls(struct server_session *s, bool more);
+void session_handshake(struct server_session *s); /* TLS begins; the state is HANDSHAKE */
 
 /* server_envelope.c: the reply, and with a good one the envelope has grown */
 enum smtp_reply session_mail(struct server_session *s, const struct smtp_command *c);

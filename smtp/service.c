@@ -80,11 +80,8 @@ static void on_accepted(void *context, struct message *m, uint64_t spool_bytes, 
 
 static void listeners_close(const struct smtp_service_options *o)
 {
-    for (size_t i = 0; i < o->smtp_listener_count; i++) {
-        (void)close(o->smtp_listeners[i]);
-    }
-    for (size_t i = 0; i < o->lmtp_listener_count; i++) {
-        (void)close(o->lmtp_listeners[i]);
+    for (size_t i = 0; i < o->listener_count; i++) {
+        (void)close(o->listeners[i].fd);
     }
 }
 
@@ -109,12 +106,8 @@ static enum status server_start(struct smtp_service *s, struct failure *f)
         listeners_close(o);
         return failure_set(f, status, "cannot start the SMTP server");
     }
-    for (size_t i = 0; i < o->smtp_listener_count; i++) {
-        enum status listening = server_listen(s->server, o->smtp_listeners[i], false, f);
-        status = status == STATUS_OK ? listening : status;
-    }
-    for (size_t i = 0; i < o->lmtp_listener_count; i++) {
-        enum status listening = server_listen(s->server, o->lmtp_listeners[i], true, f);
+    for (size_t i = 0; i < o->listener_count; i++) {
+        enum status listening = server_listen(s->server, o->listeners[i].fd, o->listeners[i].name, f);
         status = status == STATUS_OK ? listening : status;
     }
     return status;

@@ -8,12 +8,11 @@
 #define SEALPOST_SMTP_SERVICE_H
 
 #include "smtp/reminder.h"
+#include "smtp/server.h"
 #include "smtp/settings.h"
 
 #include <openssl/ssl.h>
 #include <uv.h>
-
-#define SMTP_LISTENERS_MAX 16
 
 struct smtp_service;
 
@@ -21,15 +20,16 @@ struct smtp_service_options {
     uv_loop_t *loop;
     const char *hostname; /* in banners, EHLO, Received */
     const char *spool_dir;
-    const char *log_dir;                    /* of the message log; NULL: none is kept */
-    const char *tls_report_dir;             /* of counts of TLS; NULL: nothing is counted */
-    const char *node_name;                  /* for the message log */
-    struct slice spool_key;                 /* 32 bytes, copied */
-    SSL_CTX *tls;                           /* for STARTTLS; NULL: not offered. Taken. */
-    int smtp_listeners[SMTP_LISTENERS_MAX]; /* taken */
-    size_t smtp_listener_count;
-    int lmtp_listeners[SMTP_LISTENERS_MAX]; /* taken */
-    size_t lmtp_listener_count;
+    const char *log_dir;    /* of the message log; NULL: none is kept */
+    const char *tls_report_dir; /* of counts of TLS; NULL: nothing is counted */
+    const char *node_name;  /* for the message log */
+    struct slice spool_key; /* 32 bytes, copied */
+    SSL_CTX *tls;           /* for STARTTLS; NULL: not offered. Taken. */
+    struct {
+        const char *name; /* what holds for it: smtp/listener_policy.h; copied */
+        int fd;           /* taken */
+    } listeners[SERVER_LISTENERS_MAX];
+    size_t listener_count;
     int jobs_listener, queue_listener; /* taken; queue may be -1 */
     uint64_t spool_segment_size;       /* 0: the default */
 };

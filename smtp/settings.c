@@ -33,6 +33,12 @@ static enum status look_get(void *context, const char *name, struct slice addres
     return setting != NULL ? setting_get(look->view, setting, address, out) : STATUS_NOT_FOUND;
 }
 
+static enum status look_listener(void *context, struct slice name, struct listener_record *out)
+{
+    struct store_look *look = context;
+    return store_listener_get(look->view, name, out);
+}
+
 void settings_source_of_store(struct settings_source *out, struct store_look *look, struct store *store)
 {
     *look = (struct store_look){.store = store};
@@ -40,6 +46,7 @@ void settings_source_of_store(struct settings_source *out, struct store_look *lo
                                     .end = look_end,
                                     .index = look_index,
                                     .get = look_get,
+                                    .listener = look_listener,
                                     .context = look,
                                     .store = store};
 }
@@ -85,8 +92,6 @@ static void read_limits(struct settings_source *s, struct session_limits *l)
         .trace_retention_ms = number_of(s, "trace.retention", global, (uint64_t)30 * 24 * 3600 * 1000),
         .trace_max_size = number_of(s, "trace.max_size", global, (uint64_t)1 << 30),
         .defer_when_stale = text_is(s, "cluster.when_stale", "defer", true),
-        .offer_tls = !text_is(s, "smtp.tls", "off", false),
-        .require_tls = text_is(s, "smtp.tls", "required", false),
     };
     if (l->max_recipients > JOB_RECIPIENTS_MAX) {
         l->max_recipients = JOB_RECIPIENTS_MAX;
@@ -157,9 +162,23 @@ bool settings_hold(const struct settings_cache *c, enum settings_networks which,
     return setting_networks_hold(&c->networks[which].value, ip);
 }
 
-bool settings_may_relay(const struct settings_cache *c, struct slice ip)
+enum status settings_internal(struct settings_cache *c, struct slice domain, bool *internal)
 {
-    return settings_hold(c, NETWORKS_RELAY, ip);
+    struct settings_source *s = &c->source;
+    struct setting_value value;
+    char normal[DOMAIN_MAX + 1];
+    struct failure f;
+    *internal = false;
+    if (domain_normalise(domain, normal, &f) != STATUS_OK) {
+        return STATUS_OK; /* no domain of ours is written like that */
+    }
+    if (s->begin == NULL || !s->begin(s->context)) {
+        return STATUS_UNAVAILABLE;
+    }
+    enum status status = s->get(s->context, "domain.locality", slice_of_text(normal), &value);
+    *internal = status == STATUS_OK && slice_equal(value.text, SLICE_LITERAL("internal"));
+    s->end(s->context);
+    return status == STATUS_OK ? status : STATUS_UNAVAILABLE;
 }
 
 /* An address in quotes has no settings of its own: those of its domain count. */

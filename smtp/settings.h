@@ -6,7 +6,7 @@
 #define SEALPOST_SMTP_SETTINGS_H
 
 #include "smtp/rate_limit.h"
-#include "store/setting.h"
+#include "store/records_listener.h"
 
 struct settings_source {
     /* A consistent look: begin, any number of gets, end. False: the store cannot be read now. */
@@ -15,6 +15,8 @@ struct settings_source {
     uint64_t (*index)(void *context); /* of the look; the same number means the same values */
     /* NOT_FOUND if there is no such setting in this release's table. */
     enum status (*get)(void *context, const char *name, struct slice address, struct setting_value *out);
+    /* What is set for a listener (borrowed until end()); NOT_FOUND: nothing. NULL: of no listener. */
+    enum status (*listener)(void *context, struct slice name, struct listener_record *out);
     void *context;
     struct store *store; /* what it looks into; NULL: a table of its own */
 };
@@ -31,7 +33,6 @@ struct session_limits {
     uint64_t max_line;      /* bytes of a command line with CRLF */
     uint64_t max_data_line; /* of a line of content with CRLF */
     uint64_t max_errors, max_messages;
-    bool offer_tls, require_tls;
     uint64_t max_header, max_size, max_recipients, max_sessions, max_sessions_per_client;
     uint64_t max_received, max_passes;
     uint64_t command_timeout_ms, data_timeout_ms;
@@ -66,11 +67,12 @@ struct settings_cache {
 
 /* Fresh as of now; false when the settings cannot be read (the caller defers then). */
 bool settings_refresh(struct settings_cache *c);
-bool settings_may_relay(const struct settings_cache *c, struct slice ip);
 bool settings_hold(const struct settings_cache *c, enum settings_networks which, struct slice ip);
 /* How much this envelope sender may send: the four RATE_SENDER_... of `rates` are filled in. They stay 0 when
  * the settings cannot be read. */
 void settings_sender_rates(struct settings_source *s, struct slice sender, uint64_t rates[RATE_KIND_COUNT]);
+/* Is the domain one of ours (domain.locality)? UNAVAILABLE when the settings cannot be read. */
+enum status settings_internal(struct settings_cache *c, struct slice domain, bool *internal) MUST_CHECK;
 
 /* How mail for an address leaves. Texts are copied into the arena. smtp/route.h fills the rest. */
 struct arena;

@@ -42,6 +42,7 @@ struct stream {
 
 static void deliver(struct stream *s);
 static void wire_send(struct stream *s);
+static void tls_input(struct stream *s, struct slice bytes);
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -258,6 +259,19 @@ size_t stream_unsent(const struct stream *s)
 
 /* --- in --- */
 
+/* The owner has begun TLS behind bytes that it used in plain text (a PROXY header before implicit TLS): what
+ * came behind them is the handshake's. After STARTTLS there is nothing: owners refuse or drop it. */
+static bool tls_begun(struct stream *s, bool was_plain, struct slice rest)
+{
+    if (!was_plain || s->ssl == NULL || s->closing || s->finishing) {
+        return false;
+    }
+    if (rest.len > 0) {
+        tls_input(s, rest);
+    }
+    return true;
+}
+
 /* Give bytes to the owner: what was kept first. True while the owner wants more. */
 static void give(struct stream *s, struct slice bytes)
 {
@@ -272,10 +286,14 @@ static void give(struct stream *s, struct slice bytes)
         deliver(s);
         return;
     }
+    bool plain = s->ssl == NULL;
     s->delivering = true;
     size_t used = s->events->data(s->context, bytes);
     s->delivering = false;
     if (s->closing || s->finishing) {
+        return;
+    }
+    if (s->in.len == 0 && tls_begun(s, plain, slice_of(bytes.data + used, bytes.len - used))) {
         return;
     }
     if (used < bytes.len && buf_append(&s->in, bytes.data + used, bytes.len - used) != STATUS_OK) {
@@ -301,6 +319,7 @@ static void deliver(struct stream *s)
     if (s->delivering) {
         return;
     }
+    bool plain = s->ssl == NULL;
     s->delivering = true;
     while (s->in.len > 0 && !s->paused && !s->closing && !s->finishing && !s->ended) {
         size_t used = s->events->data(s->context, buf_slice(&s->in));
@@ -309,11 +328,17 @@ static void deliver(struct stream *s)
         }
         /* Within the call the kept bytes may have been dropped (STARTTLS). */
         buf_consume(&s->in, used < s->in.len ? used : s->in.len);
-        if (used == 0) {
+        if (used == 0 || (plain && s->ssl != NULL)) {
             break;
         }
     }
     s->delivering = false;
+    if (plain && s->ssl != NULL && !s->closing && s->in.len > 0) {
+        struct buf rest = s->in;
+        s->in = BUF_INIT(rest.max);
+        (void)tls_begun(s, plain, buf_slice(&rest));
+        buf_release(&rest);
+    }
     if (!s->closing) {
         hold_back(s);
     }

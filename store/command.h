@@ -184,6 +184,17 @@ enum command_number {
     COMMAND_NOTICE_END = 91,
     /* address, items (only their topics count): told, and expired long ago */
     COMMAND_NOTICE_FORGET = 92,
+    /* --- 95 to 99: listeners of the SMTP service and their TLS certificates; see store/records_listener.h
+       --- */
+    /* listener's name, lines field=value: these fields are changed, an empty value takes one away */
+    COMMAND_LISTENER_SET = 95,
+    /* listener's name: all its fields have their defaults */
+    COMMAND_LISTENER_UNSET = 96,
+    /* name, chain (array of DER), private key (sealed by the transport key), names that it is for, notBefore,
+     * notAfter (ms). Replaces what has the name */
+    COMMAND_TLS_PUT = 97,
+    /* name; no listener names it */
+    COMMAND_TLS_REMOVE = 98,
     /* --- 110 to 113: MTA-STS policies; see store/records_sts.h --- */
     /* domain: its policy is fetched now by the leading node */
     COMMAND_STS_REFRESH = 110,

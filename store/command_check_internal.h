@@ -51,6 +51,11 @@ enum status check_dkim_remove(const struct command *c, struct failure *f);
 /* store/apply_rewrite.c */
 enum status check_rewrite_set(const struct command *c, struct failure *f);
 enum status check_rewrite_remove(const struct command *c, struct failure *f);
+/* store/apply_listener.c */
+enum status check_listener(const struct command *c, struct failure *f);
+enum status check_listener_set(const struct command *c, struct failure *f);
+enum status check_tls(const struct command *c, struct failure *f);
+enum status check_tls_put(const struct command *c, struct failure *f);
 /* store/command_check_ca.c */
 enum status check_ca_add(const struct command *c, struct failure *f);
 enum status check_ca_issue(const struct command *c, struct failure *f);

@@ -7,9 +7,11 @@
 #include "store/records_ca.h"
 #include "store/records_dkim.h"
 #include "store/records_dns.h"
+#include "store/records_listener.h"
 #include "store/records_notice.h"
 #include "store/records_rewrite.h"
 #include "store/records_sts.h"
+#include "store/records_tls.h"
 #include "store/records_trust.h"
 
 #define HASH_SIZE 32
@@ -348,6 +350,25 @@ static const struct command_field rewrite_fields[] = {REWRITE_NAMES};
     }
 #define ROW(n, t, p, f, c, a, h) ROW_OF(1, n, t, p, f, c, a, h)
 
+static const struct command_field listener_set_fields[] = {
+    TEXT("name", 1, LISTENER_NAME_MAX, "name of the listener"),
+    BYTES("changes", 0, LISTENER_TEXT_MAX, "a line field=value for each field that is changed"),
+};
+static const struct command_field listener_fields[] = {
+    TEXT("name", 1, LISTENER_NAME_MAX, "name of the listener"),
+};
+static const struct command_field tls_put_fields[] = {
+    TEXT("name", 1, LISTENER_NAME_MAX, "name of the TLS certificate"),
+    BYTES("chain", 1, TLS_CHAIN_BYTES_MAX, "its chain, leaf first: array of DER"),
+    BYTES("key", 1, TLS_KEY_SEALED_MAX, "its private key, sealed by the transport key"),
+    TEXT("names", 0, TLS_NAMES_MAX, "what it is for"),
+    U64("not_before", "beginning of its life, ms since 1970"),
+    U64("not_after", "end of its life, ms since 1970"),
+};
+static const struct command_field tls_fields[] = {
+    TEXT("name", 1, LISTENER_NAME_MAX, "name of the TLS certificate"),
+};
+
 static const struct command_type types[] = {
     ROW(COMMAND_CLUSTER_INIT, "cluster.init", "cluster.write", cluster_init_fields, NULL, apply_cluster_init,
         "found the cluster"),
@@ -466,6 +487,15 @@ static const struct command_type types[] = {
            apply_notice_end, "it is in the spool, or was refused"),
     ROW_OF(2, COMMAND_NOTICE_FORGET, "notice.forget", "cert.write", notice_forget_fields, check_notice_forget,
            apply_notice_forget, "forget what was told and has long expired"),
+
+    ROW_OF(2, COMMAND_LISTENER_SET, "listener.set", "listener.write", listener_set_fields, check_listener_set,
+           apply_listener_set, "change what holds for a listener"),
+    ROW_OF(2, COMMAND_LISTENER_UNSET, "listener.unset", "listener.write", listener_fields, check_listener,
+           apply_listener_unset, "a listener has the defaults of its role again"),
+    ROW_OF(2, COMMAND_TLS_PUT, "tls.put", "listener.write", tls_put_fields, check_tls_put, apply_tls_put,
+           "add or replace a TLS certificate of the SMTP service"),
+    ROW_OF(2, COMMAND_TLS_REMOVE, "tls.remove", "listener.write", tls_fields, check_tls, apply_tls_remove,
+           "remove a TLS certificate of the SMTP service"),
 
     /* --- trust --- */
     ROW_OF(2, COMMAND_CTL_SET, "ctl.set", "ca.write", ctl_set_fields, check_ctl_set, apply_ctl_set,

@@ -58,6 +58,9 @@ static const struct permission permissions[] = {
     {"group.read", EVERYONE, "see groups"},
     {"group.write", SECURITY, "change groups, which rules name"},
 
+    {"listener.read", EVERYONE, "see the listeners of the SMTP service and its TLS certificates"},
+    {"listener.write", OPERATOR, "change listeners, import and remove TLS certificates of the SMTP service"},
+
     {"policy.read", EVERYONE, "see the rules"},
     {"policy.write", SECURITY, "change the rules"},
     {"policy.explain", EVERYONE, "ask what would become of a message, and test policy against a table"},

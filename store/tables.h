@@ -65,6 +65,9 @@
  *   dkim_keys: domain, NUL, selector -> [algorithm, state, bits, id (32 bytes) bin, public key bin, key
  *     sealed bin, added ms, activated ms, ended ms] (store/records_dkim.h)
  *   rewrites: kind (1 byte), pattern -> [target, flags, added ms] (store/records_rewrite.h)
+ *   listeners: name -> [changed ms, lines field=value bin] (store/records_listener.h)
+ *   tls_certificates: name -> [added ms, notBefore ms, notAfter ms, names, chain (array of DER) bin, key
+ *     sealed bin] (store/records_tls.h)
  */
 #ifndef SEALPOST_STORE_TABLES_H
 #define SEALPOST_STORE_TABLES_H
@@ -114,6 +117,8 @@ enum table {
     TABLE_STS,
     TABLE_DKIM_KEYS,
     TABLE_REWRITES,
+    TABLE_LISTENERS,
+    TABLE_TLS_CERTIFICATES,
     TABLE_COUNT
 };
 

@@ -232,7 +232,8 @@ static enum status settings_get(void *context, const char *name, struct slice ad
         return STATUS_NOT_FOUND;
     }
     out->text = slice_of_text(out->setting->default_text);
-    struct slice domain = address.len > 0 ? address_domain(address) : address;
+    bool mailbox = slice_find_byte(address, '@') < address.len;
+    struct slice domain = mailbox ? address_domain(address) : address;
     for (size_t i = 0; i < r->setting_count; i++) {
         struct slice whole = slice_of_text(r->settings[i].name);
         size_t at = slice_find_byte(whole, '@');
@@ -245,6 +246,46 @@ static enum status settings_get(void *context, const char *name, struct slice ad
         }
     }
     return STATUS_OK;
+}
+
+static struct rig_listener *listener_named(struct rig *r, struct slice name)
+{
+    for (size_t i = 0; i < r->listener_count; i++) {
+        if (slice_equal(name, slice_of_text(r->listeners[i].name))) {
+            return &r->listeners[i];
+        }
+    }
+    return NULL;
+}
+
+static enum status listener_get(void *context, struct slice name, struct listener_record *out)
+{
+    const struct rig_listener *l = listener_named(context, name);
+    if (l == NULL || l->text[0] == '\0') {
+        return STATUS_NOT_FOUND;
+    }
+    *out = (struct listener_record){.name = name};
+    return listener_text_read(slice_of_text(l->text), out, NULL);
+}
+
+void rig_listener_set(struct rig *r, const char *name, const char *text)
+{
+    struct listener_record record = {0};
+    struct rig_listener *l = listener_named(r, slice_of_text(name));
+    CHECK(listener_text_read(slice_of_text(text), &record, NULL) == STATUS_OK);
+    if (r->thread != 0) {
+        pthread_mutex_lock(&r->setting_lock);
+    }
+    if (l == NULL) {
+        CHECK(r->listener_count < RIG_LISTENERS);
+        l = &r->listeners[r->listener_count++];
+        (void)!snprintf(l->name, sizeof l->name, "%s", name);
+    }
+    (void)!snprintf(l->text, sizeof l->text, "%s", text);
+    atomic_fetch_add(&r->setting_index, 1);
+    if (r->thread != 0) {
+        pthread_mutex_unlock(&r->setting_lock);
+    }
 }
 
 void rig_set(struct rig *r, const char *name, const char *text)
@@ -331,11 +372,16 @@ void rig_start(struct rig *r)
                                            .node_name = "node1",
                                            .spool_key = slice_of(key, sizeof key),
                                            .tls = r->tls,
-                                           .smtp_listener_count = 1,
+                                           .listener_count = 2,
                                            .spool_segment_size = r->segment_size};
-    options.smtp_listeners[0] = listen_on(&r->port);
-    options.lmtp_listeners[0] = listen_on(&r->lmtp_port);
-    options.lmtp_listener_count = 1;
+    options.listeners[0].name = "relay";
+    options.listeners[0].fd = listen_on(&r->port);
+    options.listeners[1].name = "lmtp";
+    options.listeners[1].fd = listen_on(&r->lmtp_port);
+    for (size_t i = 0; i < r->listener_count; i++) {
+        options.listeners[options.listener_count].name = r->listeners[i].name;
+        options.listeners[options.listener_count++].fd = listen_on(&r->listeners[i].port);
+    }
     (void)!snprintf(path, sizeof path, "%s/jobs.sock", r->dir);
     CHECK(channel_listen(path, &options.jobs_listener, &f) == STATUS_OK);
     (void)!snprintf(path, sizeof path, "%s/queue.sock", r->dir);
@@ -345,6 +391,7 @@ void rig_start(struct rig *r)
                                      .end = settings_end,
                                      .index = settings_index,
                                      .get = settings_get,
+                                     .listener = listener_get,
                                      .context = r};
     if (r->cluster_id != NULL) {
         smtp_service_set_mark(r->service, r->cluster_id);

@@ -62,7 +62,17 @@ void sink_start(struct sink *s);
 void sink_stop(struct sink *s);
 bool sink_wait(struct sink *s, size_t count, unsigned timeout_ms); /* until it has as many */
 
+#define RIG_LISTENERS 4
+
+/* A listener beside relay and lmtp; the name and what is set for it ("role=inbound\n") by the test. */
+struct rig_listener {
+    char name[32], text[256];
+    uint16_t port;
+};
+
 struct rig {
+    struct rig_listener listeners[RIG_LISTENERS];
+    size_t listener_count;
     char dir[64];
     pthread_t thread, workers[4];
     size_t worker_count;
@@ -96,6 +106,8 @@ struct rig {
 void rig_start(struct rig *r);
 /* "NAME" or "NAME@DOMAIN" */
 void rig_set(struct rig *r, const char *name, const char *text);
+/* What is set for the listener of this name, which may be relay or lmtp too, from now on. */
+void rig_listener_set(struct rig *r, const char *name, const char *text);
 void rig_stop(struct rig *r); /* in order; the folder stays */
 void rig_remove(struct rig *r);
 

@@ -120,6 +120,10 @@ static void fill(struct command *c, const struct command_type *type)
         c->values[1].number = CERT_QUARANTINE;
     else if (type->number == COMMAND_CERT_BIND)
         c->values[2].number = BINDING_PINNED;
+    else if (type->number == COMMAND_LISTENER_SET)
+        c->values[1].bytes = SLICE_LITERAL("role=inbound\nnetworks=10.0.0.0/8\ntls=\n");
+    else if (type->number == COMMAND_TLS_PUT)
+        c->values[1].bytes = SLICE_LITERAL("\x91\xc4\x01x");
     else if (type->number == COMMAND_DOMAIN_DNS_SEEN) {
         c->values[1].number = DNS_SIGNED;
         c->values[2].bytes = SLICE_LITERAL("0123456789abcdef0123456789abcdef");
