@@ -38,8 +38,15 @@ static struct slice list_of(const struct listener_record *record, enum listener_
                             enum listener_role role, const struct listener_settings *settings)
 {
     struct slice own = record != NULL ? record->values[field] : (struct slice){0};
-    return own.len == 0 && field == LISTENER_NETWORKS && role == LISTENER_IS_RELAY ? settings->relay_networks
-                                                                                   : own;
+    if (own.len > 0) {
+        return own;
+    }
+    if (field == LISTENER_NETWORKS && role == LISTENER_IS_RELAY) {
+        return settings->relay_networks;
+    }
+    return field == LISTENER_PROXY_NETWORKS     ? settings->proxy_networks
+           : field == LISTENER_XCLIENT_NETWORKS ? settings->xclient_networks
+                                                : own;
 }
 
 struct listener_policy *listener_policy_new(struct slice name, const struct listener_record *record,

@@ -11,7 +11,8 @@
  *   inbound       inbound     smtp      as smtp.tls             off       all
  *
  * The columns are of the role, and hold as well when a row gives the role to another name. Whatever AUTH
- * says, it is offered under TLS alone. Nobody speaks PROXY or XCLIENT unless a row names their networks.
+ * says, it is offered under TLS alone. Who speaks PROXY or XCLIENT: as smtp.proxy_networks
+ * and smtp.xclient_networks say.
  */
 #ifndef SEALPOST_SMTP_LISTENER_POLICY_H
 #define SEALPOST_SMTP_LISTENER_POLICY_H
@@ -48,8 +49,9 @@ struct listener_policy {
 
 /* What the settings say, for what neither the row nor the role does. */
 struct listener_settings {
-    struct slice tls;            /* smtp.tls */
-    struct slice relay_networks; /* relay.networks, canonical */
+    struct slice tls; /* smtp.tls */
+    /* relay.networks, smtp.proxy_networks, smtp.xclient_networks, canonical */
+    struct slice relay_networks, proxy_networks, xclient_networks;
 };
 
 /* Pure. `record` NULL: nothing is set for the name. One reference, without a TLS context. NULL: no memory. */

@@ -41,6 +41,11 @@ static struct relay_client client_of(const struct server_session *s)
                                  .account = s->account};
 }
 
+static struct slice account_name(const struct server_session *s)
+{
+    return s->account != NULL ? s->account->name : slice_of(NULL, 0);
+}
+
 static enum smtp_reply may_send_to(struct server_session *s, const struct smtp_command *c)
 {
     const struct server_services *service = session_services(s);
@@ -84,7 +89,7 @@ enum smtp_reply session_mail(struct server_session *s, const struct smtp_command
     if (refusal != REPLY_NONE) {
         return refusal;
     }
-    refusal = admission_message(server_admission(s->server), &s->client, c->path, slice_of(NULL, 0));
+    refusal = admission_message(server_admission(s->server), &s->client, c->path, account_name(s));
     if (refusal != REPLY_NONE) {
         return refusal;
     }
@@ -209,8 +214,7 @@ enum smtp_reply session_rcpt(struct server_session *s, const struct smtp_command
                        : REPLY_MEMORY_FULL;
         }
     }
-    enum smtp_reply refusal =
-        admission_recipient(server_admission(s->server), &s->client, e->sender, slice_of(NULL, 0));
+    refusal = admission_recipient(server_admission(s->server), &s->client, e->sender, account_name(s));
     if (refusal != REPLY_NONE) {
         return refusal;
     }

@@ -9,7 +9,9 @@ static struct listener_policy *policy_read(struct slice name, struct settings_ca
     struct settings_source *s = &settings->source;
     struct setting_value tls;
     struct listener_record record;
-    struct listener_settings defaults = {.relay_networks = settings->networks[NETWORKS_RELAY].value.text};
+    struct listener_settings defaults = {.relay_networks = settings->networks[NETWORKS_RELAY].value.text,
+                                         .proxy_networks = settings->networks[NETWORKS_PROXY].value.text,
+                                         .xclient_networks = settings->networks[NETWORKS_XCLIENT].value.text};
     enum status status = s->get(s->context, "smtp.tls", slice_of(NULL, 0), &tls);
     if (status != STATUS_OK) {
         return NULL;

@@ -19,13 +19,12 @@ struct told_client {
 
 bool session_awaits_proxy(const struct server_session *s)
 {
-    return settings_hold(session_services(s)->settings, NETWORKS_PROXY, slice_of_text(s->peer));
+    return setting_networks_hold(&s->listener->proxy_networks, slice_of_text(s->peer));
 }
 
 static bool may_xclient(const struct server_session *s)
 {
-    return s->xclient ||
-           settings_hold(session_services(s)->settings, NETWORKS_XCLIENT, slice_of_text(s->peer));
+    return s->xclient || setting_networks_hold(&s->listener->xclient_networks, slice_of_text(s->peer));
 }
 
 const char *session_told_helo(const struct server_session *s)

@@ -20,11 +20,11 @@ struct smtp_service_options {
     uv_loop_t *loop;
     const char *hostname; /* in banners, EHLO, Received */
     const char *spool_dir;
-    const char *log_dir;    /* of the message log; NULL: none is kept */
+    const char *log_dir;        /* of the message log; NULL: none is kept */
     const char *tls_report_dir; /* of counts of TLS; NULL: nothing is counted */
-    const char *node_name;  /* for the message log */
-    struct slice spool_key; /* 32 bytes, copied */
-    SSL_CTX *tls;           /* for STARTTLS; NULL: not offered. Taken. */
+    const char *node_name;      /* for the message log */
+    struct slice spool_key;     /* 32 bytes, copied */
+    SSL_CTX *tls;               /* for STARTTLS; NULL: not offered. Taken. */
     struct {
         const char *name; /* what holds for it: smtp/listener_policy.h; copied */
         int fd;           /* taken */

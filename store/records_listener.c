@@ -35,9 +35,9 @@ static const struct setting fields[LISTENER_FIELD_COUNT] = {
         "default: the trust anchors, which give no right to relay"),
     [LISTENER_AUTH] = FIELD("auth", SETTING_CHOICE, "off|offered|required", "AUTH, under TLS alone"),
     [LISTENER_PROXY_NETWORKS] = FIELD("proxy_networks", SETTING_NETWORKS, NULL,
-                                      "who begins with the PROXY protocol; default: nobody"),
-    [LISTENER_XCLIENT_NETWORKS] =
-        FIELD("xclient_networks", SETTING_NETWORKS, NULL, "who may use XCLIENT; default: nobody"),
+                                      "who begins with the PROXY protocol; default: smtp.proxy_networks"),
+    [LISTENER_XCLIENT_NETWORKS] = FIELD("xclient_networks", SETTING_NETWORKS, NULL,
+                                        "who may use XCLIENT; default: smtp.xclient_networks"),
 };
 
 const struct setting *listener_field_at(size_t i)

@@ -71,7 +71,8 @@ static void names_have_their_defaults(void **state)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct listener_record record = {0};
         struct listener_settings settings = {.tls = TEXT(table[i].tls_setting),
-                                             .relay_networks = TEXT("10.0.0.0/8")};
+                                             .relay_networks = TEXT("10.0.0.0/8"),
+                                             .proxy_networks = TEXT("192.0.2.7/32")};
         assert_int_equal(listener_text_read(TEXT(table[i].row), &record, NULL), STATUS_OK);
         struct listener_policy *p =
             listener_policy_new(TEXT(table[i].name), table[i].row[0] != '\0' ? &record : NULL, &settings);
@@ -82,6 +83,7 @@ static void names_have_their_defaults(void **state)
         assert_int_equal(listener_policy_admits(p, TEXT("192.0.2.1")), table[i].admits_strangers);
         assert_true(listener_policy_admits(p, TEXT("10.1.2.3")));
         assert_false(setting_networks_hold(&p->proxy_networks, TEXT("10.1.2.3")));
+        assert_true(setting_networks_hold(&p->proxy_networks, TEXT("192.0.2.7")));
         assert_false(setting_networks_hold(&p->xclient_networks, TEXT("10.1.2.3")));
         listener_policy_release(p);
     }
