@@ -42,6 +42,7 @@ static enum status policy_text(const struct client_tls *t, struct buf *out)
     return status;
 }
 
+/* RFC 8461 section 3.4: a host that a setting names has a policy of its own. */
 static struct slice policy_domain(const struct client_session *c)
 {
     return slice_of_text(c->plan != NULL ? c->plan->domain : c->host);
@@ -164,7 +165,8 @@ static bool set_names(const struct client_session *c, SSL *ssl)
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (t->demand.dane) {
         /* RFC 7672 section 3.2.2 and 3.1.1: the base domain for DANE-TA, no name at all for DANE-EE. */
-        bool good = SSL_dane_enable(ssl, t->search->base) > 0 && SSL_add1_host(ssl, c->host) == 1;
+        bool good = SSL_dane_enable(ssl, t->search->base) > 0 && SSL_add1_host(ssl, c->host) == 1 &&
+                    (c->plan == NULL || SSL_add1_host(ssl, c->plan->domain) == 1);
         (void)SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
         return good;
     }
