@@ -255,8 +255,8 @@ enum status smtp_service_store_ready(struct smtp_service *s, const struct settin
                                   .key = secret_slice(&s->spool_key),
                                   .node_id = node_id,
                                   .segment_size = s->options.spool_segment_size};
-    for (size_t i = 0; i < s->options.smtp_listener_count; i++) {
-        delivery_add_listener(s->delivery, s->options.smtp_listeners[i]);
+    for (size_t i = 0; i < s->options.listener_count; i++) {
+        delivery_add_listener(s->delivery, s->options.listeners[i].fd);
     }
     status = spool_open(&spool, on_found, s->delivery, &s->spool, f);
     if (status != STATUS_OK) {
