@@ -1,8 +1,8 @@
 /*
- * Internationalised domains by libidn2: IDNA2008 with the mapping of UTS #46, not transitional, so that the
- * name that is looked up is the one that browsers and other MTAs look up too. What comes out is checked as
- * any other name is: mapping may give a dot or an @ for a character that only looks like one. Pure; any
- * thread.
+ * Internationalised domains by libidn2: strictly IDNA2008, without the mapping of UTS #46. On the wire a
+ * domain stands in U-labels (RFC 6531 section 3.3, RFC 5890 section 2.3.2.1): what would first have to be
+ * mapped (a wide letter, an ideographic full stop) is none, and must not come to equal a name that it only
+ * looks like. What comes out is checked as any other name is. Pure; any thread.
  */
 #include "mail/idn.h"
 
@@ -25,7 +25,9 @@ static bool text_fill(struct slice s, char *out, size_t size)
     if (s.len >= size || slice_find_byte(s, '\0') < s.len) {
         return false;
     }
-    memcpy(out, s.data, s.len);
+    if (s.len > 0) {
+        memcpy(out, s.data, s.len);
+    }
     out[s.len] = '\0';
     return true;
 }
@@ -33,7 +35,7 @@ static bool text_fill(struct slice s, char *out, size_t size)
 static bool convert(const char *domain, char out[DOMAIN_MAX + 1])
 {
     uint8_t *found = NULL;
-    if (idn2_lookup_u8((const uint8_t *)domain, &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK) {
+    if (idn2_lookup_u8((const uint8_t *)domain, &found, IDN2_NO_TR46) != IDN2_OK) {
         return false;
     }
     bool fits = text_fill(slice_of_text((const char *)found), out, DOMAIN_MAX + 1);

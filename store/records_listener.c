@@ -8,9 +8,11 @@
 
 #define ROW_FIELDS 2
 
+/* A list of networks with a largest length would be one of addresses (store/setting_value.c). */
 #define FIELD(n, t, c, h)                                                                                    \
     {                                                                                                        \
-        .name = (n), .type = (t), .default_text = "", .choices = (c), .max = SETTING_VALUE_MAX, .help = (h)  \
+        .name = (n), .type = (t), .default_text = "", .choices = (c),                                        \
+        .max = (t) == SETTING_NETWORKS ? 0 : SETTING_VALUE_MAX, .help = (h)                                  \
     }
 
 static const struct setting fields[LISTENER_FIELD_COUNT] = {
