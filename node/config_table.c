@@ -35,9 +35,7 @@ static const struct config_key table[] = {
     {"smtp", "lmtp_listen", CONFIG_ADDRESSES, MEMBER(lmtp_listen), "", 0, 0,
      "the same over LMTP (a reply for each recipient); not on port 25; default: nowhere"},
     {"smtp", "listeners", CONFIG_LISTENERS, MEMBER(smtp_listeners), "", 0, 0,
-     "more of them by name, as submission@0.0.0.0:587; several with commas; what holds for a name: "
-     "sealpostctl "
-     "listener"},
+     "more of them by name, as inbound@0.0.0.0:25; several with commas; docs/mail-transport.md"},
     {"smtp", "advertise", CONFIG_ADDRESS, MEMBER(smtp_advertise), "", 0, 0,
      "shown to administrators; default: listen"},
     {"smtp", "tls_names", CONFIG_NAMES, MEMBER(tls_names), "", 0, 0,

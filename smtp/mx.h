@@ -58,7 +58,7 @@ struct mx_plan {
     bool secure;     /* DNSSEC vouches for the MX records, or for there being none */
     size_t count;
     struct mx_host hosts[MX_HOSTS_MAX];
-    char why[400]; /* printable; "" for MX_HOSTS */
+    char why[480]; /* printable; "" for MX_HOSTS */
 };
 
 /* Who we are. */

@@ -2,11 +2,13 @@
  * Who may send what to whom: the one place where it is decided whether this gateway relays. Sessions ask
  * nothing else. Pure.
  *
- *   relay       hosts of the listener's networks, or with a client certificate that the listener names:
- * anybody, to anybody; who has authenticated: as for submission; all others: 550 5.7.1 at RCPT submission who
- * has authenticated: to anybody, as the senders of the account; all others: 530 5.7.0 inbound     anybody
- * from the listener's networks: to our own (internal) domains alone, and to <postmaster>; who has
- * authenticated: as for submission
+ * relay: hosts of the listener's networks, or with a client certificate that the listener names, send
+ * anybody's mail to anybody; who has authenticated: as for submission; all others: 550 5.7.1 at RCPT.
+ *
+ * submission: who has authenticated sends to anybody, as the senders of the account; all others: 530 5.7.0.
+ *
+ * inbound: anybody from the listener's networks sends to our own (internal) domains alone, and to
+ * <postmaster>; who has authenticated: as for submission.
  *
  * An account binds its sender (553 5.7.1) on every listener. The null sender is everybody's: bounces of our
  * own users' programs (RFC 8098) and of strangers come with it.
