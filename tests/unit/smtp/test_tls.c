@@ -150,6 +150,42 @@ static void test_in(void **state)
     assert_non_null(strstr(sink.messages[0], "(TLSv1.3) tls TLS_"));
 }
 
+/* A handshake before the greeting; also when it comes in one packet with a PROXY header, or in pieces. */
+static void test_implicit(void **state)
+{
+    static const char header[] = "PROXY TCP4 192.0.2.7 192.0.2.1 1234 465\r\n";
+    (void)state;
+    rig_listener_set(&rig, "relay", "tls=implicit\nnetworks=127.0.0.0/8,192.0.2.0/24\n");
+    rig_start(&rig);
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    for (int proxied = 0; proxied < 3; proxied++) {
+        rig_set(&rig, "smtp.proxy_networks", proxied > 0 ? "127.0.0.0/8" : "");
+        int fd = rig_connect(rig.port);
+        size_t first = proxied == 2 ? 10 : 0; /* of the header, as a packet of its own */
+        if (proxied == 2) {
+            assert_int_equal(send(fd, header, first, 0), first);
+            (void)usleep(20000);
+        }
+        if (proxied > 0) { /* the handshake's first flight goes with it */
+            size_t rest = sizeof header - 1 - first;
+            assert_int_equal(send(fd, header + first, rest, MSG_MORE), rest);
+        }
+        SSL *ssl = SSL_new(context);
+        SSL_set_fd(ssl, fd);
+        assert_int_equal(SSL_connect(ssl), 1);
+        assert_int_equal(reply(ssl), 220);
+        put(ssl, "EHLO x\r\n");
+        assert_int_equal(reply(ssl), 250);
+        put(ssl, "MAIL FROM:<a@a.test>\r\n");
+        assert_int_equal(reply(ssl), 250);
+        put(ssl, "RCPT TO:<b@b.test>\r\n");
+        assert_int_equal(reply(ssl), 250);
+        SSL_free(ssl);
+        (void)close(fd);
+    }
+    SSL_CTX_free(context);
+}
+
 static void test_old_tls_is_refused(void **state)
 {
     (void)state;
@@ -301,6 +337,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, finish)
     const struct CMUnitTest tests[] = {
         CASE(test_in),
+        CASE(test_implicit),
         CASE(test_old_tls_is_refused),
         CASE(test_nothing_is_injected),
         CASE(test_required_from_clients),
