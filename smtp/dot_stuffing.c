@@ -62,7 +62,10 @@ enum status dot_stuff(struct dot_stuffing *d, struct slice in, struct buf *out)
 {
     struct run r = {.in = in};
     enum status status = STATUS_OK;
-    if (in.len > 0 && d->after_cr) {
+    if (in.len == 0) {
+        return STATUS_OK;
+    }
+    if (d->after_cr) {
         d->after_cr = false;
         r.from = r.at = in.data[0] == '\n';
         status = buf_append_text(out, "\r\n");
