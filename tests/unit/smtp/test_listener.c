@@ -89,6 +89,20 @@ static void names_have_their_defaults(void **state)
     }
 }
 
+/* relay.networks may be empty: that is nobody, on a relay; elsewhere a row without networks is everybody. */
+static void a_relay_for_no_network_is_for_nobody(void **state)
+{
+    struct listener_settings settings = {.tls = TEXT("offered")};
+    struct listener_policy *relay = listener_policy_new(TEXT("relay"), NULL, &settings);
+    struct listener_policy *inbound = listener_policy_new(TEXT("inbound"), NULL, &settings);
+    (void)state;
+    assert_false(listener_policy_admits(relay, TEXT("127.0.0.1")));
+    assert_false(listener_policy_admits(relay, TEXT("::1")));
+    assert_true(listener_policy_admits(inbound, TEXT("127.0.0.1")));
+    listener_policy_release(relay);
+    listener_policy_release(inbound);
+}
+
 static void fields_are_checked(void **state)
 {
     static const struct {
@@ -166,10 +180,12 @@ static void submission_wants_tls_and_an_account(void **state)
     (void)state;
     rig_listener_set(&rig, "submission", "");
     rig_start(&rig);
-    assert_int_equal(client_deliver(rig.listeners[0].port, "a@ours.test", "b@b.test", BODY, NULL, 0), 530);
+    char reply[256];
+    assert_int_equal(
+        client_deliver(rig.listeners[0].port, "a@ours.test", "b@b.test", BODY, reply, sizeof reply), 530);
+    assert_non_null(strstr(reply, "530 5.7.0 say STARTTLS first"));
     rig_listener_set(&rig, "submission", "tls=off\n");
     int fd = rig_connect(rig.listeners[0].port);
-    char reply[256];
     assert_int_equal(client_reply(fd, NULL, 0), 220);
     assert_int_equal(client_command(fd, "EHLO x"), 250);
     client_send(fd, "MAIL FROM:<a@ours.test>\r\n");
@@ -218,6 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_have_their_defaults),
+        cmocka_unit_test(a_relay_for_no_network_is_for_nobody),
         cmocka_unit_test(fields_are_checked),
         cmocka_unit_test_setup_teardown(an_inbound_listener_takes_ours_alone, begin, finish),
         cmocka_unit_test_setup_teardown(submission_wants_tls_and_an_account, begin, finish),
