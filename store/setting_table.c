@@ -3,6 +3,8 @@
  * the REST API and docs come from it. Settings of capabilities that are still to come get their row with
  * them: a setting that nothing reads would lie. A new row gets its id in store/setting.h.
  *
+ * It is long because it is one table: nothing else is in this file.
+ *
  * Order: by what they are about. Where a CHOICE has an order of strictness, the weakest comes first.
  */
 #include "store/setting.h"
